@@ -1,0 +1,133 @@
+using Tokonomics.Domain.Metering;
+using Tokonomics.Domain.Money;
+
+namespace Tokonomics.Domain.Ledger;
+
+/// <summary>Live traffic and the sandbox's are kept apart everywhere.</summary>
+public enum KeyEnvironment : byte
+{
+    Live = 0,
+    Test = 1,
+}
+
+/// <summary>How an attempt at the provider ended. Every attempt ends in exactly one of these.</summary>
+public enum CallOutcome : byte
+{
+    /// <summary>The answer, whatever its status, was read to its end.</summary>
+    Completed = 0,
+
+    /// <summary>The provider could not be reached, or closed before it sent a status.</summary>
+    Unreachable = 1,
+
+    /// <summary>No first byte, or no further byte, within the time allowed.</summary>
+    TimedOut = 2,
+
+    /// <summary>The provider broke off in the middle of its answer.</summary>
+    Truncated = 3,
+
+    /// <summary>The client left before the answer was read to its end.</summary>
+    ClientGone = 4,
+
+    /// <summary>The proxy itself ended the answer (a limit on its size, its own shutdown).</summary>
+    CutByProxy = 5,
+}
+
+/// <summary>Why an event has the cost it has.</summary>
+public enum PriceStatus : byte
+{
+    /// <summary>Rated from the price version that the event names.</summary>
+    Priced = 0,
+
+    /// <summary>The model, or a unit that was used, has no price: the cost is unknown, never zero.</summary>
+    Unpriced = 1,
+
+    /// <summary>A call that providers don't charge for: lists of models, token counts, files, polls.</summary>
+    Free = 2,
+
+    /// <summary>The provider will charge for it later and outside of this call (batches, fine-tuning).</summary>
+    Deferred = 3,
+}
+
+/// <summary>A name and a value that a key or a request carries, for grouping spend. Names are lower case.</summary>
+public readonly record struct Tag(string Name, string Value);
+
+/// <summary>
+/// One upstream attempt: the ledger's row. Immutable; unique by <see cref="RequestId"/> and <see cref="Attempt"/>. Holds no word of a
+/// prompt or an answer, and no key.
+/// </summary>
+public sealed record UsageEvent
+{
+    /// <summary><c>req_</c> and 26 characters that sort by time; the client sees it in <c>x-tokonomics-request-id</c>.</summary>
+    public required string RequestId { get; init; }
+
+    /// <summary>1 for the first attempt; each retry or fallback of the same request counts on.</summary>
+    public int Attempt { get; init; } = 1;
+
+    public required string TenantId { get; init; }
+
+    public required string KeyId { get; init; }
+
+    public string? TeamId { get; init; }
+
+    public string? ProjectId { get; init; }
+
+    public KeyEnvironment Environment { get; init; }
+
+    /// <summary>The provider's name in our data (<c>openai</c>), or of the tenant's own endpoint.</summary>
+    public required string Provider { get; init; }
+
+    /// <summary>The dialect that read the usage (<c>openai-chat</c>); <c>free</c> where there was nothing to read.</summary>
+    public required string Dialect { get; init; }
+
+    /// <summary>The route's template, ids left out: <c>POST /chat/completions</c>.</summary>
+    public required string Operation { get; init; }
+
+    public string? RequestModel { get; init; }
+
+    public string? ResponseModel { get; init; }
+
+    public TokenUsage Usage { get; init; }
+
+    public UsageSource UsageSource { get; init; }
+
+    /// <summary>What the price depends on besides model and counts, as <c>name=value</c> pairs sorted and joined by <c>;</c>.</summary>
+    public string PricingHints { get; init; } = "";
+
+    /// <summary>Null where <see cref="PriceStatus"/> is <see cref="Ledger.PriceStatus.Unpriced"/>.</summary>
+    public NanoUsd? Cost { get; init; }
+
+    public PriceStatus PriceStatus { get; init; }
+
+    /// <summary>The version of the price book that rated this event: re-rating with it gives the same cost to the last digit.</summary>
+    public required string PriceVersion { get; init; }
+
+    /// <summary>What the provider itself says that the call cost, where it does (OpenRouter, xAI, Perplexity). Never charged, only compared.</summary>
+    public NanoUsd? ProviderCost { get; init; }
+
+    /// <summary>The status that the provider answered; 0 where it answered none.</summary>
+    public int Status { get; init; }
+
+    public CallOutcome Outcome { get; init; }
+
+    public string? FinishReason { get; init; }
+
+    public bool Streamed { get; init; }
+
+    /// <summary>When the request was admitted, UTC. Decides the hour and the period that the event counts in.</summary>
+    public required DateTimeOffset At { get; init; }
+
+    /// <summary>From admission to the last byte.</summary>
+    public TimeSpan Latency { get; init; }
+
+    /// <summary>From admission to the first byte of the provider's body; null where none came.</summary>
+    public TimeSpan? FirstByte { get; init; }
+
+    public long RequestBytes { get; init; }
+
+    public long ResponseBytes { get; init; }
+
+    /// <summary>The provider's own id of the request, from its headers.</summary>
+    public string? ProviderRequestId { get; init; }
+
+    public IReadOnlyList<Tag> Tags { get; init; } = [];
+}

@@ -1,0 +1,5 @@
+namespace Tokonomics.Domain.Pricing;
+
+public sealed class PriceBook
+{
+}
