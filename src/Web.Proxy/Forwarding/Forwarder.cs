@@ -1,0 +1,365 @@
+using System.Net.Sockets;
+using System.Security.Authentication;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
+using Tokonomics.Application.Dialects;
+using Tokonomics.Application.Keys;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Providers;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Infrastructure.Providers;
+using Tokonomics.Web.Proxy.Ingress;
+
+namespace Tokonomics.Web.Proxy.Forwarding;
+
+/// <summary>
+/// Forwards one request to its provider and records what it cost: the hot path, in one method. Its steps:
+/// 1. where to: the route, or 404, since what nothing meters is not forwarded;
+/// 2. who: the metering key, from memory;
+/// 3. what: the body, read whole and peeked at once (a free route's body is relayed unread);
+/// 4. which provider, with which key, at which address;
+/// 5. whether: what can be refused before money is spent is refused here;
+/// 6. the request to the provider;
+/// 7. sending it;
+/// 8. the answer, relayed byte for byte with the meter beside it;
+/// 9. the event in the ledger, in <c>finally</c>, whatever happened.
+/// </summary>
+internal sealed class Forwarder(
+    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, BufferBudget buffers, IOptions<ProxyOptions> options, TimeProvider time,
+    ILogger<Forwarder> log)
+{
+    public const string RequestIdHeader = "x-tokonomics-request-id";
+
+    private readonly ProxyOptions _options = options.Value;
+
+    public async Task HandleAsync(HttpContext context, ProxyTarget target)
+    {
+        var request = context.Request;
+        var call = new ProxyCall(RequestId.New(time.GetUtcNow()), time);
+        context.Response.Headers[RequestIdHeader] = call.RequestId;
+
+        // 1. Where to.
+        var shape = GuessShape(request, target);
+        if ((ProxyPath.Problem(target.Path) ?? ProxyPath.QueryProblem(target.Query)) is { } badPath)
+        {
+            await new Refusal(400, "bad_path", badPath).WriteAsync(context, shape);
+            return;
+        }
+
+        // 2. Who.
+        var presented = PresentedKey.Find(request);
+        if (Authenticate(presented, out var key) is { } unauthorized)
+        {
+            await unauthorized.WriteAsync(context, shape);
+            return;
+        }
+
+        call.Key = key;
+        var refusal = FindRoute(request, target, call);
+        shape = call.Match?.Surface.Errors ?? shape;
+        var (tags, tagProblem) = RequestTags.Read(request, key.Tags);
+        call.Tags = tags;
+        if (tagProblem is not null)
+            refusal ??= new Refusal(400, "bad_tags", tagProblem);
+        if (refusal is not null)
+        {
+            await refusal.WriteAsync(context, shape);
+            return;
+        }
+
+        var metered = call.Match!.Route.Kind == RouteKind.Metered;
+        RequestBody? body = null;
+        try
+        {
+            // 3. What.
+            if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } bodySize)
+                bodySize.MaxRequestBodySize = metered ? _options.MaxBodyBytes + 1 : _options.MaxUploadBytes;
+            if (metered)
+            {
+                (body, refusal) = await RequestBody.ReadAsync(request, _options.MaxBodyBytes, buffers, context.RequestAborted);
+                if (body is not null)
+                    refusal = Peek(request, body, call);
+            }
+
+            // 4. Which provider. Where the model decides, it had to be read first.
+            refusal ??= Resolve(target, presented.PassThrough, call);
+            if (refusal is null && metered && target.Provider is null)
+                refusal = Peek(request, body!, call); // again, now that the provider's ways are known
+
+            // 5. Whether. Budgets and rate limits have their place here; the ledger must be able to take the event.
+            if (refusal is null && !recorder.Accepting)
+                refusal = Refusal.LedgerBehind;
+            if (refusal is not null)
+            {
+                await refusal.WriteAsync(context, shape);
+                return;
+            }
+
+            await ForwardAsync(context, target, call, body, presented.PassThrough);
+        }
+        catch (BadHttpRequestException e)
+        {
+            await new Refusal(e.StatusCode, "bad_request_body", BodyFault(e.StatusCode)).WriteAsync(context, shape);
+        }
+        catch (Exception e) when (e is OverflowException or IOException && !call.Sent)
+        {
+            // Kestrel lets a chunk size beyond 64 bits overflow; and a client that leaves in the middle of its body is nobody to answer.
+            await new Refusal(400, "bad_request_body", BodyFault(400)).WriteAsync(context, shape);
+            context.Abort();
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The client left. Whatever was sent is settled already.
+        }
+        finally
+        {
+            body?.Dispose();
+        }
+    }
+
+    private async Task ForwardAsync(HttpContext context, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough)
+    {
+        var provider = call.Provider!;
+        var shape = call.Match!.Surface.Errors;
+
+        // 6. The request to the provider.
+        using var message = Message(context.Request, target, call, body, passThrough);
+        using var upstream = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        HttpResponseMessage? answer = null;
+        try
+        {
+            // 7. Sending it. From here on there is an event, whatever happens.
+            call.Sent = true;
+            upstream.CancelAfter(provider.FirstByteTimeout);
+            answer = await clients.For(provider).SendAsync(message, upstream.Token);
+            call.Status = (int)answer.StatusCode;
+            call.ProviderRequestId = ProviderRequestId(answer);
+
+            // 8. The answer.
+            await Relay.RunAsync(context, answer, call, provider.IdleTimeout, _options.MaxAnswerBytes, upstream);
+        }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        {
+            call.Outcome = CallOutcome.ClientGone;
+        }
+        catch (OperationCanceledException)
+        {
+            call.Outcome = CallOutcome.TimedOut;
+            Log.TimedOut(log, call.RequestId, provider.Name);
+            await new Refusal(504, "provider_timeout", $"{provider.Name} sent nothing within {provider.FirstByteTimeout}; it may still be working on the request, and may charge for it", TimeSpan.FromSeconds(1)).WriteAsync(context, shape);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or AddressRefusedException)
+        {
+            call.Outcome = CallOutcome.Unreachable;
+            Log.Unreachable(log, call.RequestId, provider.Name, e);
+            await Unreachable(provider, e).WriteAsync(context, shape);
+        }
+        finally
+        {
+            answer?.Dispose();
+
+            // 9. The event in the ledger.
+            call.Sends = (message.Content as SplicedContent)?.Sends ?? 1;
+            settlement.Settle(call);
+        }
+    }
+
+    private Refusal? Authenticate(PresentedKey presented, out KeySnapshot key)
+    {
+        key = null!;
+        if (presented.Problem is { } problem)
+            return new Refusal(401, "unknown_key", problem);
+        if (presented.Key is not { } text)
+            return new Refusal(401, "missing_key", "no key was sent: put your metering key (mk_live_… or mk_test_…) where your SDK takes its API key");
+        var lookup = keys.Find(text);
+        switch (lookup.Status)
+        {
+            case KeyStatus.Active:
+                key = lookup.Key!;
+                return null;
+            case KeyStatus.Revoked:
+                return new Refusal(401, "revoked_key", "this metering key was revoked: use another, or make a new one in the portal");
+            case KeyStatus.Expired:
+                return new Refusal(401, "expired_key", "this metering key has expired: make a new one in the portal");
+            case KeyStatus.Suspended:
+                return new Refusal(403, "tenant_suspended", "this account is suspended: ask whoever runs this installation");
+            default:
+                return new Refusal(401, "unknown_key", "no such metering key: compare it with the one that was shown when it was made");
+        }
+    }
+
+    private Refusal? FindRoute(HttpRequest request, ProxyTarget target, ProxyCall call)
+    {
+        if (target.Provider is null)
+        {
+            call.Match = upstreams.ByModel.Find(request.Method, target.Path);
+            return call.Match is null ? Unmetered(request, target) : null;
+        }
+
+        call.Provider = upstreams.Find(target.Provider, call.Key!);
+        if (call.Provider is null)
+            return new Refusal(404, "unknown_provider", $"no provider is named '{Shown(target.Provider)}' here: see GET /v1/models for what this key can reach, or add it as a custom endpoint");
+        call.Match = call.Provider.Routes.Find(request.Method, target.Path);
+        return call.Match is null ? Unmetered(request, target) : null;
+    }
+
+    private static Refusal Unmetered(HttpRequest request, ProxyTarget target) =>
+        new(404, "unmetered_route", $"nothing meters {request.Method} /{Shown(target.Path)}{(target.Provider is null ? "" : $" of {target.Provider}")}, and what is not metered is not forwarded; the routes are listed in docs/providers.md");
+
+    private static Refusal? Peek(HttpRequest request, RequestBody body, ProxyCall call)
+    {
+        var match = call.Match!;
+        call.Dialect = DialectCatalogue.Find(match.Route.Dialect);
+        call.Facts = new RequestFacts(match.PathModel, request.ContentType, match.PathStreams, call.Provider?.Quirks ?? ProviderQuirks.None, call.Provider?.StreamUsageOnDemand ?? false);
+        call.Peek = call.Dialect!.Peek(call.Facts, body.Plain.Span);
+        call.RequestModel ??= call.Peek.Model ?? match.PathModel;
+        return call.Peek.Problem is { } problem ? new Refusal(400, "bad_request_body", problem) : null;
+    }
+
+    private Refusal? Resolve(ProxyTarget target, bool passThrough, ProxyCall call)
+    {
+        var key = call.Key!;
+        if (target.Provider is null)
+        {
+            if (call.RequestModel is not { Length: > 0 } model)
+            {
+                // Free routes of /v1 (files, lists) belong to whoever speaks that surface.
+                call.Provider = upstreams.Find(call.Match!.Surface.Name == "anthropic" ? "anthropic" : "openai", key);
+            }
+            else if (upstreams.ByModelName(model, call.Match!.Route.Method, target.Path, key, passThrough) is { } found)
+            {
+                call.Provider = found.Provider;
+                call.RequestModel = found.Model;
+            }
+            else
+            {
+                return new Refusal(404, "unknown_model", $"no provider that this key can reach has a model '{Shown(model)}': GET /v1/models lists those it has, and /proxy/{{provider}}/… takes any model");
+            }
+
+            call.Match = call.Provider!.Routes.Find(call.Match!.Route.Method, target.Path) ?? call.Match;
+        }
+
+        var provider = call.Provider!;
+        if (provider.BaseUrl is null)
+            return new Refusal(404, "provider_not_configured", provider.BaseUrlHelp ?? $"{provider.Name} has no base URL: set Providers__{provider.Name}__BaseUrl");
+        if (key.Environment == KeyEnvironment.Test || passThrough || provider.Auth == ProviderAuth.None)
+            return null;
+        call.Credential = key.Tenant.Credentials.GetValueOrDefault(provider.Name);
+        return call.Credential is null && !provider.Guarded
+            ? new Refusal(401, "no_provider_key", $"no key for {provider.Name} is stored: add one in the portal, or send your own where your SDK takes its API key and the metering key in X-Tokonomics-Key")
+            : null;
+    }
+
+    private HttpRequestMessage Message(HttpRequest request, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough)
+    {
+        var splices = Splices(call);
+        call.RequestBytes = body?.Wire.Length ?? request.ContentLength ?? 0;
+        var message = new HttpRequestMessage(HttpMethod.Parse(request.Method), Address(call.Provider!.BaseUrl!, call.Match!.UpstreamPath, WithoutKey(target.Query)))
+        {
+            Version = System.Net.HttpVersion.Version11,
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+        };
+        var decompressed = body is { WasCompressed: true } && splices.Length > 0;
+        if (body is not null)
+            message.Content = new SplicedContent(splices.Length > 0 ? body.Plain : body.Wire, splices);
+        else if (request.ContentLength is > 0 || request.Headers.ContainsKey(HeaderNames.TransferEncoding))
+            message.Content = new StreamContent(request.Body) { Headers = { ContentLength = request.ContentLength } };
+        else if (request.Method is "POST" or "PUT" or "PATCH")
+            message.Content = new ByteArrayContent([]);
+        // An answer of which a chunk is taken out has to be readable as it passes.
+        call.Swallows = call.Peek.UsageSplice is not null;
+        var encoding = call.Swallows ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
+        HeaderRules.ToUpstream(request, message, call.Provider, call.Credential, passThrough, decompressed, encoding);
+        return message;
+    }
+
+    private static Splice[] Splices(ProxyCall call)
+    {
+        var peek = call.Peek;
+        var renamed = call.Dialect is not null && peek.Model is not null && call.RequestModel != peek.Model && peek.ModelAt.Length > 0;
+        if (!renamed)
+            return peek.UsageSplice is { } usage ? [usage] : [];
+        var model = new Splice(peek.ModelAt.Offset, peek.ModelAt.Length, System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(call.RequestModel));
+        return peek.UsageSplice switch
+        {
+            null => [model],
+            { } usage when usage.Offset < model.Offset => [usage, model],
+            { } usage => [model, usage],
+        };
+    }
+
+    // The address is put together from checked parts and must not be normalised again: what was matched is what is sent.
+    private static Uri Address(Uri baseUrl, string path, string query)
+    {
+        var root = baseUrl.AbsolutePath.TrimEnd('/');
+        return new Uri($"{baseUrl.GetLeftPart(UriPartial.Authority)}{root}/{path}{query}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+    }
+
+    private static string WithoutKey(string query)
+    {
+        if (!query.Contains("key=", StringComparison.OrdinalIgnoreCase))
+            return query;
+        var kept = query[1..].Split('&').Where(pair => !IsKey(pair));
+        var rest = string.Join('&', kept);
+        return rest.Length == 0 ? "" : "?" + rest;
+
+        static bool IsKey(string pair)
+        {
+            var name = pair.AsSpan();
+            var equals = name.IndexOf('=');
+            return Uri.UnescapeDataString(equals < 0 ? pair : pair[..equals]).Equals("key", StringComparison.OrdinalIgnoreCase);
+        }
+    }
+
+    private static Refusal Unreachable(Provider provider, Exception e)
+    {
+        var why = e switch
+        {
+            AddressRefusedException refused => refused.Message,
+            { InnerException: AddressRefusedException refused } => refused.Message,
+            { InnerException: AuthenticationException } => "its certificate is not valid",
+            { InnerException: SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData } } => "its host name can't be resolved",
+            { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } => "it refuses connections",
+            HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => "its answer's headers are too large",
+            HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse } => "its answer is not HTTP",
+            _ => "it closed the connection before it answered",
+        };
+        return new Refusal(502, "provider_unreachable", $"{provider.Name} can't be reached: {why}", TimeSpan.FromSeconds(1));
+    }
+
+    private static string? ProviderRequestId(HttpResponseMessage answer)
+    {
+        foreach (var name in (ReadOnlySpan<string>)["x-request-id", "request-id", "apim-request-id", "x-generation-id"])
+            if (answer.Headers.NonValidated.TryGetValues(name, out var values) && values.ToString() is { Length: > 0 and <= 128 } id)
+                return id;
+        return null;
+    }
+
+    private ErrorShape GuessShape(HttpRequest request, ProxyTarget target)
+    {
+        if (target.Provider is not null && upstreams.ErrorsOf(target.Provider) is { } shape)
+            return shape;
+        if (request.Headers.ContainsKey("anthropic-version"))
+            return ErrorShape.Anthropic;
+        return request.Headers.ContainsKey("x-goog-api-key") ? ErrorShape.Gemini : ErrorShape.OpenAi;
+    }
+
+    private static string BodyFault(int status) => status switch
+    {
+        413 => "the request's body is too large",
+        408 => "the request's body came too slowly",
+        _ => "the request's body is broken: its length or its chunks are not what its headers say",
+    };
+
+    private static string Shown(string text) => text.Length <= 80 ? text : text[..80] + "…";
+}
+
+internal static partial class Log
+{
+    [LoggerMessage(1, LogLevel.Warning, "{RequestId}: {Provider} can't be reached")]
+    public static partial void Unreachable(ILogger logger, string requestId, string provider, Exception exception);
+
+    [LoggerMessage(2, LogLevel.Warning, "{RequestId}: {Provider} timed out")]
+    public static partial void TimedOut(ILogger logger, string requestId, string provider);
+}

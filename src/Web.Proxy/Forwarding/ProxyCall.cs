@@ -1,0 +1,63 @@
+using Tokonomics.Application.Dialects;
+using Tokonomics.Application.Keys;
+using Tokonomics.Application.Providers;
+using Tokonomics.Domain.Ledger;
+
+namespace Tokonomics.Web.Proxy.Forwarding;
+
+/// <summary>What is known of one call while it runs; filled in step by step by <see cref="Forwarder"/>, read once by <see cref="Settlement"/>.</summary>
+internal sealed class ProxyCall(string requestId, TimeProvider time)
+{
+    private readonly long _started = time.GetTimestamp();
+
+    public string RequestId { get; } = requestId;
+
+    /// <summary>When the request was admitted; its period and its prices are those of this instant.</summary>
+    public DateTimeOffset At { get; } = time.GetUtcNow();
+
+    public KeySnapshot? Key { get; set; }
+
+    public IReadOnlyList<Tag> Tags { get; set; } = [];
+
+    public RouteMatch? Match { get; set; }
+
+    public Provider? Provider { get; set; }
+
+    public ProviderCredential? Credential { get; set; }
+
+    /// <summary>Null on routes that nothing is read from.</summary>
+    public Dialect? Dialect { get; set; }
+
+    public RequestFacts Facts { get; set; }
+
+    public RequestPeek Peek { get; set; }
+
+    public string? RequestModel { get; set; }
+
+    public long RequestBytes { get; set; }
+
+    /// <summary>A usage chunk that the client didn't ask for is taken out of the stream.</summary>
+    public bool Swallows { get; set; }
+
+    /// <summary>Something may have reached the provider: there will be an event.</summary>
+    public bool Sent { get; set; }
+
+    /// <summary>How often the request went out: the connection pool repeats one whose connection closed under it before any answer.</summary>
+    public int Sends { get; set; } = 1;
+
+    public int Status { get; set; }
+
+    public string? ProviderRequestId { get; set; }
+
+    public CallOutcome Outcome { get; set; } = CallOutcome.Completed;
+
+    public bool Streamed { get; set; }
+
+    public ResponseReader? Reader { get; set; }
+
+    public long ResponseBytes { get; set; }
+
+    public TimeSpan? FirstByte { get; set; }
+
+    public TimeSpan Elapsed => time.GetElapsedTime(_started);
+}

@@ -1,0 +1,67 @@
+using System.Text.Json;
+using Tokonomics.Application.Keys;
+using Tokonomics.Domain.Pricing;
+using Tokonomics.Web.Proxy.Forwarding;
+
+namespace Tokonomics.Web.Proxy.Models;
+
+/// <summary>
+/// <c>GET /v1/models</c>: what a key can use, answered here and not by any provider. In the shape of Anthropic's list for its SDK
+/// (<c>anthropic-version</c>), otherwise of OpenAI's.
+/// </summary>
+internal sealed class ModelsEndpoint(Upstreams upstreams, PriceBook prices)
+{
+    public async Task WriteListAsync(HttpContext context, KeySnapshot key)
+    {
+        var anthropic = context.Request.Headers.ContainsKey("anthropic-version");
+        context.Response.ContentType = "application/json; charset=utf-8";
+        using var json = new Utf8JsonWriter(context.Response.BodyWriter);
+        var models = Usable(key).ToList();
+        json.WriteStartObject();
+        if (!anthropic)
+            json.WriteString("object", "list");
+        json.WriteStartArray("data");
+        foreach (var model in models)
+            WriteModel(json, model, anthropic);
+        json.WriteEndArray();
+        if (anthropic)
+        {
+            json.WriteBoolean("has_more", false);
+            json.WriteString("first_id", models.Count > 0 ? models[0].Name : null);
+            json.WriteString("last_id", models.Count > 0 ? models[^1].Name : null);
+        }
+
+        json.WriteEndObject();
+        await json.FlushAsync(context.RequestAborted);
+    }
+
+    // One entry for each name: where several of the key's providers have it, /v1 takes the first, as this list does.
+    private IEnumerable<ListedModel> Usable(KeySnapshot key)
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        var providers = key.Environment == Domain.Ledger.KeyEnvironment.Test ? ["sandbox"] : upstreams.ReachableBy(key).Select(p => p.Name);
+        foreach (var provider in providers)
+            foreach (var model in prices.Models(provider))
+                if (!model.Name.Contains('*', StringComparison.Ordinal) && seen.Add(model.Name))
+                    yield return model;
+    }
+
+    private static void WriteModel(Utf8JsonWriter json, ListedModel model, bool anthropic)
+    {
+        json.WriteStartObject();
+        json.WriteString("id", model.Name);
+        json.WriteString(anthropic ? "type" : "object", "model");
+        if (anthropic)
+        {
+            json.WriteString("display_name", model.Name);
+            json.WriteString("created_at", DateTimeOffset.UnixEpoch);
+        }
+        else
+        {
+            json.WriteNumber("created", 0);
+            json.WriteString("owned_by", model.Provider);
+        }
+
+        json.WriteEndObject();
+    }
+}

@@ -1,0 +1,62 @@
+using System.Text;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
+using Tokonomics.Application.Providers;
+using Tokonomics.Domain.Pricing;
+using Tokonomics.Infrastructure.Providers;
+using Tokonomics.Web.Proxy.Forwarding;
+using Tokonomics.Web.Proxy.Ingress;
+using Tokonomics.Web.Proxy.Models;
+using Tokonomics.Web.Proxy.Sandbox;
+
+namespace Tokonomics.Web.Proxy;
+
+/// <summary>The data plane as a part of a host: by itself in <c>Web.Proxy</c>, beside the portal in <c>Standalone</c>.</summary>
+public static class ProxyHost
+{
+    /// <summary>Switches that have to be set before the server starts.</summary>
+    public static void Harden(WebApplicationBuilder builder)
+    {
+        // A bare line feed ends no line: some other server on the way may not think that it does.
+        AppContext.SetSwitch("Microsoft.AspNetCore.Server.Kestrel.DisableHttp1LineFeedTerminators", true);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = 64 * 1024 * 1024;
+            // Header bytes beyond ASCII pass as they are, in both directions.
+            kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;
+            kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
+        });
+    }
+
+    public static IServiceCollection AddProxy(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<ProxyOptions>().Bind(configuration.GetSection("Proxy")).ValidateDataAnnotations().ValidateOnStart();
+        services.AddSingleton(_ => ProviderData.Load(configuration));
+        services.AddSingleton(s => new UpstreamClients(Options(s).ConnectTimeout, Options(s).AllowPrivateEndpoints));
+        services.AddSingleton(s => new BufferBudget(Options(s).MaxBufferedBytes));
+        services.AddSingleton(s => new SandboxServer(new SandboxOptions { BillPath = Options(s).SandboxBill is { Length: > 0 } path ? path : null }));
+        services.AddHostedService(s => s.GetRequiredService<SandboxServer>());
+        // Asked for by the first request at the earliest: the sandbox has its address by then.
+        services.AddSingleton(s => new Upstreams(s.GetRequiredService<ProviderCatalogue>(), s.GetRequiredService<PriceBook>(), s.GetRequiredService<SandboxServer>().BaseUrl));
+        services.AddSingleton<Settlement>();
+        services.AddSingleton<Forwarder>();
+        services.AddSingleton<ModelsEndpoint>();
+        return services;
+    }
+
+    /// <summary>Takes the proxy's own requests out of the pipeline; everything else goes on to the next.</summary>
+    public static void UseProxy(this WebApplication app)
+    {
+        app.UseMiddleware<StrictFraming>();
+        app.Use(async (context, next) =>
+        {
+            if (ProxyTarget.Of(context) is { } target)
+                await app.Services.GetRequiredService<Forwarder>().HandleAsync(context, target);
+            else
+                await next(context);
+        });
+    }
+
+    private static ProxyOptions Options(IServiceProvider services) => services.GetRequiredService<IOptions<ProxyOptions>>().Value;
+}

@@ -1,0 +1,33 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Tokonomics.Web.Proxy;
+
+/// <summary>Settings of the data plane: section <c>Proxy</c>.</summary>
+public sealed class ProxyOptions
+{
+    /// <summary>The largest body of a metered call, as sent and decompressed. Providers take up to 32 MB (Anthropic) or 50 MB (OpenAI).</summary>
+    [Range(1_024, 1_073_741_824)]
+    public long MaxBodyBytes { get; set; } = 64 * 1024 * 1024;
+
+    /// <summary>The largest upload to a free route (files). It is relayed, never held in memory.</summary>
+    [Range(1_024, 17_179_869_184)]
+    public long MaxUploadBytes { get; set; } = 1024L * 1024 * 1024;
+
+    /// <summary>Request bodies held in memory at once, all calls together; past it new ones are refused with 503.</summary>
+    [Range(1_048_576, 1_099_511_627_776)]
+    public long MaxBufferedBytes { get; set; } = 1024L * 1024 * 1024;
+
+    /// <summary>The largest answer that is relayed; what comes after is cut off.</summary>
+    [Range(1_024, 1_099_511_627_776)]
+    public long MaxAnswerBytes { get; set; } = 4L * 1024 * 1024 * 1024;
+
+    /// <summary>To reach a provider and shake hands, TLS included.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.1", "00:05:00")]
+    public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Tenants may add endpoints at private addresses (a model server beside the proxy). Off: only public addresses are connected to.</summary>
+    public bool AllowPrivateEndpoints { get; set; }
+
+    /// <summary>Where the sandbox keeps its own bill; empty for none.</summary>
+    public string SandboxBill { get; set; } = "";
+}
