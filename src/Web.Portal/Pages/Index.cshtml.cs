@@ -1,0 +1,9 @@
+using Microsoft.AspNetCore.Mvc.RazorPages;
+using Microsoft.Extensions.Options;
+
+namespace Tokonomics.Web.Portal.Pages;
+
+public sealed class IndexModel(IOptions<PortalOptions> options) : PageModel
+{
+    public string BaseUrl { get; } = options.Value.PublicUrl.ToString().TrimEnd('/');
+}

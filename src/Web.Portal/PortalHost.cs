@@ -1,0 +1,32 @@
+using System.Reflection;
+using Microsoft.Extensions.FileProviders;
+
+namespace Tokonomics.Web.Portal;
+
+/// <summary>The portal as a part of a host: pages for people, <c>/api/v1</c> for programs.</summary>
+public static class PortalHost
+{
+    public static string Version { get; } = typeof(PortalHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    public static IServiceCollection AddPortal(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<PortalOptions>().Bind(configuration.GetSection("Portal")).ValidateDataAnnotations().ValidateOnStart();
+        services.AddRazorPages().AddApplicationPart(typeof(PortalHost).Assembly);
+        return services;
+    }
+
+    public static void UsePortal(this WebApplication app)
+    {
+        app.Use((context, next) =>
+        {
+            var headers = context.Response.Headers;
+            headers.XContentTypeOptions = "nosniff";
+            headers["Referrer-Policy"] = "same-origin";
+            headers["Cross-Origin-Opener-Policy"] = "same-origin";
+            headers.ContentSecurityPolicy = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+            return next(context);
+        });
+        app.UseStaticFiles(new StaticFileOptions { FileProvider = new PhysicalFileProvider(Path.Combine(AppContext.BaseDirectory, "wwwroot")) });
+        app.MapRazorPages();
+    }
+}
