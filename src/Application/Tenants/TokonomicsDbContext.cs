@@ -1,0 +1,97 @@
+using System.Text;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Tokonomics.Application.Secrets;
+using Tokonomics.Domain.Keys;
+using Tokonomics.Domain.Tenants;
+
+namespace Tokonomics.Application.Tenants;
+
+/// <summary>
+/// The tenants' data, mapped onto the schema that each store's scripts make; it never creates a table itself. The ledger is not in it: events
+/// are appended in bulk and read by SQL.
+/// </summary>
+public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> options) : DbContext(options)
+{
+    public DbSet<Tenant> Tenants => Set<Tenant>();
+
+    public DbSet<Member> Members => Set<Member>();
+
+    public DbSet<Team> Teams => Set<Team>();
+
+    public DbSet<Project> Projects => Set<Project>();
+
+    public DbSet<IssuedKey> Keys => Set<IssuedKey>();
+
+    public DbSet<IssuedToken> Tokens => Set<IssuedToken>();
+
+    public DbSet<SealedSecret> Secrets => Set<SealedSecret>();
+
+    public DbSet<StoredCredential> Credentials => Set<StoredCredential>();
+
+    public DbSet<StoredEndpoint> Endpoints => Set<StoredEndpoint>();
+
+    public DbSet<AuditEntry> Audit => Set<AuditEntry>();
+
+    protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
+    {
+        configurationBuilder.Properties<DateTimeOffset>().HaveConversion<UnixMicroseconds>();
+        configurationBuilder.Properties<Role>().HaveConversion<LowerCase<Role>>();
+        configurationBuilder.Properties<TenantPlan>().HaveConversion<LowerCase<TenantPlan>>();
+        configurationBuilder.Properties<TenantStatus>().HaveConversion<LowerCase<TenantStatus>>();
+        configurationBuilder.Properties<AuditResult>().HaveConversion<LowerCase<AuditResult>>();
+    }
+
+    protected override void OnModelCreating(ModelBuilder modelBuilder)
+    {
+        modelBuilder.Entity<Tenant>().ToTable("tenants").HasKey(t => t.Id);
+        modelBuilder.Entity<Member>().ToTable("members").HasKey(m => new { m.TenantId, m.Id });
+        modelBuilder.Entity<Team>().ToTable("teams").HasKey(t => new { t.TenantId, t.Id });
+        modelBuilder.Entity<Project>().ToTable("projects").HasKey(p => new { p.TenantId, p.Id });
+        modelBuilder.Entity<IssuedKey>().ToTable("metering_keys").Ignore(k => k.Masked).HasKey(k => new { k.TenantId, k.Id });
+        modelBuilder.Entity<IssuedToken>().ToTable("api_tokens").HasKey(t => new { t.TenantId, t.Id });
+        modelBuilder.Entity<SealedSecret>().ToTable("secrets").HasKey(s => new { s.TenantId, s.Id });
+        modelBuilder.Entity<StoredCredential>().ToTable("provider_credentials").HasKey(c => new { c.TenantId, c.Id });
+        modelBuilder.Entity<StoredEndpoint>().ToTable("custom_endpoints").HasKey(e => new { e.TenantId, e.Name });
+        modelBuilder.Entity<AuditEntry>().ToTable("audit_log").HasKey(a => new { a.TenantId, a.Seq });
+
+        // EF orders inserts by the references that it knows of. The composite ones to teams and projects only matter when both are made at once.
+        modelBuilder.Entity<Member>().HasOne<Tenant>().WithMany().HasForeignKey(m => m.TenantId);
+        modelBuilder.Entity<Team>().HasOne<Tenant>().WithMany().HasForeignKey(t => t.TenantId);
+        modelBuilder.Entity<Project>().HasOne<Tenant>().WithMany().HasForeignKey(p => p.TenantId);
+        modelBuilder.Entity<IssuedKey>().HasOne<Tenant>().WithMany().HasForeignKey(k => k.TenantId);
+        modelBuilder.Entity<IssuedToken>().HasOne<Tenant>().WithMany().HasForeignKey(t => t.TenantId);
+        modelBuilder.Entity<SealedSecret>().HasOne<Tenant>().WithMany().HasForeignKey(s => s.TenantId);
+        modelBuilder.Entity<StoredCredential>().HasOne<Tenant>().WithMany().HasForeignKey(c => c.TenantId);
+        modelBuilder.Entity<StoredEndpoint>().HasOne<Tenant>().WithMany().HasForeignKey(e => e.TenantId);
+        modelBuilder.Entity<AuditEntry>().Property(a => a.Seq).ValueGeneratedNever();
+
+        foreach (var entity in modelBuilder.Model.GetEntityTypes())
+            foreach (var property in entity.GetProperties())
+                property.SetColumnName(SnakeCase(property.Name));
+    }
+
+    /// <summary><c>CreatedAt</c> → <c>created_at</c>.</summary>
+    internal static string SnakeCase(string name)
+    {
+        var text = new StringBuilder(name.Length + 4);
+        foreach (var c in name)
+        {
+            if (char.IsAsciiLetterUpper(c) && text.Length > 0)
+                text.Append('_');
+            text.Append(char.ToLowerInvariant(c));
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>Times are whole microseconds since 1970, UTC, in every store.</summary>
+    private sealed class UnixMicroseconds() : ValueConverter<DateTimeOffset, long>(
+        time => (time.UtcTicks - DateTimeOffset.UnixEpoch.UtcTicks) / TimeSpan.TicksPerMicrosecond,
+        stored => DateTimeOffset.UnixEpoch.AddTicks(stored * TimeSpan.TicksPerMicrosecond));
+
+    private sealed class LowerCase<T>() : ValueConverter<T, string>(
+        value => value.ToString().ToLowerInvariant(),
+        stored => Enum.Parse<T>(stored, true))
+        where T : struct, Enum;
+}

@@ -1,0 +1,31 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+
+namespace Tokonomics.Domain.Tenants;
+
+/// <summary>
+/// Ids such as <c>ten_01jcz…</c>: a prefix that says of what, then 26 characters (48 bits of milliseconds, 80 random bits, Crockford's base32
+/// in lower case) that sort by time and can't be guessed.
+/// </summary>
+public static class SortableId
+{
+    private const string Alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
+
+    public static string New(string prefix, DateTimeOffset at)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        RandomNumberGenerator.Fill(bytes[6..]);
+        var milliseconds = (ulong)at.ToUnixTimeMilliseconds();
+        for (var i = 0; i < 6; i++)
+            bytes[i] = (byte)(milliseconds >> (40 - (8 * i)));
+        var number = BinaryPrimitives.ReadUInt128BigEndian(bytes);
+        Span<char> text = stackalloc char[26];
+        for (var i = 25; i >= 0; i--)
+        {
+            text[i] = Alphabet[(int)(number & 31)];
+            number >>= 5;
+        }
+
+        return string.Concat(prefix, "_", text);
+    }
+}

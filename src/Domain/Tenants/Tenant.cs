@@ -1,0 +1,71 @@
+namespace Tokonomics.Domain.Tenants;
+
+public enum TenantPlan
+{
+    Free,
+    Pro,
+}
+
+public enum TenantStatus
+{
+    Active,
+
+    /// <summary>Its keys are refused, its people can read.</summary>
+    Suspended,
+}
+
+/// <summary>Who pays, and whose data stay apart from everyone else's.</summary>
+public sealed class Tenant
+{
+    public required string Id { get; init; }
+
+    public required string Name { get; set; }
+
+    public TenantPlan Plan { get; set; }
+
+    /// <summary>An IANA name; decides where the tenant's days and months begin.</summary>
+    public required string TimeZone { get; set; }
+
+    public TenantStatus Status { get; set; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+}
+
+/// <summary>A person in a tenant.</summary>
+public sealed class Member
+{
+    public required string TenantId { get; init; }
+
+    public required string Id { get; init; }
+
+    /// <summary>In lower case.</summary>
+    public required string Email { get; init; }
+
+    public required Role Role { get; set; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+}
+
+public sealed class Team
+{
+    public required string TenantId { get; init; }
+
+    public required string Id { get; init; }
+
+    public required string Name { get; set; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+}
+
+public sealed class Project
+{
+    public required string TenantId { get; init; }
+
+    public required string Id { get; init; }
+
+    public string? TeamId { get; set; }
+
+    public required string Name { get; set; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+}
