@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.Extensions.FileProviders;
+using Tokonomics.Web.Portal.Api;
 
 namespace Tokonomics.Web.Portal;
 
@@ -12,6 +13,7 @@ public static class PortalHost
     {
         services.AddOptions<PortalOptions>().Bind(configuration.GetSection("Portal")).ValidateDataAnnotations().ValidateOnStart();
         services.AddRazorPages().AddApplicationPart(typeof(PortalHost).Assembly);
+        services.AddApi();
         return services;
     }
 
@@ -28,5 +30,6 @@ public static class PortalHost
         });
         app.UseStaticFiles(new StaticFileOptions { FileProvider = new PhysicalFileProvider(Path.Combine(AppContext.BaseDirectory, "wwwroot")) });
         app.MapRazorPages();
+        app.MapApi();
     }
 }
