@@ -16,7 +16,7 @@ const genai = table('genai-prices.json'), litellm = table('litellm.json'), model
 /** A number as a plain decimal; float noise of the tables (2.9999999999999997e-7) is rounded off at twelve digits. */
 export const plain = (number) => {
   let text = Number(number).toPrecision(12)
-  if (text.includes('e')) text = Number(text).toFixed(18)
+  if (text.includes('e') || text.split('.')[1]?.length > 12) text = Number(text).toFixed(12)
   return text.includes('.') ? text.replace(/0+$/, '').replace(/\.$/, '') : text
 }
 const mega = (perToken) => plain(perToken * 1e6)
