@@ -92,7 +92,15 @@ public readonly record struct MeteredResponse
 
     /// <summary>The provider charges nothing for this answer although usage stands in it: a poll of an earlier one, a queued job.</summary>
     public bool NotBillable { get; init; }
+
+    /// <summary>
+    /// What other models used inside this answer, besides <see cref="Usage"/> (Anthropic's advisor tool); to be priced as those models. Null where none did.
+    /// </summary>
+    public IReadOnlyList<OtherModelUsage>? OtherModels { get; init; }
 }
+
+/// <summary>What one further model used inside an answer.</summary>
+public sealed record OtherModelUsage(string Model, TokenUsage Usage);
 
 /// <summary>
 /// Reads usage beside the relay, byte by byte as they come, in bounded memory. It can't hurt the client: it never throws, and on anything

@@ -1,0 +1,277 @@
+using Tokonomics.Domain.Metering;
+using Tokonomics.Domain.Money;
+
+namespace Tokonomics.Application.Dialects;
+
+/// <summary>What is done where an answer ends without the provider's figures.</summary>
+internal enum Unreported : byte
+{
+    /// <summary>Nothing can be said.</summary>
+    Nothing,
+
+    /// <summary>Text went in and came out: both are estimated from their bytes.</summary>
+    EstimateText,
+
+    /// <summary>Text went in and something else came out (vectors): the input is estimated.</summary>
+    EstimateInput,
+
+    /// <summary>The request fixed what is billed: images, characters.</summary>
+    RequestUnits,
+}
+
+/// <summary>
+/// Reads an answer of any framing (one JSON document, JSON lines, a JSON array, server-sent events) and makes the result. A dialect
+/// derives from it, declares its paths and says in <see cref="OnTake"/> how usage is merged: the same place for plain and streaming answers.
+/// </summary>
+internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
+{
+    // Slots that mean the same in every dialect; those of a dialect start at Own.
+    public const int Usage = 0;
+    public const int Model = 1;
+    public const int Reason = 2;
+    public const int Tier = 3;
+    public const int Error = 4;
+    public const int Text = 5;
+    public const int Text2 = 6;
+    public const int Own = 8;
+
+    /// <summary>Four bytes of text are about one token. The usual rule of thumb for English; other scripts cost more tokens, but have more bytes too.</summary>
+    public const int BytesPerToken = 4;
+
+    private enum Frame : byte { Unknown, Json, Lines, Events, None }
+
+    private readonly JsonSkimmer _json;
+    private readonly SseReader _events;
+    private readonly RequestPeek _peek;
+    private readonly ResponseFacts _response;
+    private readonly Unreported _unreported;
+    private Frame _frame;
+    private bool _errorTold;
+    private ShortText _model;
+    private ShortText _finish;
+    private ShortText _tier;
+    private long _text;
+    private long _text2;
+
+    protected SkimmingReader(JsonPaths paths, in RequestPeek peek, in ResponseFacts response, Unreported unreported)
+    {
+        _json = new JsonSkimmer(paths, this);
+        _events = new SseReader(this);
+        _peek = peek;
+        _response = response;
+        _unreported = unreported;
+    }
+
+    /// <summary>The provider's figures as far as seen.</summary>
+    protected Figures Seen;
+
+    protected decimal? StatedCost;
+
+    protected Hints Told;
+
+    /// <summary>The figures are the last ones: the protocol says so, whatever follows.</summary>
+    protected bool Final { get; set; }
+
+    /// <summary>The figures of an answer read to its end are final. False where the protocol has a final event of its own.</summary>
+    protected virtual bool FinalAtEnd => true;
+
+    /// <summary>Usage stands in the answer but isn't charged, or nothing has been used yet.</summary>
+    protected bool NotBillable { get; set; }
+
+    protected bool Streaming => _frame is Frame.Events or Frame.Lines;
+
+    protected string? RequestModel => _peek.Model;
+
+    protected RequestPeek Request => _peek;
+
+    protected bool HasFinish => _finish.IsSet;
+
+    protected ReadOnlySpan<byte> ModelBytes => _model.Bytes;
+
+    protected IReadOnlyList<OtherModelUsage>? OtherModels { get; set; }
+
+    /// <summary>A value at one of the dialect's paths.</summary>
+    protected abstract void OnTake(int slot, ReadOnlySpan<byte> json);
+
+    protected virtual void OnMark(int slot, byte first)
+    {
+    }
+
+    protected virtual void OnDocumentEnd()
+    {
+    }
+
+    /// <summary>The stream said that it is over: <c>[DONE]</c>.</summary>
+    protected virtual void OnDone()
+    {
+    }
+
+    /// <summary>Last chance to put things together before the result is made.</summary>
+    protected virtual void OnFinish(bool whole)
+    {
+    }
+
+    public sealed override void Feed(ReadOnlySpan<byte> bytes)
+    {
+        if (_frame == Frame.Unknown)
+            bytes = Sniff(bytes);
+        switch (_frame)
+        {
+            case Frame.Json:
+                _json.Feed(bytes);
+                break;
+            case Frame.Events:
+                _events.Feed(bytes);
+                break;
+            case Frame.Lines:
+                FeedLines(bytes);
+                break;
+        }
+    }
+
+    public sealed override MeteredResponse Finish(bool whole)
+    {
+        if (_frame == Frame.Events)
+            _events.End();
+        OnFinish(whole);
+
+        var (usage, source) = Settle(whole);
+        if (_tier.IsSet)
+            Told.Tier = Hints.PlainTier(_tier.Bytes);
+        return new MeteredResponse
+        {
+            Usage = usage,
+            Source = source,
+            Model = _model.ToString() ?? _peek.Model,
+            FinishReason = _finish.ToString(),
+            ProviderCost = source is UsageSource.Reported or UsageSource.Partial && StatedCost is >= 0 and < 1_000_000 ? NanoUsd.Round(StatedCost.Value) : null,
+            PricingHints = Told.Over(_peek.PricingHints ?? ""),
+            NotBillable = NotBillable,
+            OtherModels = OtherModels,
+        };
+    }
+
+    private (TokenUsage, UsageSource) Settle(bool whole)
+    {
+        // 1. The provider's own figures, final.
+        var seen = !Seen.IsEmpty || StatedCost is not null;
+        if (seen && (Final || (whole && FinalAtEnd)))
+            return (Seen.ToUsage(), UsageSource.Reported);
+
+        // 2. Its figures for the input, and for the output the larger of what it said so far and what was seen.
+        var output = Tokens(Math.Max(_text, _text2));
+        if (seen)
+        {
+            Seen.Input ??= Tokens(_peek.PromptBytes);
+            Seen.Output = Math.Max(Seen.Output ?? 0, output);
+            return (Seen.ToUsage(), UsageSource.Partial);
+        }
+
+        // 3. Nothing was used: refused, failed before any output, or not begun.
+        if (_response.Status is < 200 or >= 300 || NotBillable || (_errorTold && output == 0))
+            return (default, UsageSource.None);
+
+        // 4. Our estimate.
+        var usage = new TokenUsage();
+        switch (_unreported)
+        {
+            case Unreported.EstimateText:
+                usage[UsageUnit.Input] = Tokens(_peek.PromptBytes);
+                usage[UsageUnit.Output] = output;
+                return (usage, UsageSource.Estimated);
+
+            case Unreported.EstimateInput:
+                usage[UsageUnit.Input] = Tokens(_peek.PromptBytes);
+                return (usage, UsageSource.Estimated);
+
+            case Unreported.RequestUnits when !_peek.Units.IsEmpty:
+                return (_peek.Units, UsageSource.Estimated);
+
+            default:
+                return (default, UsageSource.None);
+        }
+    }
+
+    private static long Tokens(long bytes) => bytes <= 0 ? 0 : ((bytes - 1) / BytesPerToken) + 1;
+
+    // White space and a byte-order mark say nothing; the first other byte does. JSON under text/event-stream is common (errors), events under
+    // application/json are on record too, so that the content type decides only between the two forms of JSON and for what is neither.
+    private ReadOnlySpan<byte> Sniff(ReadOnlySpan<byte> bytes)
+    {
+        var i = 0;
+        while (i < bytes.Length && bytes[i] is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t' or 0xEF or 0xBB or 0xBF)
+            i++;
+        if (i == bytes.Length)
+            return default;
+        var type = _response.ContentType ?? "";
+        _frame = bytes[i] switch
+        {
+            (byte)'{' or (byte)'[' when Has(type, "ndjson") || Has(type, "jsonl") || Has(type, "stream+json") => Frame.Lines,
+            (byte)'{' or (byte)'[' => Frame.Json,
+            _ when Has(type, "event-stream") => Frame.Events,
+            (byte)'d' or (byte)'e' or (byte)'i' or (byte)'r' or (byte)':' when type.Length == 0 || Has(type, "json") || Has(type, "text/plain") => Frame.Events,
+            _ => Frame.None,
+        };
+        return bytes[i..];
+    }
+
+    private static bool Has(string type, string part) => type.Contains(part, StringComparison.OrdinalIgnoreCase);
+
+    // A JSON string holds no raw line feed, so that a line feed always ends a broken line and the next one gets its chance.
+    private void FeedLines(ReadOnlySpan<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            var end = bytes.IndexOf((byte)'\n') + 1;
+            var line = end == 0 ? bytes : bytes[..end];
+            _json.Feed(line);
+            bytes = bytes[line.Length..];
+            if (end > 0 && !_json.Idle)
+                _json.Reset();
+        }
+    }
+
+    void ISseSink.Data(ReadOnlySpan<byte> bytes) => _json.Feed(bytes);
+
+    void ISseSink.EventEnd(bool done)
+    {
+        _json.Reset();
+        if (done)
+            OnDone();
+    }
+
+    void IJsonSink.Take(int slot, ReadOnlySpan<byte> json)
+    {
+        switch (slot)
+        {
+            case Model:
+                _model.Set(json);
+                break;
+            case Reason:
+                _finish.Set(json);
+                break;
+            case Tier:
+                _tier.Set(json);
+                break;
+        }
+
+        OnTake(slot, json);
+    }
+
+    void IJsonSink.Mark(int slot, byte first)
+    {
+        if (slot == Error && first is (byte)'{' or (byte)'"')
+            _errorTold = true;
+        OnMark(slot, first);
+    }
+
+    void IJsonSink.Count(int slot, int bytes)
+    {
+        if (slot == Text)
+            _text += bytes;
+        else
+            _text2 += bytes;
+    }
+
+    void IJsonSink.DocumentEnd() => OnDocumentEnd();
+}
