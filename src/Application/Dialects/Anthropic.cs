@@ -1,3 +1,4 @@
+using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 
 namespace Tokonomics.Application.Dialects;
@@ -106,7 +107,7 @@ internal sealed class AnthropicMessages : Dialect
         {
             var pass = new Pass();
             var hidden = new Pass();
-            List<OtherModelUsage>? others = null;
+            List<ModelUsage>? others = null;
             ShortText type = default, model = default;
             var iterations = false;
             var walk = new UsageWalker(json);

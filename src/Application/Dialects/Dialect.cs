@@ -1,3 +1,4 @@
+using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 
@@ -96,11 +97,8 @@ public readonly record struct MeteredResponse
     /// <summary>
     /// What other models used inside this answer, besides <see cref="Usage"/> (Anthropic's advisor tool); to be priced as those models. Null where none did.
     /// </summary>
-    public IReadOnlyList<OtherModelUsage>? OtherModels { get; init; }
+    public IReadOnlyList<ModelUsage>? OtherModels { get; init; }
 }
-
-/// <summary>What one further model used inside an answer.</summary>
-public sealed record OtherModelUsage(string Model, TokenUsage Usage);
 
 /// <summary>
 /// Reads usage beside the relay, byte by byte as they come, in bounded memory. It can't hurt the client: it never throws, and on anything

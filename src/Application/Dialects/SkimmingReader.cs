@@ -1,3 +1,4 @@
+using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 
@@ -88,7 +89,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
 
     protected ReadOnlySpan<byte> ModelBytes => _model.Bytes;
 
-    protected IReadOnlyList<OtherModelUsage>? OtherModels { get; set; }
+    protected IReadOnlyList<ModelUsage>? OtherModels { get; set; }
 
     /// <summary>A value at one of the dialect's paths.</summary>
     protected abstract void OnTake(int slot, ReadOnlySpan<byte> json);

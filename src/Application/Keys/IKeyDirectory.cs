@@ -59,8 +59,8 @@ public sealed record TenantSnapshot
     /// <summary>The tenant's own endpoints by name.</summary>
     public FrozenDictionary<string, CustomEndpoint> Endpoints { get; init; } = FrozenDictionary<string, CustomEndpoint>.Empty;
 
-    /// <summary>The tenant's own rates, asked before the book's; null where it has none.</summary>
-    public PriceBook? Overrides { get; init; }
+    /// <summary>The book with the tenant's own rates laid over it; null where it has none and the common book applies.</summary>
+    public PriceBook? Prices { get; init; }
 }
 
 /// <summary>A provider key in the clear. Never logged: <see cref="ToString"/> tells nothing.</summary>

@@ -40,7 +40,8 @@ public sealed record MountedSurface(Surface Surface, IReadOnlyList<string> Prefi
 /// <param name="Surface">The surface the route belongs to.</param>
 /// <param name="UpstreamPath">The path at the provider, from its base URL on, without a leading slash; percent-encoding as received.</param>
 /// <param name="PathModel">The model, where the path names it; decoded.</param>
-public sealed record RouteMatch(Route Route, Surface Surface, string UpstreamPath, string? PathModel)
+/// <param name="Head">What stands first in the path before a tail that only its end matched (Hugging Face: <c>together</c>); null elsewhere.</param>
+public sealed record RouteMatch(Route Route, Surface Surface, string UpstreamPath, string? PathModel, string? Head = null)
 {
     /// <summary>The path itself asks for a stream.</summary>
     public bool PathStreams { get; } = Route.Template.EndsWith(":streamGenerateContent", StringComparison.Ordinal);
@@ -128,7 +129,7 @@ public sealed class RouteTable
         for (var from = 1; from < segments.Length; from++)
             foreach (var mounted in _surfaces)
                 if (Match(mounted.Surface, method, segments, from, meteredOnly: true) is { } found)
-                    return found with { UpstreamPath = string.Join('/', segments) };
+                    return found with { UpstreamPath = string.Join('/', segments), Head = segments[0] };
         return null;
     }
 

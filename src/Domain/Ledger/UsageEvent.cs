@@ -51,6 +51,18 @@ public enum PriceStatus : byte
 /// <summary>A name and a value that a key or a request carries, for grouping spend. Names are lower case.</summary>
 public readonly record struct Tag(string Name, string Value);
 
+/// <summary>What one further model used inside an answer.</summary>
+public sealed record ModelUsage(string Model, TokenUsage Usage)
+{
+    /// <summary>The form in which the ledger keeps a list of them: <c>claude-opus-5:Input=12,Output=3;…</c>.</summary>
+    public static string Write(IReadOnlyList<ModelUsage> all) => string.Join(';', all.Select(m => $"{m.Model}:{m.Usage}"));
+
+    /// <summary>Reads what <see cref="Write"/> writes.</summary>
+    public static IReadOnlyList<ModelUsage> Read(string text) => text.Length == 0
+        ? []
+        : [.. text.Split(';').Select(m => new ModelUsage(m[..m.LastIndexOf(':')], TokenUsage.Parse(m[(m.LastIndexOf(':') + 1)..])))];
+}
+
 /// <summary>
 /// One upstream attempt: the ledger's row. Immutable; unique by <see cref="RequestId"/> and <see cref="Attempt"/>. Holds no word of a
 /// prompt or an answer, and no key.
@@ -89,6 +101,9 @@ public sealed record UsageEvent
     public TokenUsage Usage { get; init; }
 
     public UsageSource UsageSource { get; init; }
+
+    /// <summary>What other models used inside the same answer (Anthropic's advisor tool); priced as those models, part of <see cref="Cost"/>, in no total.</summary>
+    public IReadOnlyList<ModelUsage> OtherModels { get; init; } = [];
 
     /// <summary>What the price depends on besides model and counts, as <c>name=value</c> pairs sorted and joined by <c>;</c>.</summary>
     public string PricingHints { get; init; } = "";

@@ -1,5 +1,6 @@
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
@@ -14,21 +15,26 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder)
     public void Settle(ProxyCall call)
     {
         var metered = Read(call);
-        var book = call.Key!.Tenant.Overrides ?? prices;
-        var model = metered.Model ?? call.RequestModel;
-        var (cost, status) = Rate(book, call, metered, model);
+        var book = call.Key!.Tenant.Prices ?? prices;
+        var usage = Event(call, metered, book);
         // Attempts of the connection pool that got no answer have rows of their own: the provider may have seen them.
         for (var lost = 1; lost < call.Sends; lost++)
-            recorder.Record(Event(call, metered with { Usage = default, Source = UsageSource.None, Model = null, FinishReason = null, ProviderCost = null }, book, NanoUsd.Zero, PriceStatus.Free) with
+            recorder.Record(usage with
             {
                 Attempt = lost,
+                Usage = default,
+                OtherModels = [],
+                UsageSource = UsageSource.None,
+                Cost = NanoUsd.Zero,
+                PriceStatus = PriceStatus.Free,
                 Status = 0,
                 Outcome = CallOutcome.Unreachable,
                 ProviderRequestId = null,
                 ResponseBytes = 0,
                 FirstByte = null,
             });
-        recorder.Record(Event(call, metered, book, cost, status) with { Attempt = Math.Max(1, call.Sends) });
+        var (cost, status) = Rate(book, call, metered, usage);
+        recorder.Record(usage with { Attempt = Math.Max(1, call.Sends), Cost = cost, PriceStatus = status });
     }
 
     private static MeteredResponse Read(ProxyCall call)
@@ -44,31 +50,19 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder)
         return nothing with { Usage = usage, Source = UsageSource.Estimated };
     }
 
-    private static (NanoUsd? Cost, PriceStatus Status) Rate(PriceBook book, ProxyCall call, in MeteredResponse metered, string? model)
+    private static (NanoUsd? Cost, PriceStatus Status) Rate(PriceBook book, ProxyCall call, in MeteredResponse metered, UsageEvent usage)
     {
-        if (call.Match!.Route.Kind != RouteKind.Metered)
-            return (NanoUsd.Zero, call.Match.Route.Kind == RouteKind.Deferred && call.Status < 400 ? PriceStatus.Deferred : PriceStatus.Free);
-        if (metered.NotBillable || (metered.Usage.IsEmpty && (call.Status is 0 or >= 400 || call.Outcome != CallOutcome.Completed)))
+        if (call.Match!.Route.Kind == RouteKind.Free)
             return (NanoUsd.Zero, PriceStatus.Free);
-        if (metered.Usage.IsEmpty)
-            return (null, PriceStatus.Unpriced); // an answer that says nothing of what it used
-        var rated = Rating.Rate(Card(book, call, model), metered.Usage, metered.PricingHints);
+        if (call.Match.Route.Kind == RouteKind.Deferred)
+            return (NanoUsd.Zero, call.Status is > 0 and < 400 ? PriceStatus.Deferred : PriceStatus.Free);
+        if (metered.NotBillable || (metered.Usage.IsEmpty && (call.Status is 0 or >= 300 || call.Outcome != CallOutcome.Completed)))
+            return (NanoUsd.Zero, PriceStatus.Free);
+        var rated = CallRating.Rate(book, usage);
         return (rated.Cost, rated.Status);
     }
 
-    // The model that answered decides; the one that was asked for where the answer names none, or one that has no price of its own.
-    private static RateCard? Card(PriceBook book, ProxyCall call, string? model)
-    {
-        var provider = call.Provider!.Name;
-        if (model is null)
-            return null;
-        var card = book.Find(provider, model, call.At);
-        if (card is null && call.RequestModel is { } asked && asked != model)
-            card = book.Find(provider, asked, call.At);
-        return card ?? (call.Key!.Environment == KeyEnvironment.Test ? book.Find("sandbox", model, call.At) : null);
-    }
-
-    private static UsageEvent Event(ProxyCall call, in MeteredResponse metered, PriceBook book, NanoUsd? cost, PriceStatus status) => new()
+    private static UsageEvent Event(ProxyCall call, in MeteredResponse metered, PriceBook book) => new()
     {
         RequestId = call.RequestId,
         TenantId = call.Key!.Tenant.Id,
@@ -83,9 +77,8 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder)
         ResponseModel = Bounded(metered.Model),
         Usage = metered.Usage,
         UsageSource = metered.Source,
-        PricingHints = metered.PricingHints ?? "",
-        Cost = cost,
-        PriceStatus = status,
+        OtherModels = metered.OtherModels ?? [],
+        PricingHints = Hints(call, metered.PricingHints ?? ""),
         PriceVersion = book.Version,
         ProviderCost = metered.ProviderCost,
         Status = call.Status,
@@ -100,6 +93,10 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder)
         ProviderRequestId = call.ProviderRequestId,
         Tags = call.Tags,
     };
+
+    private static string Hints(ProxyCall call, string hints) => call.Match!.Head is { } head
+        ? string.Join(';', hints.Split(';', StringSplitOptions.RemoveEmptyEntries).Append($"{CallRating.RouteHint}={head}").Order(StringComparer.Ordinal))
+        : hints;
 
     // Names come from the wire: what is longer than any name is cut, so that no text of another kind hides in the ledger.
     private static string? Bounded(string? name) => name is { Length: > 200 } ? name[..200] : name;

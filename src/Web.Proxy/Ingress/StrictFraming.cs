@@ -24,6 +24,6 @@ internal sealed class StrictFraming(RequestDelegate next)
         context.Response.StatusCode = StatusCodes.Status400BadRequest;
         context.Response.ContentType = "application/json";
         context.Response.Headers.Connection = "close";
-        await context.Response.WriteAsync($$"""{"error":{"message":"{{message}}","type":"invalid_request_error","param":null,"code":"bad_framing"}}""");
+        await context.Response.WriteAsync($$$"""{"error":{"message":"{{{message}}}","type":"invalid_request_error","param":null,"code":"bad_framing"}}""");
     }
 }

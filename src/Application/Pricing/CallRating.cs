@@ -1,0 +1,57 @@
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
+using Tokonomics.Domain.Pricing;
+
+namespace Tokonomics.Application.Pricing;
+
+/// <summary>
+/// From an event to its cost: which card of the book prices it, and what it comes to. The one place where this is decided, so that rating an
+/// event again with its own price version gives the same cost to the last digit.
+/// </summary>
+public static class CallRating
+{
+    /// <summary>Rates what the event says that it used. Free and deferred events are not for rating.</summary>
+    public static RatedCost Rate(PriceBook book, UsageEvent usage)
+    {
+        if (usage.Usage.IsEmpty)
+            return new RatedCost(null, PriceStatus.Unpriced); // an answer that says nothing of what it used
+        var rated = Rating.Rate(Card(book, usage), usage.Usage, usage.PricingHints);
+        foreach (var other in usage.OtherModels)
+        {
+            var more = Rating.Rate(Card(book, usage.Provider, other.Model, usage), other.Usage, usage.PricingHints);
+            rated = rated.Cost is { } sum && more.Cost is { } cost ? new RatedCost(sum + cost, PriceStatus.Priced) : new RatedCost(null, PriceStatus.Unpriced);
+        }
+
+        return rated;
+    }
+
+    /// <summary>
+    /// The card of the model that answered; of the one that was asked for where the answer names none, or one without a price. Test traffic
+    /// may name the sandbox's models at any provider.
+    /// </summary>
+    public static RateCard? Card(PriceBook book, UsageEvent usage)
+    {
+        var card = usage.ResponseModel is { } answered ? Card(book, usage.Provider, answered, usage) : null;
+        if (card is null && usage.RequestModel is { } asked && asked != usage.ResponseModel)
+            card = Card(book, usage.Provider, asked, usage);
+        return card;
+    }
+
+    private static RateCard? Card(PriceBook book, string provider, string model, UsageEvent usage)
+    {
+        var card = Route(usage.PricingHints) is { } route ? book.Find(provider, $"{route}/{model}", usage.At) : null;
+        card ??= book.Find(provider, model, usage.At);
+        return card ?? (usage.Environment == KeyEnvironment.Test ? book.Find("sandbox", model, usage.At) : null);
+    }
+
+    /// <summary>The hint that names which of a router's providers the path chose (Hugging Face: <c>/together/v1/…</c>).</summary>
+    public const string RouteHint = "route";
+
+    private static string? Route(string hints)
+    {
+        foreach (var range in hints.AsSpan().Split(';'))
+            if (hints.AsSpan(range) is var pair && pair.StartsWith(RouteHint + "=", StringComparison.Ordinal))
+                return pair[(RouteHint.Length + 1)..].ToString();
+        return null;
+    }
+}
