@@ -1,2 +1,6 @@
-var app = WebApplication.CreateBuilder(args).Build();
+using Tokonomics.Workers;
+
+var builder = WebApplication.CreateBuilder(args);
+builder.Services.AddWorkers();
+var app = builder.Build();
 app.Run();

@@ -1,5 +1,4 @@
 using Tokonomics.Domain.Ledger;
-using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
 
 namespace Tokonomics.Application.Pricing;

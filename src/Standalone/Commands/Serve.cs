@@ -1,0 +1,65 @@
+using System.CommandLine;
+using MediatR;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
+using Tokonomics.Application.Tenants;
+using Tokonomics.Web.Portal;
+
+namespace Tokonomics.Standalone.Commands;
+
+/// <summary><c>serve</c>: the product, until it is told to stop.</summary>
+internal static class Serve
+{
+    public static Command Command()
+    {
+        var command = new Command("serve", "Serves the proxy, the portal and the workers on one port (the default). ASPNETCORE_URLS moves the address, TOKONOMICS_DATA the data folder.");
+        command.SetAction((_, cancellationToken) => RunAsync(cancellationToken));
+        return command;
+    }
+
+    public static async Task<int> RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var folder = Product.TakeFolder(Product.DataFolder);
+            await using var app = Product.Build(Product.DataFolder);
+            await app.StartAsync(cancellationToken);
+            await WelcomeAsync(app, cancellationToken);
+            await app.WaitForShutdownAsync(cancellationToken);
+            return 0;
+        }
+        catch (Exception e) when (Product.Explain(e) is { } why)
+        {
+            await Console.Error.WriteLineAsync($"tokonomics: {why}");
+            return 1;
+        }
+    }
+
+    /// <summary>Says where everything is; on the first start makes a tenant to try, and shows its keys this once.</summary>
+    private static async Task WelcomeAsync(WebApplication app, CancellationToken cancellationToken)
+    {
+        var url = app.Services.GetRequiredService<IOptions<PortalOptions>>().Value.PublicUrl.ToString().TrimEnd('/');
+        await Console.Out.WriteLineAsync($"Tokonomics serves on {string.Join(", ", app.Urls)}, with its data in {Product.DataFolder}\n  portal  {url}/\n  API     {url}/api");
+        await using var scope = app.Services.CreateAsyncScope();
+        if (await scope.ServiceProvider.GetRequiredService<TokonomicsDbContext>().Tenants.AnyAsync(cancellationToken))
+            return;
+        var made = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new ProvisionTenant(Caller.Operator, "default", "owner@localhost.localdomain", []), cancellationToken);
+        if (!made.Succeeded)
+            throw new StartupException(made.Refusal!.Message);
+        var (test, live, token) = (made.Value.TestKey.Secret, made.Value.LiveKey.Secret, made.Value.ApiToken.Secret);
+        await Console.Out.WriteLineAsync($$"""
+
+            This is the first start: a tenant named "default" was made. Its keys are shown this once:
+              test key  {{test}}   (reaches the built-in sandbox; needs no provider account)
+              live key  {{live}}   (store a provider key first: POST {{url}}/api/v1/credentials)
+              API token {{token}}
+
+            Try it:
+              curl {{url}}/v1/chat/completions -H "Authorization: Bearer {{test}}" -H "Content-Type: application/json" -d '{"model":"sandbox-small","messages":[{"role":"user","content":"Hello"}]}'
+
+            and read the call back:
+              curl "{{url}}/api/v1/usage/events?environment=test" -H "Authorization: Bearer {{token}}"
+
+            """);
+    }
+}

@@ -1,0 +1,20 @@
+using Quartz;
+using Tokonomics.Workers.Ledger;
+
+namespace Tokonomics.Workers;
+
+/// <summary>The jobs that run beside the proxy and the portal.</summary>
+public static class WorkersHost
+{
+    public static IServiceCollection AddWorkers(this IServiceCollection services)
+    {
+        services.AddQuartz(quartz =>
+        {
+            quartz.ScheduleJob<VerifyLedger>(
+                trigger => trigger.WithIdentity("verify-ledger").StartAt(DateBuilder.FutureDate(5, IntervalUnit.Minute)).WithSimpleSchedule(s => s.WithIntervalInHours(1).RepeatForever()),
+                job => job.WithIdentity("verify-ledger"));
+        });
+        services.AddQuartzHostedService(o => o.WaitForJobsToComplete = true);
+        return services;
+    }
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs them all. Ends with one line: N passed, N failed, N skipped.
+#   ./test.sh                 everything
+#   ./test.sh Domain.Tests    one project of tests/
+# Needs the .NET 10 SDK, Node 20 and apt; runs as root without a terminal. A missing server is a failure, never a silent skip.
+set -uo pipefail
+cd "$(dirname "$0")"
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1 npm_config_loglevel=error npm_config_audit=false npm_config_fund=false
+only="${1:-}"
+
+install() { # command package
+  command -v "$1" >/dev/null && return
+  if [ -z "${updated:-}" ]; then
+    echo "Installing what is missing from Debian's packages"
+    apt-get update -qq >/dev/null || { echo "apt-get update failed: the tests need $2, and apt to install it" >&2; exit 1; }
+    updated=1
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null || { echo "could not install $2" >&2; exit 1; }
+}
+PATH="$PATH:/usr/sbin"
+install curl curl
+install nginx nginx-light
+install chromium chromium
+
+echo "Building"
+dotnet build Tokonomics.sln --nologo -v quiet || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+npm ci --prefix tests/clients >/dev/null || { echo "npm ci in tests/clients failed" >&2; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+passed=0 failed=0 skipped=0
+count() { passed=$((passed + $1)); failed=$((failed + $2)); skipped=$((skipped + $3)); }
+
+for project in tests/*.Tests; do
+  name=$(basename "$project")
+  [ -n "$only" ] && [ "$only" != "$name" ] && continue
+  echo "== $name"
+  log="$results/$name.log" trx="$results/$name.trx"
+  dotnet test "$project" --no-build --nologo -v quiet --logger "trx;LogFileName=$trx" --logger "console;verbosity=normal" >"$log" 2>&1
+  status=$?
+  counters=$(grep -o '<Counters [^>]*' "$trx" 2>/dev/null)
+  value() { sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" <<<"$counters"; }
+  if [ -z "$counters" ]; then
+    tail -n 40 "$log"
+    count 0 1 0
+    continue
+  fi
+  p=$(value passed) f=$(value failed) s=$(($(value total) - $(value executed)))
+  # A run that ended badly without a failed test (a crash after the last one) is a failure of its own.
+  [ "$f" -eq 0 ] && [ "$status" -ne 0 ] && f=1
+  [ "$f" -ne 0 ] && grep -vE '^ *(Passed|Skipped) ' "$log" | tail -n 200
+  [ "$s" -ne 0 ] && grep -A1 -E '^ *Skipped ' "$log"
+  echo "   $p passed, $f failed, $s skipped"
+  count "$p" "$f" "$s"
+done
+
+if [ -z "$only" ] || [ "$only" = clients ]; then
+  echo "== clients"
+  node --test --test-reporter=tap tests/clients/*.test.mjs >"$results/clients.log" 2>&1
+  status=$?
+  tally() { sed -n "s/^# $1 \([0-9]*\)$/\1/p" "$results/clients.log" | tail -n 1; }
+  p=$(tally pass) f=$(tally fail) s=$(tally skipped)
+  p=${p:-0} f=${f:-1} s=${s:-0}
+  [ "$f" -eq 0 ] && [ "$status" -ne 0 ] && f=1
+  [ "$f" -ne 0 ] && grep -vE '^ *ok ' "$results/clients.log" | tail -n 200
+  echo "   $p passed, $f failed, $s skipped"
+  count "$p" "$f" "$s"
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
