@@ -56,6 +56,15 @@ public sealed class SandboxBillTests
     }
 
     [Fact]
+    public void The_table_in_the_documentation_has_every_model_as_it_describes_itself()
+    {
+        var root = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(root.FullName, "Tokonomics.sln"))) root = root.Parent!;
+        var page = File.ReadAllText(Path.Combine(root.FullName, "docs", "sandbox.md"));
+        foreach (var (name, description) in ModelListRoutes.All) page.ShouldContain($"| `{name}` | {description} |");
+    }
+
+    [Fact]
     public void A_call_ends_once()
     {
         using var bill = new SandboxBill(null);
