@@ -287,6 +287,7 @@ public sealed class SandboxDialectTests
         lines["openai-moderations"].CostNanoUsd.ShouldBe(0);
         lines["openai-completions"].CostNanoUsd.ShouldBe(5_000); // 1 x 1,000 + 2 x 2,000
         lines["anthropic-complete"].CostNanoUsd.ShouldBe(5_000);
+        lines["anthropic-complete"].UsageDelivered.ShouldBeFalse(); // that API never reported usage
         lines["openai-speech"].Units.Characters.ShouldBe(5);
         lines["openai-speech"].CostNanoUsd.ShouldBeNull(); // no rate for characters
         lines["rerank"].CostNanoUsd.ShouldBeNull();
