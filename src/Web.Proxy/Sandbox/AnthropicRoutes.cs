@@ -53,7 +53,7 @@ internal static class AnthropicRoutes
         {
             await call.BeginAsync("application/json");
             await call.GenerateAsync(reply);
-            await call.SendAsync(Completion(reply.Text, StopReason()));
+            await call.SendAsync(Completion(reply.Text, StopReason()), usage: false);
             return;
         }
 

@@ -93,7 +93,7 @@ internal static class OpenAiOtherRoutes
         await call.GenerateAsync(reply);
         if (call.Body.GetText("response_format") == "text")
         {
-            await call.SendAsync(System.Text.Encoding.UTF8.GetBytes(reply.Text + "\n"));
+            await call.SendAsync(System.Text.Encoding.UTF8.GetBytes(reply.Text + "\n"), usage: false);
             return;
         }
 

@@ -74,10 +74,10 @@ internal sealed class SandboxCall(HttpContext http, SandboxModel model, JsonElem
         }
     }
 
-    /// <summary>Sends a plain answer.</summary>
-    public Task SendAsync(object answer) => SendAsync(JsonSerializer.SerializeToUtf8Bytes(answer, Json));
+    /// <summary>Sends a plain answer. <paramref name="usage"/>: what is billed can be read from it, or from the request.</summary>
+    public Task SendAsync(object answer, bool usage = true) => SendAsync(JsonSerializer.SerializeToUtf8Bytes(answer, Json), usage);
 
-    public async Task SendAsync(ReadOnlyMemory<byte> bytes)
+    public async Task SendAsync(ReadOnlyMemory<byte> bytes, bool usage = true)
     {
         var half = bytes[..(bytes.Length / 2)];
         if (model.Is(SandboxBehaviour.BadJson)) bytes = bytes[..(bytes.Length * 2 / 3)];
@@ -91,7 +91,7 @@ internal sealed class SandboxCall(HttpContext http, SandboxModel model, JsonElem
         for (; bytes.Length > 0; bytes = bytes[Math.Min(bytes.Length, 65_536)..])
             if (!await WriteAsync(bytes[..Math.Min(bytes.Length, 65_536)])) return;
         DeliveredOutput = Units.OutputTotal;
-        UsageDelivered = ReportsUsage && !model.Is(SandboxBehaviour.BadJson);
+        UsageDelivered = usage && ReportsUsage && !model.Is(SandboxBehaviour.BadJson);
     }
 
     /// <summary>Generates one piece and streams the event that carries it.</summary>
@@ -119,7 +119,7 @@ internal sealed class SandboxCall(HttpContext http, SandboxModel model, JsonElem
         var written = await WriteAsync(Encoding.UTF8.GetBytes(frame));
         if (written && usage && ReportsUsage)
         {
-            UsageDelivered = true;
+            UsageDelivered = !(model.Is(SandboxBehaviour.BadSse) && IsSse); // no reader can be held to framing as broken as that
             DeliveredOutput = Units.OutputTotal;
         }
 
