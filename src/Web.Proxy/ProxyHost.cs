@@ -1,5 +1,4 @@
 using System.Text;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Pricing;

@@ -251,7 +251,7 @@ internal sealed class Forwarder(
             : null;
     }
 
-    private HttpRequestMessage Message(HttpRequest request, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough)
+    private static HttpRequestMessage Message(HttpRequest request, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough)
     {
         var splices = Splices(call);
         call.RequestBytes = body?.Wire.Length ?? request.ContentLength ?? 0;

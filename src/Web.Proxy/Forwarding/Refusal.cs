@@ -30,7 +30,7 @@ internal sealed record Refusal(int Status, string Code, string Message, TimeSpan
         response.Headers["x-should-retry"] = RetryAfter is null ? "false" : "true";
         if (RetryAfter is { } after)
             response.Headers.RetryAfter = Math.Max(1, (int)Math.Ceiling(after.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
-        ProxyError.Write(response.BodyWriter, shape, Status, Code, Message);
+        ProxyError.Write(response.BodyWriter, shape, Status, Code, Message, response.Headers[Forwarder.RequestIdHeader]);
         try
         {
             await response.BodyWriter.FlushAsync(context.RequestAborted);

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using Tokonomics.Application.Dialects;
-using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Ledger;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
@@ -18,10 +17,10 @@ internal static class Relay
     public static async Task RunAsync(HttpContext context, HttpResponseMessage answer, ProxyCall call, TimeSpan idle, long maxBytes, CancellationTokenSource upstream)
     {
         var response = context.Response;
-        var contentType = answer.Content.Headers.NonValidated.TryGetValues("Content-Type", out var types) ? types.ToString() : null;
+        var contentType = Header(answer, "Content-Type");
         call.Streamed = call.Peek.Stream || call.Facts.PathStreams || IsEventStream(contentType);
         if (call.Dialect is { } dialect)
-            call.Reader = Decoding(dialect.Read(call.Facts, call.Peek, new ResponseFacts(call.Status, contentType)), answer);
+            call.Reader = DecodingReader.For(dialect.Read(call.Facts, call.Peek, new ResponseFacts(call.Status, contentType)), Header(answer, "Content-Encoding"));
         var filter = call.Swallows && call.Status < 300 && IsEventStream(contentType) ? new UsageChunkFilter() : null;
 
         response.StatusCode = call.Status;
@@ -85,7 +84,7 @@ internal static class Relay
         }
         else
         {
-            filter.Process(bytes.Span, writer);
+            filter.Write(bytes.Span, writer);
             flush = writer.FlushAsync(clientGone);
         }
 
@@ -101,14 +100,15 @@ internal static class Relay
     private static async Task BreakOffAsync(HttpContext context, ProxyCall call, UsageChunkFilter? filter, string? contentType, string message)
     {
         var writer = context.Response.BodyWriter;
-        if (!IsEventStream(contentType) || context.Response.ContentLength is not null || call.Status >= 400)
+        if (call.Dialect is null || !IsEventStream(contentType) || context.Response.ContentLength is not null || call.Status >= 400)
         {
             context.Abort();
             return;
         }
 
         filter?.Flush(writer);
-        ProxyError.WriteStreamEvent(writer, call.Match!.Surface.Errors, call.Match.Route.Dialect, 502, "provider_broke_off", $"{message}; what came before is incomplete");
+        ProxyError.WriteStreamEvent(
+            writer, call.Match!.Surface.Errors, ProxyError.FormOf(call.Dialect!, contentType), 502, "provider_broke_off", $"{message}; what came before is incomplete", call.RequestId);
         try
         {
             await writer.FlushAsync(context.RequestAborted);
@@ -119,8 +119,7 @@ internal static class Relay
         }
     }
 
-    private static ResponseReader Decoding(ResponseReader reader, HttpResponseMessage answer) =>
-        answer.Content.Headers.NonValidated.TryGetValues("Content-Encoding", out var encoding) ? DecodingReader.Create(reader, encoding.ToString()) : reader;
+    private static string? Header(HttpResponseMessage answer, string name) => answer.Content.Headers.NonValidated.TryGetValues(name, out var values) ? values.ToString() : null;
 
     private static bool IsEventStream(string? contentType) => contentType is not null && contentType.StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase);
 }

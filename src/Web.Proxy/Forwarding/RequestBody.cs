@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.IO.Compression;
-using Microsoft.Net.Http.Headers;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 

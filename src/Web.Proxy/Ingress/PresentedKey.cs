@@ -59,7 +59,7 @@ internal readonly record struct PresentedKey(string? Key, bool PassThrough, stri
     private static bool BringsProviderKey(HttpRequest request)
     {
         foreach (var name in KeyHeaders)
-            if (request.Headers.ContainsKey(name) && !request.Headers[name].ToString().Contains("mk_", StringComparison.Ordinal))
+            if (request.Headers.TryGetValue(name, out var value) && !value.ToString().Contains("mk_", StringComparison.Ordinal))
                 return true;
         return request.Query.TryGetValue("key", out var query) && !query.ToString().StartsWith("mk_", StringComparison.Ordinal);
     }

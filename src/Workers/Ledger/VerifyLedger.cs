@@ -7,9 +7,9 @@ namespace Tokonomics.Workers.Ledger;
 [DisallowConcurrentExecution]
 internal sealed partial class VerifyLedger(ILedgerVerification verification, ILogger<VerifyLedger> log) : IJob
 {
-    public async ValueTask Execute(IJobExecutionContext context)
+    public async ValueTask Execute(IJobExecutionContext context, CancellationToken cancellationToken)
     {
-        var report = await verification.RunAsync(tenantId: null, context.CancellationToken);
+        var report = await verification.RunAsync(tenantId: null, cancellationToken);
         foreach (var finding in report.Findings)
             Broken(log, finding.Check, finding.Row);
         if (report.Intact)
