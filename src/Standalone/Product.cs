@@ -1,4 +1,9 @@
 using System.Net.Sockets;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Tenants;
+using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Providers;
+using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
 using Tokonomics.Web.Portal;
 using Tokonomics.Web.Proxy;
@@ -33,6 +38,9 @@ public static class Product
 
         ProxyHost.Harden(builder);
         AddStore(builder.Services, builder.Configuration, data);
+        builder.Services.AddHostedService(s => s.GetRequiredService<PriceVersions>());
+        builder.Services.AddKeyDirectory();
+        builder.Services.AddUsageRecorder(builder.Configuration);
         builder.Services.AddProxy(builder.Configuration);
         builder.Services.AddPortal(builder.Configuration);
         builder.Services.AddWorkers();
@@ -52,7 +60,23 @@ public static class Product
         services.AddSingleton<IConfiguration>(configuration);
         services.AddLogging(Quieten);
         AddStore(services, configuration, data);
-        return services.BuildServiceProvider();
+        services.AddNoKeyDirectory();
+        var provider = services.BuildServiceProvider();
+        provider.GetRequiredService<StoreStart>().Run();
+        return provider;
+    }
+
+    private static void AddStore(IServiceCollection services, IConfiguration configuration, string data)
+    {
+        services.AddSingleton(TimeProvider.System);
+        services.Configure<StoreOptions>(o => o.DataDirectory = data);
+        services.AddSecrets(configuration);
+        services.AddSqliteStore(configuration);
+        services.AddProviders(configuration);
+        services.AddSingleton<PriceVersions>();
+        services.AddSingleton<IPriceVersions>(s => s.GetRequiredService<PriceVersions>());
+        services.AddSingleton<Rerate>();
+        services.AddUseCases();
     }
 
     private static void Quieten(ILoggingBuilder logging)

@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Options;
+using Tokonomics.Application.Keys;
 using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Infrastructure.Providers;
@@ -31,8 +32,7 @@ public static class ProxyHost
     public static IServiceCollection AddProxy(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddOptions<ProxyOptions>().Bind(configuration.GetSection("Proxy")).ValidateDataAnnotations().ValidateOnStart();
-        services.AddSingleton(_ => ProviderData.Load(configuration));
-        services.AddSingleton(s => new UpstreamClients(Options(s).ConnectTimeout, Options(s).AllowPrivateEndpoints));
+        services.AddSingleton(s => new UpstreamClients(Options(s).ConnectTimeout, s.GetRequiredService<EndpointOptions>().AllowPrivate));
         services.AddSingleton(s => new BufferBudget(Options(s).MaxBufferedBytes));
         services.AddSingleton(s => new SandboxServer(new SandboxOptions { BillPath = Options(s).SandboxBill is { Length: > 0 } path ? path : null }));
         services.AddHostedService(s => s.GetRequiredService<SandboxServer>());

@@ -25,9 +25,6 @@ public sealed class ProxyOptions
     [Range(typeof(TimeSpan), "00:00:00.1", "00:05:00")]
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Tenants may add endpoints at private addresses (a model server beside the proxy). Off: only public addresses are connected to.</summary>
-    public bool AllowPrivateEndpoints { get; set; }
-
     /// <summary>Where the sandbox keeps its own bill; empty for none.</summary>
     public string SandboxBill { get; set; } = "";
 }

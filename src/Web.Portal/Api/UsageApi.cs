@@ -130,7 +130,7 @@ internal static class UsageApi
                 group["tag:" + tag] = line.TagValue;
             var t = line.Totals;
             return new SummaryRow(
-                line.BucketStart, line.BucketEnd, group, t.Calls, t.Errors, t.InputTokens, t.CacheReadTokens, t.CacheWriteTokens, t.CacheWrite1hTokens, t.OutputTokens, t.ReasoningTokens, t.Cost.ToString(),
+                line.BucketStart, line.BucketEnd, group, t.Calls, t.Errors, t.InputTokens, t.CacheReadTokens, t.CacheWriteTokens - t.CacheWrite1hTokens, t.CacheWrite1hTokens, t.OutputTokens, t.ReasoningTokens, t.Cost.ToString(),
                 t.Unpriced, t.Estimated, Ms(t.Latency.Mean), Ms(t.Latency.Quantile(0.5)), Ms(t.Latency.Quantile(0.95)), Ms(t.FirstByte.Quantile(0.5)), Ms(t.FirstByte.Quantile(0.95)));
         }
 
