@@ -16,7 +16,7 @@ public interface IUsageQueries
     Task<IReadOnlyList<SummaryLine>> SummarizeAsync(SummaryQuestion question, CancellationToken cancellationToken);
 
     /// <summary>Every event of a time range in the order of time, for re-rating and export. A null tenant means all: for the operator only.</summary>
-    IAsyncEnumerable<UsageEvent> ReadAsync(string? tenantId, DateTimeOffset from, DateTimeOffset to, CancellationToken cancellationToken);
+    IAsyncEnumerable<UsageEvent> ReadAsync(string? tenantId, DateTimeOffset since, DateTimeOffset until, CancellationToken cancellationToken);
 }
 
 /// <summary>Which events to list. What is null is not filtered by.</summary>
@@ -140,6 +140,8 @@ public sealed record SummaryQuestion(string TenantId, DateTimeOffset From, DateT
             return $"The range is empty: from {From:O} is not before {To:O}.";
         if (From < DateTimeOffset.UnixEpoch)
             return "The range begins before 1970.";
+        if (GroupByTag is not null && Domain.Keys.KeyTags.NormalName(GroupByTag) != GroupByTag)
+            return $"'{GroupByTag}' is no tag's name: a small letter, then small letters, digits, '_', '.' or '-'.";
         var longest = Grain switch
         {
             TimeGrain.Hour => TimeSpan.FromHours(MaxBuckets - 2),

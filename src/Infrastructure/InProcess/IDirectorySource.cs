@@ -1,0 +1,25 @@
+using Tokonomics.Application.Keys;
+using Tokonomics.Domain.Ledger;
+
+namespace Tokonomics.Infrastructure.InProcess;
+
+/// <summary>Where a key directory reads tenants and keys from. One reader at a time.</summary>
+internal interface IDirectorySource : IDisposable
+{
+    /// <summary>A cheap question, asked several times a second: may anything have changed since it was last asked? True for the first time.</summary>
+    bool MayHaveChanged();
+
+    /// <summary>The tenants that changed after that point, each whole.</summary>
+    DirectoryChanges Read(long since);
+}
+
+/// <param name="Seq">The point that this reading reached.</param>
+/// <param name="All">It holds every tenant, those that stood in the directory before and aren't in it are gone (a backup was restored).</param>
+internal sealed record DirectoryChanges(long Seq, bool All, IReadOnlyList<TenantRow> Tenants);
+
+/// <param name="Credentials">Decrypted.</param>
+internal sealed record TenantRow(
+    string Id, bool Suspended, IReadOnlyList<ProviderCredential> Credentials, IReadOnlyList<CustomEndpoint> Endpoints, IReadOnlyList<KeyRow> Keys);
+
+internal sealed record KeyRow(
+    string Id, string LookupId, byte[] Hash, KeyEnvironment Environment, string? TeamId, string? ProjectId, IReadOnlyList<Tag> Tags, DateTimeOffset? ExpiresAt, bool Revoked);

@@ -1,0 +1,180 @@
+using System.Collections.Concurrent;
+using System.Collections.Frozen;
+using System.Security.Cryptography;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Tokonomics.Application.Keys;
+using Tokonomics.Domain.Keys;
+using Tokonomics.Domain.Pricing;
+
+namespace Tokonomics.Infrastructure.InProcess;
+
+/// <summary>The tenant's own rates, asked whenever the tenant is read anew; null where it has none.</summary>
+public delegate PriceBook? PriceOverrideLookup(string tenantId);
+
+/// <summary>
+/// All tenants and keys in memory. Entries are immutable and replaced one by one, so that a look-up takes no lock; the store is asked five
+/// times a second whether anything changed, and at once when this process changed it.
+/// </summary>
+/// <remarks>While the store can't be read the last known state serves on; <see cref="ReadAt"/> says how old it is, for the health check.</remarks>
+public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDirectoryRefresh
+{
+    private static readonly TimeSpan PollEvery = TimeSpan.FromMilliseconds(200);
+    private static readonly byte[] NoHash = new byte[32];
+
+    private readonly ConcurrentDictionary<string, Entry> _byLookupId = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, Entry>.AlternateLookup<ReadOnlySpan<char>> _find;
+    private readonly Dictionary<string, string[]> _lookupIdsOfTenant = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _reading = new(1, 1);
+    private readonly IDirectorySource _source;
+    private readonly IKeyHasher _hasher;
+    private readonly TimeProvider _time;
+    private readonly PriceOverrideLookup? _overrides;
+    private readonly ILogger<KeyDirectory> _log;
+    private long _seq;
+    private long _readAtTicks;
+
+    internal KeyDirectory(IDirectorySource source, IKeyHasher hasher, TimeProvider time, ILogger<KeyDirectory> log, PriceOverrideLookup? overrides = null)
+    {
+        (_source, _hasher, _time, _log, _overrides) = (source, hasher, time, log, overrides);
+        _find = _byLookupId.GetAlternateLookup<ReadOnlySpan<char>>();
+    }
+
+    private sealed record Entry(byte[] Hash, KeySnapshot Key, bool Revoked, bool Suspended, long ExpiresAtTicks);
+
+    /// <summary>When the store was last asked with success.</summary>
+    public DateTimeOffset ReadAt => new(Interlocked.Read(ref _readAtTicks), TimeSpan.Zero);
+
+    public int KeyCount => _byLookupId.Count;
+
+    public KeyLookup Find(ReadOnlySpan<char> presented)
+    {
+        // A text that isn't a key is refused sooner than one that is: whoever sent it can compute the checksum as well, and learns nothing.
+        if (!MeteringKey.IsWellFormed(presented))
+            return default;
+        Span<byte> hash = stackalloc byte[32];
+        _hasher.Hash(presented, hash);
+        var known = _find.TryGetValue(MeteringKey.LookupIdOf(presented), out var entry);
+        // Hash and comparison are done for unknown keys too, and the comparison doesn't stop at the first difference.
+        if (!CryptographicOperations.FixedTimeEquals(hash, known ? entry!.Hash : NoHash) || !known)
+            return default;
+        if (entry!.Revoked)
+            return new KeyLookup(KeyStatus.Revoked, null);
+        if (entry.ExpiresAtTicks <= _time.GetUtcNow().UtcTicks)
+            return new KeyLookup(KeyStatus.Expired, null);
+        return entry.Suspended ? new KeyLookup(KeyStatus.Suspended, null) : new KeyLookup(KeyStatus.Active, entry.Key);
+    }
+
+    public async Task RefreshAsync(CancellationToken cancellationToken)
+    {
+        await _reading.WaitAsync(cancellationToken);
+        try
+        {
+            await Task.Run(Apply, cancellationToken);
+        }
+        finally
+        {
+            _reading.Release();
+        }
+    }
+
+    /// <summary>Reads everything once before the host takes requests, then polls.</summary>
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await RefreshAsync(cancellationToken);
+        await base.StartAsync(cancellationToken);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(PollEvery);
+        var behind = false;
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            try
+            {
+                await _reading.WaitAsync(stoppingToken);
+                try
+                {
+                    // Asking takes the change's mark away; where the reading behind it failed, it is still to be done.
+                    behind |= _source.MayHaveChanged();
+                    if (behind)
+                        Apply();
+                    behind = false;
+                    Interlocked.Exchange(ref _readAtTicks, _time.GetUtcNow().UtcTicks);
+                }
+                finally
+                {
+                    _reading.Release();
+                }
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                // Whatever it was, the next tick tries again; ending the loop would let revoked keys live on.
+                NotRead(e);
+            }
+        }
+    }
+
+    private void Apply()
+    {
+        var changes = _source.Read(_seq);
+        foreach (var tenant in changes.Tenants)
+            Replace(tenant);
+        if (changes.All)
+        {
+            var present = changes.Tenants.Select(t => t.Id).ToHashSet(StringComparer.Ordinal);
+            foreach (var gone in _lookupIdsOfTenant.Keys.Where(id => !present.Contains(id)).ToList())
+            {
+                foreach (var lookupId in _lookupIdsOfTenant[gone])
+                    _byLookupId.TryRemove(lookupId, out _);
+                _lookupIdsOfTenant.Remove(gone);
+            }
+        }
+
+        _seq = changes.Seq;
+        Interlocked.Exchange(ref _readAtTicks, _time.GetUtcNow().UtcTicks);
+    }
+
+    private void Replace(TenantRow row)
+    {
+        var tenant = new TenantSnapshot
+        {
+            Id = row.Id,
+            Credentials = row.Credentials.ToFrozenDictionary(c => c.Provider, StringComparer.Ordinal),
+            Endpoints = row.Endpoints.ToFrozenDictionary(e => e.Name, StringComparer.Ordinal),
+            Overrides = _overrides?.Invoke(row.Id),
+        };
+        foreach (var key in row.Keys)
+            _byLookupId[key.LookupId] = new Entry(
+                key.Hash,
+                new KeySnapshot
+                {
+                    Id = key.Id,
+                    Tenant = tenant,
+                    Environment = key.Environment,
+                    TeamId = key.TeamId,
+                    ProjectId = key.ProjectId,
+                    Tags = key.Tags,
+                    ExpiresAt = key.ExpiresAt,
+                },
+                key.Revoked,
+                row.Suspended,
+                key.ExpiresAt?.UtcTicks ?? long.MaxValue);
+        var now = row.Keys.Select(k => k.LookupId).ToArray();
+        if (_lookupIdsOfTenant.TryGetValue(row.Id, out var before))
+            foreach (var gone in before.Except(now, StringComparer.Ordinal))
+                _byLookupId.TryRemove(gone, out _);
+        _lookupIdsOfTenant[row.Id] = now;
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _source.Dispose();
+        _reading.Dispose();
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The key directory could not read the store; it serves what it knows and tries again")]
+    private partial void NotRead(Exception e);
+}

@@ -1,0 +1,191 @@
+using System.Diagnostics.Metrics;
+using System.Threading.Channels;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Domain.Ledger;
+
+namespace Tokonomics.Infrastructure.InProcess;
+
+/// <summary>Settings under <c>Recorder</c>.</summary>
+public sealed class RecorderOptions
+{
+    /// <summary>Above so many waiting events nothing more is admitted. 1,000 to 10,000,000; an event takes about 1 kB.</summary>
+    public int MaxWaiting { get; set; } = 100_000;
+
+    /// <summary>Events in one transaction at most. 1 to 10,000.</summary>
+    public int BatchSize { get; set; } = 1000;
+
+    /// <summary>How long the first event of a batch waits for others. 1 ms to 10 s.</summary>
+    public TimeSpan BatchDelay { get; set; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>How long a stopping host waits for the store to take what is left. 1 s to 10 min.</summary>
+    public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    internal string? Problem() =>
+        MaxWaiting is < 1000 or > 10_000_000 ? $"Recorder:MaxWaiting is {MaxWaiting}; it must be 1000 to 10000000."
+        : BatchSize is < 1 or > 10_000 ? $"Recorder:BatchSize is {BatchSize}; it must be 1 to 10000."
+        : BatchDelay < TimeSpan.FromMilliseconds(1) || BatchDelay > TimeSpan.FromSeconds(10) ? $"Recorder:BatchDelay is {BatchDelay}; it must be 1 ms to 10 s."
+        : ShutdownTimeout < TimeSpan.FromSeconds(1) || ShutdownTimeout > TimeSpan.FromMinutes(10) ? $"Recorder:ShutdownTimeout is {ShutdownTimeout}; it must be 1 s to 10 min."
+        : null;
+}
+
+/// <summary>
+/// A queue in memory and one writer behind it. A batch that the store refuses is tried again, later and later, until it is taken: the ledger
+/// leaves out what it has, so a batch whose commit was lost on the way back does no harm.
+/// </summary>
+public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
+{
+    /// <summary>For <c>AddMeter</c>.</summary>
+    public const string MeterName = "Tokonomics.Ledger";
+
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(10);
+
+    private readonly Channel<UsageEvent> _queue = Channel.CreateUnbounded<UsageEvent>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly IUsageLedger _ledger;
+    private readonly RecorderOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger<UsageRecorder> _log;
+    private readonly Meter _meter;
+    private readonly Counter<long> _written;
+    private readonly Counter<long> _repeated;
+    private readonly Counter<long> _failures;
+    private long _recorded;
+    private long _settled;
+
+    // Above zero at shutdown and in FlushAsync: the batch at hand then waits for no more events.
+    private int _hurry;
+    private readonly CancellationTokenSource _abandon = new();
+
+    public UsageRecorder(IUsageLedger ledger, IOptions<RecorderOptions> options, TimeProvider time, IMeterFactory meters, ILogger<UsageRecorder> log)
+    {
+        (_ledger, _options, _time, _log) = (ledger, options.Value, time, log);
+        if (_options.Problem() is { } problem)
+            throw new InvalidOperationException(problem);
+        _meter = meters.Create(MeterName);
+        _written = _meter.CreateCounter<long>("tokonomics.ledger.events", "{event}", "Events that the ledger took.");
+        _repeated = _meter.CreateCounter<long>("tokonomics.ledger.repeated", "{event}", "Events that the ledger had already.");
+        _failures = _meter.CreateCounter<long>("tokonomics.ledger.failures", "{batch}", "Batches that the store refused; each is tried again.");
+        _meter.CreateObservableGauge("tokonomics.ledger.waiting", () => Waiting, "{event}", "Events that wait for the ledger.");
+    }
+
+    public bool Accepting => Waiting < _options.MaxWaiting;
+
+    /// <summary>Events recorded and not yet in the ledger.</summary>
+    public long Waiting => Interlocked.Read(ref _recorded) - Interlocked.Read(ref _settled);
+
+    public void Record(UsageEvent usage)
+    {
+        Interlocked.Increment(ref _recorded);
+        if (_queue.Writer.TryWrite(usage))
+            return;
+        Interlocked.Increment(ref _settled);
+        // Only after the writer has stopped: hosts stop taking requests before that.
+        throw new InvalidOperationException($"{usage.RequestId}/{usage.Attempt} was recorded after the recorder had stopped; it is not in the ledger.");
+    }
+
+    /// <summary>Completes when everything recorded before it is in the ledger.</summary>
+    public async Task FlushAsync(CancellationToken cancellationToken)
+    {
+        var upTo = Interlocked.Read(ref _recorded);
+        Interlocked.Increment(ref _hurry);
+        try
+        {
+            while (Interlocked.Read(ref _settled) < upTo)
+                await Task.Delay(TimeSpan.FromMilliseconds(5), cancellationToken);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _hurry);
+        }
+    }
+
+    /// <summary>Takes no more events and waits for the store to take those that wait.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        Interlocked.Increment(ref _hurry);
+        _queue.Writer.TryComplete();
+        if (ExecuteTask is { } running)
+        {
+            try
+            {
+                await running.WaitAsync(_options.ShutdownTimeout, _time, CancellationToken.None);
+            }
+            catch (TimeoutException)
+            {
+                Abandoned(Waiting);
+                await _abandon.CancelAsync();
+            }
+        }
+
+        await base.StopAsync(cancellationToken);
+    }
+
+    // Not by the host's stopping token: the host's stop is the time to write everything, not to leave off.
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await Task.Yield();
+        var batch = new List<UsageEvent>(_options.BatchSize);
+        try
+        {
+            while (await _queue.Reader.WaitToReadAsync(_abandon.Token))
+            {
+                var due = _time.GetTimestamp();
+                while (batch.Count < _options.BatchSize)
+                {
+                    if (_queue.Reader.TryRead(out var usage))
+                        batch.Add(usage);
+                    else if (Volatile.Read(ref _hurry) > 0 || _time.GetElapsedTime(due) >= _options.BatchDelay)
+                        break;
+                    else
+                        await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(10, _options.BatchDelay.TotalMilliseconds)), _abandon.Token);
+                }
+
+                await WriteAsync(batch);
+                batch.Clear();
+            }
+        }
+        catch (OperationCanceledException) when (_abandon.IsCancellationRequested)
+        {
+            // Said in StopAsync, with the number of events.
+        }
+    }
+
+    private async Task WriteAsync(List<UsageEvent> batch)
+    {
+        for (var wait = FirstRetry; ; wait = wait * 2 < LongestRetry ? wait * 2 : LongestRetry)
+        {
+            try
+            {
+                var added = await _ledger.AppendAsync(batch, _abandon.Token);
+                _written.Add(added);
+                _repeated.Add(batch.Count - added);
+                Interlocked.Add(ref _settled, batch.Count);
+                return;
+            }
+            catch (Exception e) when (!_abandon.IsCancellationRequested)
+            {
+                // Whatever the store's reason is, the events exist only here until it takes them.
+                _failures.Add(1);
+                Refused(e, batch.Count, Waiting, wait);
+            }
+
+            await Task.Delay(wait, _abandon.Token);
+        }
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _abandon.Dispose();
+        _meter.Dispose();
+    }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The ledger didn't take {Count} events ({Waiting} wait); trying again in {Wait}")]
+    private partial void Refused(Exception e, int count, long waiting, TimeSpan wait);
+
+    [LoggerMessage(Level = LogLevel.Critical, Message = "The store took too long at shutdown: {Waiting} events are lost to the ledger")]
+    private partial void Abandoned(long waiting);
+}

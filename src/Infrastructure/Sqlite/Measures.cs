@@ -1,0 +1,62 @@
+namespace Tokonomics.Infrastructure.Sqlite;
+
+/// <summary>
+/// What is summed, and how each is computed from an event. The same expressions make the rollups, check them, and answer where no rollup can:
+/// they can't drift apart.
+/// </summary>
+/// <remarks>
+/// One event counts with at most 10^12 tokens, a million dollars and a day. A provider that reports nonsense (a tenant's own endpoint may be
+/// any) is recorded as it said, but must not make a sum overflow and so hold up everyone's ledger.
+/// </remarks>
+internal static class Measures
+{
+    public const long Hour = 3_600_000_000;
+
+    private static readonly string[] BucketNames = ["50ms", "100ms", "250ms", "500ms", "1s", "2500ms", "5s", "10s", "30s", "60s", "longer"];
+
+    public static readonly (string Column, string OfEvent)[] All =
+    [
+        ("calls", "1"),
+        ("errors", "CASE WHEN status >= 400 OR outcome IN ('Unreachable', 'TimedOut', 'Truncated', 'CutByProxy') THEN 1 ELSE 0 END"),
+        ("input_tokens", "min(input_tokens, 1000000000000)"),
+        ("cache_read_tokens", "min(cache_read_tokens, 1000000000000)"),
+        ("cache_write_tokens", "min(cache_write_tokens, 1000000000000)"),
+        ("cache_write_1h_tokens", "min(cache_write_1h_tokens, 1000000000000)"),
+        ("output_tokens", "min(output_tokens, 1000000000000)"),
+        ("reasoning_tokens", "min(reasoning_tokens, 1000000000000)"),
+        ("cost_nano", "coalesce(min(cost_nano, 1000000000000000), 0)"),
+        ("unpriced", "CASE WHEN price_status = 'Unpriced' THEN 1 ELSE 0 END"),
+        ("estimated", "CASE WHEN usage_source IN ('Partial', 'Estimated') THEN 1 ELSE 0 END"),
+        ("latency_us", "min(latency_us, 86400000000)"),
+        .. Histogram("latency"),
+        ("first_byte_calls", "CASE WHEN first_byte_us IS NOT NULL THEN 1 ELSE 0 END"),
+        ("first_byte_us", "coalesce(min(first_byte_us, 86400000000), 0)"),
+        .. Histogram("first_byte"),
+    ];
+
+    public static readonly string Columns = string.Join(", ", All.Select(m => m.Column));
+
+    /// <summary>For a SELECT over a rollup.</summary>
+    public static readonly string SumOfRollups = string.Join(", ", All.Select(m => $"sum({m.Column})"));
+
+    /// <summary>For a SELECT over events, whose columns need no prefix.</summary>
+    public static readonly string SumOfEvents = string.Join(", ", All.Select(m => $"sum({m.OfEvent})"));
+
+    /// <summary>For an upsert. Saturates rather than overflows: see the remarks.</summary>
+    public static readonly string AddExcluded = string.Join(", ", All.Select(m => $"{m.Column} = min({m.Column} + excluded.{m.Column}, 9000000000000000000)"));
+
+    public static int IndexOf(string column) => Array.FindIndex(All, m => m.Column == column);
+
+    public static int Buckets => BucketNames.Length;
+
+    private static IEnumerable<(string, string)> Histogram(string what)
+    {
+        var bounds = Application.Ledger.Durations.Bounds;
+        for (var i = 0; i < BucketNames.Length; i++)
+        {
+            var atLeast = i == 0 ? 0 : bounds[i - 1].Ticks / TimeSpan.TicksPerMicrosecond;
+            var below = i == bounds.Count ? "" : $" AND {what}_us < {bounds[i].Ticks / TimeSpan.TicksPerMicrosecond}";
+            yield return ($"{what}_{BucketNames[i]}", $"CASE WHEN {what}_us >= {atLeast}{below} THEN 1 ELSE 0 END");
+        }
+    }
+}

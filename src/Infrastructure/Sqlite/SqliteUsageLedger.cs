@@ -1,0 +1,132 @@
+using Microsoft.Data.Sqlite;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Domain.Ledger;
+
+namespace Tokonomics.Infrastructure.Sqlite;
+
+/// <summary>
+/// Appends to the ledger by one connection and prepared statements. While its transaction is open nobody else writes, so that the rows that are new
+/// are exactly those with a rowid above the highest before: the rollups are made from them in SQL, and a row that stood there already counts
+/// nowhere twice.
+/// </summary>
+public sealed class SqliteUsageLedger(SqliteDatabase database) : IUsageLedger, IDisposable
+{
+    private static readonly string AddHourly = $"""
+        INSERT INTO usage_hourly (tenant_id, environment, hour, provider, model, key_id, project_id, team_id, {Measures.Columns})
+        SELECT tenant_id, environment, at - at % {Measures.Hour}, provider, model, key_id, project_id, team_id, {Measures.SumOfEvents}
+        FROM usage_events WHERE rowid > $after
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+        ON CONFLICT (tenant_id, environment, hour, provider, model, key_id, project_id, team_id) DO UPDATE SET {Measures.AddExcluded}
+        """;
+
+    private static readonly string AddHourlyTags = $"""
+        INSERT INTO usage_hourly_tags (tenant_id, environment, tag, hour, tag_value, provider, model, {Measures.Columns})
+        SELECT e.tenant_id, e.environment, t.key, e.at - e.at % {Measures.Hour}, t.value, e.provider, e.model, {Measures.SumOfEvents}
+        FROM usage_events AS e, json_each(e.tags) AS t WHERE e.rowid > $after
+        GROUP BY 1, 2, 3, 4, 5, 6, 7
+        ON CONFLICT (tenant_id, environment, tag, hour, tag_value, provider, model) DO UPDATE SET {Measures.AddExcluded}
+        """;
+
+    private readonly SemaphoreSlim _turn = new(1, 1);
+    private Prepared? _prepared;
+
+    public async Task<int> AppendAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken)
+    {
+        if (events.Count == 0)
+            return 0;
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            // SQLite's calls block: not on the thread of whoever asked.
+            return await Task.Run(() => Append(events, cancellationToken), cancellationToken);
+        }
+        catch
+        {
+            // Whatever the connection's state is now, the next batch starts with a new one.
+            _prepared?.Dispose();
+            _prepared = null;
+            throw;
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private int Append(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken)
+    {
+        var prepared = _prepared ??= new Prepared(database.Open());
+        using var transaction = prepared.Connection.BeginTransaction(deferred: false);
+        prepared.Enlist(transaction);
+        var after = (long)prepared.LastRow.ExecuteScalar()!;
+        var added = 0;
+        foreach (var usage in events)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            UsageRow.Bind(prepared.Insert.Parameters, usage);
+            added += prepared.Insert.ExecuteNonQuery();
+        }
+
+        if (added > 0)
+        {
+            prepared.Hourly.Parameters[0].Value = after;
+            prepared.Hourly.ExecuteNonQuery();
+            prepared.HourlyTags.Parameters[0].Value = after;
+            prepared.HourlyTags.ExecuteNonQuery();
+        }
+
+        transaction.Commit();
+        return added;
+    }
+
+    public void Dispose()
+    {
+        _prepared?.Dispose();
+        _prepared = null;
+        _turn.Dispose();
+    }
+
+    private sealed class Prepared : IDisposable
+    {
+        public Prepared(SqliteConnection connection)
+        {
+            Connection = connection;
+            LastRow = Command("SELECT coalesce(max(rowid), 0) FROM usage_events");
+            Insert = Command(UsageRow.Insert, UsageRow.Columns);
+            Hourly = Command(AddHourly, "after");
+            HourlyTags = Command(AddHourlyTags, "after");
+        }
+
+        public SqliteConnection Connection { get; }
+
+        public SqliteCommand LastRow { get; }
+
+        public SqliteCommand Insert { get; }
+
+        public SqliteCommand Hourly { get; }
+
+        public SqliteCommand HourlyTags { get; }
+
+        public void Enlist(SqliteTransaction transaction) =>
+            LastRow.Transaction = Insert.Transaction = Hourly.Transaction = HourlyTags.Transaction = transaction;
+
+        public void Dispose()
+        {
+            LastRow.Dispose();
+            Insert.Dispose();
+            Hourly.Dispose();
+            HourlyTags.Dispose();
+            Connection.Dispose();
+        }
+
+        private SqliteCommand Command(string sql, params string[] parameters)
+        {
+            var command = Connection.CreateCommand();
+            command.CommandText = sql;
+            foreach (var name in parameters)
+                command.Parameters.Add(new SqliteParameter("$" + name, null));
+            command.Prepare();
+            return command;
+        }
+    }
+}

@@ -1,0 +1,379 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Data.Sqlite;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Domain.Keys;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
+
+namespace Tokonomics.Infrastructure.Sqlite;
+
+public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
+{
+    public Task<EventPage> ListAsync(EventFilter filter, CancellationToken cancellationToken) => Task.Run(() => List(filter), cancellationToken);
+
+    private EventPage List(EventFilter filter)
+    {
+        using var connection = database.Open();
+        using var command = connection.CreateCommand();
+        var where = new Where(command);
+        where.Is("tenant_id", filter.TenantId);
+        where.Compare("at", ">=", filter.From is { } from ? UsageRow.Micros(from) : null);
+        where.Compare("at", "<", filter.To is { } to ? UsageRow.Micros(to) : null);
+        where.Is("environment", (int?)filter.Environment);
+        where.Is("provider", filter.Provider);
+        where.Is("model", filter.Model);
+        where.Is("key_id", filter.KeyId);
+        where.Is("project_id", filter.ProjectId);
+        where.Is("team_id", filter.TeamId);
+        where.Is("status", filter.Status);
+        where.Is("outcome", filter.Outcome?.ToString());
+        where.Is("price_status", filter.PriceStatus?.ToString());
+        if (filter.Tag is { } tag)
+        {
+            if (KeyTags.NormalName(tag.Name) is not { } name)
+                return new EventPage([], null);
+            where.Tag("tags", name, tag.Value);
+        }
+
+        if (filter.After is { } after)
+            where.Before(after);
+        var limit = Math.Clamp(filter.Limit, 1, EventFilter.MaxLimit);
+        command.CommandText = $"SELECT {UsageRow.ColumnList} FROM usage_events WHERE {where} ORDER BY at DESC, request_id DESC, attempt DESC LIMIT {limit + 1}";
+        var events = ReadAll(command);
+        if (events.Count <= limit)
+            return new EventPage(events, null);
+        events.RemoveAt(limit);
+        var last = events[^1];
+        return new EventPage(events, new EventCursor(UsageRow.Micros(last.At), last.RequestId, last.Attempt));
+    }
+
+    public Task<IReadOnlyList<UsageEvent>> FindAsync(string tenantId, string requestId, CancellationToken cancellationToken) => Task.Run<IReadOnlyList<UsageEvent>>(
+        () =>
+        {
+            using var connection = database.Open();
+            using var command = connection.CreateCommand();
+            var where = new Where(command);
+            where.Is("tenant_id", tenantId);
+            where.Is("request_id", requestId);
+            command.CommandText = $"SELECT {UsageRow.ColumnList} FROM usage_events WHERE {where} ORDER BY attempt";
+            return ReadAll(command);
+        },
+        cancellationToken);
+
+    public async IAsyncEnumerable<UsageEvent> ReadAsync(string? tenantId, DateTimeOffset since, DateTimeOffset until, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        // In pages, so that no read transaction stays open for as long as the reader takes: it would keep the WAL from being reset.
+        (long At, string RequestId, int Attempt) place = (UsageRow.Micros(since), "", 0);
+        while (true)
+        {
+            var start = place;
+            var page = await Task.Run(
+                () =>
+                {
+                    using var connection = database.Open();
+                    using var command = connection.CreateCommand();
+                    var where = new Where(command);
+                    where.Is("tenant_id", tenantId);
+                    where.Compare("at", "<", UsageRow.Micros(until));
+                    where.After(start);
+                    command.CommandText = $"SELECT {UsageRow.ColumnList} FROM usage_events WHERE {where} ORDER BY at, request_id, attempt LIMIT 2000";
+                    return ReadAll(command);
+                },
+                cancellationToken);
+            foreach (var usage in page)
+                yield return usage;
+            if (page.Count < 2000)
+                yield break;
+            place = (UsageRow.Micros(page[^1].At), page[^1].RequestId, page[^1].Attempt);
+        }
+    }
+
+    public Task<IReadOnlyList<SummaryLine>> SummarizeAsync(SummaryQuestion question, CancellationToken cancellationToken)
+    {
+        if (question.Problem() is { } problem)
+            throw new ArgumentException(problem, nameof(question));
+        return Task.Run<IReadOnlyList<SummaryLine>>(() => Summarize(question), cancellationToken);
+    }
+
+    private List<SummaryLine> Summarize(SummaryQuestion question)
+    {
+        using var connection = database.Open();
+        // One transaction: all statements see the same rows, whatever is appended meanwhile.
+        using var transaction = connection.BeginTransaction(deferred: true);
+        var edges = Edges(question, connection);
+        var sums = Sum(question, edges, connection);
+        if (question.GroupByTag is not null && question.Tag?.Name != question.GroupByTag)
+        {
+            // Events without the tag have no row among the tag's: they are what is left of the whole.
+            foreach (var (whole, totals) in Sum(question with { GroupByTag = null }, edges, connection))
+            {
+                var rest = (long[])totals.Clone();
+                foreach (var (group, tagged) in sums)
+                    if (group.Bucket == whole.Bucket && group.Values == whole.Values)
+                        for (var i = 0; i < rest.Length; i++)
+                            rest[i] -= tagged[i];
+                if (rest[0] != 0)
+                    sums[whole] = rest;
+            }
+        }
+
+        var ends = new Dictionary<long, long>();
+        for (var i = 0; i + 1 < edges.Count; i++)
+            ends[edges[i]] = edges[i + 1];
+        return [.. sums
+            .Select(pair => new SummaryLine
+            {
+                BucketStart = UsageRow.Time(pair.Key.Bucket),
+                BucketEnd = UsageRow.Time(ends[pair.Key.Bucket]),
+                Group = pair.Key.Values.Length == 0 ? [] : pair.Key.Values.Split('\u001f')[1..],
+                TagValue = pair.Key.TagValue,
+                Totals = Totals(pair.Value),
+            })
+            .OrderBy(line => line.BucketStart)
+            .ThenByDescending(line => line.Totals.Cost)
+            .ThenByDescending(line => line.Totals.Calls)
+            .ThenBy(line => string.Join('\u001f', line.Group), StringComparer.Ordinal)
+            .ThenBy(line => line.TagValue, StringComparer.Ordinal)];
+    }
+
+    /// <param name="Bucket">Where it begins.</param>
+    /// <param name="Values">The dimensions' values, each after a unit separator.</param>
+    private readonly record struct GroupKey(long Bucket, string Values, string? TagValue);
+
+    private static Dictionary<GroupKey, long[]> Sum(SummaryQuestion question, List<long> edges, SqliteConnection connection)
+    {
+        var sums = new Dictionary<GroupKey, long[]>();
+        var tag = question.GroupByTag ?? question.Tag?.Name;
+        var ofOneTag = tag is null || question.Tag is null || question.Tag.Value.Name == tag;
+        var ofKey = question.KeyId is not null || question.ProjectId is not null || question.TeamId is not null
+            || question.GroupBy.Any(d => d is SummaryDimension.Key or SummaryDimension.Project or SummaryDimension.Team);
+        if (tag is not null && (ofKey || !ofOneTag))
+        {
+            FromEvents(question, Enumerable.Range(0, edges.Count - 1).Select(i => (edges[i], edges[i], edges[i + 1])), connection, sums);
+            return sums;
+        }
+
+        FromRollup(question, tag, edges, connection, sums);
+        FromEvents(question, PartialHours(edges), connection, sums);
+        return sums;
+    }
+
+    // Rollups answer for the hours that lie whole in a bucket.
+    private static void FromRollup(SummaryQuestion question, string? tag, List<long> edges, SqliteConnection connection, Dictionary<GroupKey, long[]> sums)
+    {
+        using var command = connection.CreateCommand();
+        var where = new Where(command);
+        where.Is("tenant_id", question.TenantId);
+        where.Text(question.Environment is { } environment ? $"environment = {(int)environment}" : "environment IN (0, 1)");
+        if (tag is not null)
+        {
+            where.Is("tag", tag);
+            where.Is("tag_value", question.Tag?.Value);
+        }
+
+        Filter(where, question);
+        where.Text($"hour >= b.low AND hour + {Measures.Hour} <= b.high");
+        var groups = Groups(question, "tag_value");
+        command.Parameters.AddWithValue("$buckets", Json(Enumerable.Range(0, edges.Count - 1).Select(i => (edges[i], edges[i], edges[i + 1]))));
+        command.CommandText = $"""
+            WITH b (bucket, low, high) AS (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each($buckets))
+            SELECT b.bucket{groups}, {Measures.SumOfRollups}
+            FROM b CROSS JOIN {(tag is null ? "usage_hourly" : "usage_hourly_tags")}
+            WHERE {where}
+            GROUP BY b.bucket{groups}
+            """;
+        AddTo(sums, question, command);
+    }
+
+    // Events answer for parts of hours, and for what no rollup keeps together.
+    private static void FromEvents(SummaryQuestion question, IEnumerable<(long Bucket, long Low, long High)> parts, SqliteConnection connection, Dictionary<GroupKey, long[]> sums)
+    {
+        var list = parts.ToList();
+        if (list.Count == 0)
+            return;
+        using var command = connection.CreateCommand();
+        var where = new Where(command);
+        where.Is("tenant_id", question.TenantId);
+        where.Is("environment", (int?)question.Environment);
+        Filter(where, question);
+        if (question.Tag is { } tag)
+            where.Tag("tags", tag.Name, tag.Value);
+        where.Text("at >= b.low AND at < b.high");
+        var tagValue = "NULL";
+        if (question.GroupByTag is { } name)
+        {
+            command.Parameters.AddWithValue("$by_tag", Where.Path(name));
+            tagValue = "json_extract(tags, $by_tag)";
+            where.Text(tagValue + " IS NOT NULL");
+        }
+
+        var groups = Groups(question, tagValue);
+        command.Parameters.AddWithValue("$buckets", Json(list));
+        command.CommandText = $"""
+            WITH b (bucket, low, high) AS (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each($buckets))
+            SELECT b.bucket{groups}, {Measures.SumOfEvents}
+            FROM b CROSS JOIN usage_events
+            WHERE {where}
+            GROUP BY b.bucket{groups}
+            """;
+        AddTo(sums, question, command);
+    }
+
+    private static void Filter(Where where, SummaryQuestion question)
+    {
+        where.Is("provider", question.Provider);
+        where.Is("model", question.Model);
+        where.Is("key_id", question.KeyId);
+        where.Is("project_id", question.ProjectId);
+        where.Is("team_id", question.TeamId);
+    }
+
+    private static string Groups(SummaryQuestion question, string tagValue) =>
+        string.Concat(question.GroupBy.Select(d => ", " + d switch
+        {
+            SummaryDimension.Provider => "provider",
+            SummaryDimension.Model => "model",
+            SummaryDimension.Key => "key_id",
+            SummaryDimension.Project => "project_id",
+            SummaryDimension.Team => "team_id",
+            _ => "environment",
+        })) + (question.GroupByTag is null ? "" : ", " + tagValue);
+
+    private static void AddTo(Dictionary<GroupKey, long[]> sums, SummaryQuestion question, SqliteCommand command)
+    {
+        using var row = command.ExecuteReader();
+        var values = new StringBuilder();
+        while (row.Read())
+        {
+            values.Clear();
+            var column = 1;
+            foreach (var dimension in question.GroupBy)
+            {
+                values.Append('\u001f').Append(dimension == SummaryDimension.Environment ? ((KeyEnvironment)row.GetInt64(column)).ToString() : row.GetString(column));
+                column++;
+            }
+
+            var key = new GroupKey(row.GetInt64(0), values.ToString(), question.GroupByTag is null ? null : row.GetString(column++));
+            if (!sums.TryGetValue(key, out var totals))
+                sums[key] = totals = new long[Measures.All.Length];
+            for (var i = 0; i < totals.Length; i++)
+                totals[i] += row.GetInt64(column + i);
+        }
+    }
+
+    // Hours whose events retention has deleted can't be divided any more: there an edge moves back to the hour's beginning.
+    private static List<long> Edges(SummaryQuestion question, SqliteConnection connection)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM store_facts WHERE name = 'usage_delete_before'), 0)";
+        var kept = (long)command.ExecuteScalar()!;
+        var edges = new List<long>();
+        foreach (var edge in question.Edges())
+        {
+            var at = UsageRow.Micros(edge);
+            if (at < kept)
+                at -= at % Measures.Hour;
+            if (edges.Count == 0 || at > edges[^1])
+                edges.Add(at);
+        }
+
+        if (edges.Count == 1)
+            edges.Add(edges[0] + Measures.Hour);
+        return edges;
+    }
+
+    private static IEnumerable<(long Bucket, long Low, long High)> PartialHours(List<long> edges)
+    {
+        for (var i = 0; i + 1 < edges.Count; i++)
+        {
+            var (low, high) = (edges[i], edges[i + 1]);
+            var firstWhole = low + ((Measures.Hour - (low % Measures.Hour)) % Measures.Hour);
+            var lastWhole = high - (high % Measures.Hour);
+            if (firstWhole > lastWhole)
+            {
+                yield return (low, low, high);
+                continue;
+            }
+
+            if (low < firstWhole)
+                yield return (low, low, firstWhole);
+            if (lastWhole < high)
+                yield return (low, lastWhole, high);
+        }
+    }
+
+    private static string Json(IEnumerable<(long Bucket, long Low, long High)> parts) =>
+        JsonSerializer.Serialize(parts.Select(p => new[] { p.Bucket, p.Low, p.High }));
+
+    private static UsageTotals Totals(long[] sums)
+    {
+        long Of(string column) => sums[Measures.IndexOf(column)];
+        Durations Histogram(string first, long count, long sum) => new(count, sum, sums[Measures.IndexOf(first)..][..Measures.Buckets]);
+
+        return new UsageTotals
+        {
+            Calls = Of("calls"),
+            Errors = Of("errors"),
+            InputTokens = Of("input_tokens"),
+            CacheReadTokens = Of("cache_read_tokens"),
+            CacheWriteTokens = Of("cache_write_tokens"),
+            CacheWrite1hTokens = Of("cache_write_1h_tokens"),
+            OutputTokens = Of("output_tokens"),
+            ReasoningTokens = Of("reasoning_tokens"),
+            Cost = new NanoUsd(Of("cost_nano")),
+            Unpriced = Of("unpriced"),
+            Estimated = Of("estimated"),
+            Latency = Histogram("latency_50ms", Of("calls"), Of("latency_us")),
+            FirstByte = Histogram("first_byte_50ms", Of("first_byte_calls"), Of("first_byte_us")),
+        };
+    }
+
+    private static List<UsageEvent> ReadAll(SqliteCommand command)
+    {
+        var events = new List<UsageEvent>();
+        using var row = command.ExecuteReader();
+        while (row.Read())
+            events.Add(UsageRow.Read(row));
+        return events;
+    }
+
+    /// <summary>Conditions joined by AND. Values are parameters, always; columns are this file's own words.</summary>
+    private sealed class Where(SqliteCommand command)
+    {
+        private readonly List<string> _conditions = [];
+
+        public void Is(string column, object? value) => Compare(column, "=", value);
+
+        public void Compare(string column, string comparison, object? value)
+        {
+            if (value is not null)
+                _conditions.Add($"{column} {comparison} {Parameter(value)}");
+        }
+
+        public void Tag(string column, string name, string value) =>
+            _conditions.Add($"json_extract({column}, {Parameter(Path(name))}) = {Parameter(value)}");
+
+        public void Before(EventCursor place) =>
+            _conditions.Add($"(at, request_id, attempt) < ({Parameter(place.At)}, {Parameter(place.RequestId)}, {Parameter(place.Attempt)})");
+
+        public void After((long At, string RequestId, int Attempt) place) =>
+            _conditions.Add($"(at, request_id, attempt) > ({Parameter(place.At)}, {Parameter(place.RequestId)}, {Parameter(place.Attempt)})");
+
+        public void Text(string condition) => _conditions.Add(condition);
+
+        /// <summary>The JSON path of a tag. The name is quoted; names hold no quotes.</summary>
+        public static string Path(string tag) => $"$.\"{tag.Replace("\"", "", StringComparison.Ordinal)}\"";
+
+        public override string ToString() => _conditions.Count == 0 ? "1" : string.Join(" AND ", _conditions);
+
+        private string Parameter(object value)
+        {
+            var name = "$p" + command.Parameters.Count.ToString(CultureInfo.InvariantCulture);
+            command.Parameters.AddWithValue(name, value);
+            return name;
+        }
+    }
+}
