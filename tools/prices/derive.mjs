@@ -171,7 +171,9 @@ function derive(p) {
   const own = (p.genai ?? []).flatMap(({ id, prefix = '', names = (n) => [prefix + n], only = () => true }) =>
     genai.providers.find((x) => x.id === id).models.filter(only).map((m) => ({ ...m, id, model: m.id, prefix, rename: names })))
   const first = (name, id) => own.find((m) => m.id === id && matches(m.match, name))
-  const known = (name) => (p.genai ?? []).some(({ id, prefix = '' }) => name.startsWith(prefix) && first(name.slice(prefix.length), id))
+  const bare = (name) => (p.suffixes ?? []).reduce((n, suffix) => (n.endsWith(suffix) ? n.slice(0, -suffix.length) : n), name)
+  const known = (name) => knownAsIs(name) || (bare(name) !== name && knownAsIs(bare(name)))
+  const knownAsIs = (name) => (p.genai ?? []).some(({ id, prefix = '' }) => name.startsWith(prefix) && first(name.slice(prefix.length), id))
     || (p.knownVia ?? []).some((id) => genai.providers.find((x) => x.id === id).models.some((m) => matches(m.match, name)))
   const models = new Map(), taken = new Set()
   const add = (names, entry) => {
