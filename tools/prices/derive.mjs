@@ -6,6 +6,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { corrections, fees, freeModels, providers } from './corrections.mjs'
+import { matches } from './matching.mjs'
 
 const here = path.dirname(new URL(import.meta.url).pathname)
 const [tables, out = path.join(here, '../../src/Infrastructure/Pricing/Sheets')] = process.argv.slice(2)
@@ -14,7 +15,7 @@ const genai = table('genai-prices.json'), litellm = table('litellm.json'), model
 
 // ---------------------------------------------------------------- figures
 /** A number as a plain decimal; float noise of the tables (2.9999999999999997e-7) is rounded off at twelve digits. */
-export const plain = (number) => {
+const plain = (number) => {
   let text = Number(number).toPrecision(12)
   if (text.includes('e') || text.split('.')[1]?.length > 12) text = Number(text).toFixed(12)
   return text.includes('.') ? text.replace(/0+$/, '').replace(/\.$/, '') : text
@@ -49,18 +50,6 @@ function ratesOf(prices) {
   const result = ordered(base)
   if (Object.keys(above).length) result.above = Object.fromEntries(Object.entries(above).map(([start, rates]) => [start, ordered(rates)]))
   return result
-}
-
-export function matches(logic, name) {
-  if (logic.or) return logic.or.some((l) => matches(l, name))
-  if (logic.and) return logic.and.every((l) => matches(l, name))
-  const n = name.toLowerCase()
-  if (logic.equals !== undefined) return n === logic.equals.toLowerCase()
-  if (logic.starts_with !== undefined) return n.startsWith(logic.starts_with.toLowerCase())
-  if (logic.ends_with !== undefined) return n.endsWith(logic.ends_with.toLowerCase())
-  if (logic.contains !== undefined) return n.includes(logic.contains.toLowerCase())
-  if (logic.regex !== undefined) return new RegExp(logic.regex).test(name)
-  throw new Error('unknown matching rule ' + JSON.stringify(logic))
 }
 
 /** The rule as our names and patterns. The one lookahead, "no -tts", is served by patterns of the speech models that stand before. */
