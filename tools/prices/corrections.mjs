@@ -1,7 +1,7 @@
 // What derive.mjs can't take from a table as it is: where each provider's figures come from, and our judgements. Each judgement is
 // explained in docs/prices.md.
 const TABLES = ['https://github.com/pydantic/genai-prices', 'https://github.com/BerriAI/litellm/blob/main/model_prices_and_context_window.json']
-const GENAI = '2026-09-23', LITELLM = '2026-08-01'
+const GENAI = '2026-09-23', MODELS_DEV = '2026-07-02'
 const HF = ['together', 'nebius', 'novita', 'groq', 'cerebras', 'hyperbolic', 'fireworks-ai', 'sambanova', 'nscale', 'ovhcloud', 'publicai']
 
 export const providers = [
@@ -40,7 +40,7 @@ export const providers = [
     skip: /\//, fallback: ['openai', 'anthropic', 'deepseek', 'xai'], knownVia: ['openai', 'anthropic', 'x-ai'] },
   { provider: 'huggingface', checked: GENAI, source: ['https://router.huggingface.co/v1/models', 'https://huggingface.co/inference/models', TABLES[0]],
     genai: HF.map((route) => ({ id: 'huggingface_' + route, prefix: route + '/', names: (n) => [`${route}/${n}`, `${n}:${route}`] })) },
-  { provider: 'vercel-gateway', checked: LITELLM, source: ['https://vercel.com/ai-gateway/models', 'https://github.com/anomalyco/models.dev', TABLES[1]],
+  { provider: 'vercel-gateway', checked: MODELS_DEV, source: ['https://vercel.com/ai-gateway/models', 'https://github.com/anomalyco/models.dev', TABLES[1]],
     litellm: [{ provider: 'vercel_ai_gateway', prefix: 'vercel_ai_gateway/' }], modelsDev: 'vercel', modelsDevFirst: true },
   { provider: 'zai', maker: true, checked: GENAI, source: ['https://docs.z.ai/guides/overview/pricing', ...TABLES], genai: [{ id: 'zai' }],
     litellm: [{ provider: 'zai', prefix: 'zai/' }], modelsDev: 'zai' },
@@ -52,6 +52,7 @@ export const providers = [
 export const fees = {
   openai: { web_search: '10', file_search: '2.5', code_execution: '30' },
   anthropic: { web_search: '10', code_execution: '0' },
+  xai: { web_search: '5' }, // measured: what xAI itself states as cost of recorded calls, less their tokens, is 0.005 USD a search
   gemini: { code_execution: '0', file_search: '0' },
 }
 
@@ -113,6 +114,8 @@ export function corrections(provider, models, { imageVariants }) {
     for (const name of ['grok-4.20-multi-agent-0309', 'grok-4.20-multi-agent-beta-0309']) rename(name, 'grok-4.20-multi-agent')
   }
   if (provider === 'mistral') {
+    // The duration of a recording is reported beside its tokens, and the tokens are what is billed.
+    set('voxtral-small-24b-2507', (e) => ({ ...e, audio: '0', then: e.then.map((x) => ({ ...x, audio: '0' })) }))
     rename('mistral-large-latest', 'mistral-large-2512')
     rename('mistral-small-latest', 'mistral-small-2603')
     rename('codestral-latest', 'codestral-2508')

@@ -6,6 +6,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { corrections, fees, freeModels, providers } from './corrections.mjs'
+import { matches } from './matching.mjs'
 
 const here = path.dirname(new URL(import.meta.url).pathname)
 const [tables, out = path.join(here, '../../src/Infrastructure/Pricing/Sheets')] = process.argv.slice(2)
@@ -14,7 +15,7 @@ const genai = table('genai-prices.json'), litellm = table('litellm.json'), model
 
 // ---------------------------------------------------------------- figures
 /** A number as a plain decimal; float noise of the tables (2.9999999999999997e-7) is rounded off at twelve digits. */
-export const plain = (number) => {
+const plain = (number) => {
   let text = Number(number).toPrecision(12)
   if (text.includes('e') || text.split('.')[1]?.length > 12) text = Number(text).toFixed(12)
   return text.includes('.') ? text.replace(/0+$/, '').replace(/\.$/, '') : text
@@ -49,18 +50,6 @@ function ratesOf(prices) {
   const result = ordered(base)
   if (Object.keys(above).length) result.above = Object.fromEntries(Object.entries(above).map(([start, rates]) => [start, ordered(rates)]))
   return result
-}
-
-export function matches(logic, name) {
-  if (logic.or) return logic.or.some((l) => matches(l, name))
-  if (logic.and) return logic.and.every((l) => matches(l, name))
-  const n = name.toLowerCase()
-  if (logic.equals !== undefined) return n === logic.equals.toLowerCase()
-  if (logic.starts_with !== undefined) return n.startsWith(logic.starts_with.toLowerCase())
-  if (logic.ends_with !== undefined) return n.endsWith(logic.ends_with.toLowerCase())
-  if (logic.contains !== undefined) return n.includes(logic.contains.toLowerCase())
-  if (logic.regex !== undefined) return new RegExp(logic.regex).test(name)
-  throw new Error('unknown matching rule ' + JSON.stringify(logic))
 }
 
 /** The rule as our names and patterns. The one lookahead, "no -tts", is served by patterns of the speech models that stand before. */
@@ -171,7 +160,9 @@ function derive(p) {
   const own = (p.genai ?? []).flatMap(({ id, prefix = '', names = (n) => [prefix + n], only = () => true }) =>
     genai.providers.find((x) => x.id === id).models.filter(only).map((m) => ({ ...m, id, model: m.id, prefix, rename: names })))
   const first = (name, id) => own.find((m) => m.id === id && matches(m.match, name))
-  const known = (name) => (p.genai ?? []).some(({ id, prefix = '' }) => name.startsWith(prefix) && first(name.slice(prefix.length), id))
+  const bare = (name) => (p.suffixes ?? []).reduce((n, suffix) => (n.endsWith(suffix) ? n.slice(0, -suffix.length) : n), name)
+  const known = (name) => knownAsIs(name) || (bare(name) !== name && knownAsIs(bare(name)))
+  const knownAsIs = (name) => (p.genai ?? []).some(({ id, prefix = '' }) => name.startsWith(prefix) && first(name.slice(prefix.length), id))
     || (p.knownVia ?? []).some((id) => genai.providers.find((x) => x.id === id).models.some((m) => matches(m.match, name)))
   const models = new Map(), taken = new Set()
   const add = (names, entry) => {

@@ -70,10 +70,11 @@ public static class Rating
             var count = CountOf(card, usage, unit);
             if (count == 0)
                 continue;
-            var found = card is null ? null : RateOf(card, unit, usage.InputTokens, hints);
+            (decimal Rate, UsageUnit As)? found = null;
             decimal? usd = null;
             try
             {
+                found = card is null ? null : RateOf(card, unit, usage.InputTokens, hints);
                 usd = count * found?.Rate / RateSet.Per(unit);
             }
             catch (OverflowException)

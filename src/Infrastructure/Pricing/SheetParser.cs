@@ -50,15 +50,17 @@ internal sealed class SheetParser(string file, List<PriceSheetError> errors)
                 if (IsObject(entry.Value, $"{path}.models.{entry.Name}"))
                     models.Add(Model(entry, $"{path}.models.{entry.Name}", provider ?? "", fees, variants));
         OnlyOnce(models, path);
+        var maker = Flag(sheet, "maker", path);
+        var (prefixes, suffixes, fallbacks) = (Names(sheet, "prefixes", path), Names(sheet, "suffixes", path), Names(sheet, "fallback", path));
         return errors.Count > _before ? null : new PriceSheet
         {
             Provider = provider!,
-            Maker = Flag(sheet, "maker", path),
+            Maker = maker,
             Sources = sources,
             Checked = @checked,
-            Prefixes = Names(sheet, "prefixes", path),
-            Suffixes = Names(sheet, "suffixes", path),
-            Fallbacks = Names(sheet, "fallback", path),
+            Prefixes = prefixes,
+            Suffixes = suffixes,
+            Fallbacks = fallbacks,
             Fees = fees,
             Variants = variants,
             Models = models,
@@ -102,12 +104,13 @@ internal sealed class SheetParser(string file, List<PriceSheetError> errors)
 
         RatePeriod Period(JsonElement element, string at, string[] besides)
         {
+            var before = errors.Count;
             var free = Flag(element, "free", at);
             var own = Variants(element, at);
             var rates = Rates(element, at, besides);
             if (free && !rates.IsEmpty)
                 Wrong(at, "\"free\" and rates contradict each other; drop one");
-            if (!free && rates.IsEmpty && own.All(variant => variant.Rates.IsEmpty))
+            if (!free && errors.Count == before && rates.IsEmpty && own.All(variant => variant.Rates.IsEmpty))
                 Wrong(at, "no rate; state at least one, or \"free\": true where it costs nothing on purpose");
             var card = new RateCard
             {
