@@ -11,7 +11,7 @@ public static class WorkersHost
         services.AddQuartz(quartz =>
         {
             quartz.ScheduleJob<VerifyLedger>(
-                trigger => trigger.WithIdentity("verify-ledger").StartAt(DateBuilder.FutureDate(5, IntervalUnit.Minute)).WithSimpleSchedule(s => s.WithIntervalInHours(1).RepeatForever()),
+                trigger => trigger.WithIdentity("verify-ledger").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(5)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
                 job => job.WithIdentity("verify-ledger"));
         });
         services.AddQuartzHostedService(o => o.WaitForJobsToComplete = true);

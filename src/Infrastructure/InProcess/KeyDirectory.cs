@@ -143,7 +143,7 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
             Id = row.Id,
             Credentials = row.Credentials.ToFrozenDictionary(c => c.Provider, StringComparer.Ordinal),
             Endpoints = row.Endpoints.ToFrozenDictionary(e => e.Name, StringComparer.Ordinal),
-            Overrides = _overrides?.Invoke(row.Id),
+            Prices = _overrides?.Invoke(row.Id),
         };
         foreach (var key in row.Keys)
             _byLookupId[key.LookupId] = new Entry(

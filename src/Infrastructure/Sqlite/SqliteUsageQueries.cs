@@ -50,6 +50,26 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
         return new EventPage(events, new EventCursor(UsageRow.Micros(last.At), last.RequestId, last.Attempt));
     }
 
+    public Task<IReadOnlyList<string>> TagNamesAsync(string tenantId, KeyEnvironment environment, DateTimeOffset since, DateTimeOffset until, CancellationToken cancellationToken) => Task.Run<IReadOnlyList<string>>(
+        () =>
+        {
+            using var connection = database.Open();
+            using var command = connection.CreateCommand();
+            var where = new Where(command);
+            where.Is("tenant_id", tenantId);
+            where.Is("environment", (int?)environment);
+            // Whole hours: a tag of the hour in which the range begins is named too.
+            where.Compare("hour", ">", UsageRow.Micros(since) - (3600L * 1_000_000));
+            where.Compare("hour", "<", UsageRow.Micros(until));
+            command.CommandText = $"SELECT DISTINCT tag FROM usage_hourly_tags WHERE {where} ORDER BY tag LIMIT 100";
+            using var rows = command.ExecuteReader();
+            var names = new List<string>();
+            while (rows.Read())
+                names.Add(rows.GetString(0));
+            return names;
+        },
+        cancellationToken);
+
     public Task<IReadOnlyList<UsageEvent>> FindAsync(string tenantId, string requestId, CancellationToken cancellationToken) => Task.Run<IReadOnlyList<UsageEvent>>(
         () =>
         {

@@ -14,7 +14,7 @@ internal static class UsageRow
         "request_id", "attempt", "tenant_id", "key_id", "team_id", "project_id", "environment", "at", "provider", "dialect", "operation",
         "request_model", "response_model", "model", "usage", "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
         "output_tokens", "reasoning_tokens", "usage_source", "pricing_hints", "cost_nano", "price_status", "price_version", "provider_cost_nano",
-        "status", "outcome", "finish_reason", "streamed", "latency_us", "first_byte_us", "request_bytes", "response_bytes", "provider_request_id", "tags",
+        "status", "outcome", "finish_reason", "streamed", "latency_us", "first_byte_us", "request_bytes", "response_bytes", "provider_request_id", "tags", "other_models",
     ];
 
     public static readonly string ColumnList = string.Join(", ", Columns);
@@ -69,6 +69,7 @@ internal static class UsageRow
         Set(e.ResponseBytes);
         Set(e.ProviderRequestId);
         Set(KeyTags.Write(e.Tags));
+        Set(ModelUsage.Write(e.OtherModels));
     }
 
     /// <summary>Reads a row selected by <see cref="ColumnList"/>.</summary>
@@ -109,6 +110,7 @@ internal static class UsageRow
             ResponseBytes = row.GetInt64(34),
             ProviderRequestId = Text(35),
             Tags = KeyTags.Read(row.GetString(36)),
+            OtherModels = ModelUsage.Read(row.GetString(37)),
         };
     }
 }

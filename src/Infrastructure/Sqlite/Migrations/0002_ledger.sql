@@ -39,6 +39,7 @@ CREATE TABLE usage_events (
     response_bytes        INTEGER NOT NULL,
     provider_request_id   TEXT,
     tags                  TEXT    NOT NULL,  -- a JSON object
+    other_models          TEXT    NOT NULL,  -- what further models used inside the answer: claude-opus-5:Input=12,Output=3;…; part of the cost, in no total
     PRIMARY KEY (request_id, attempt)        -- request ids are ours and unique over all tenants; this is what makes a repeated batch harmless
 ) STRICT;
 CREATE INDEX usage_events_by_time ON usage_events (tenant_id, at, request_id, attempt);

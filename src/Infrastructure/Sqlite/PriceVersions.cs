@@ -1,0 +1,65 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Hosting;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Pricing;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Pricing;
+using Tokonomics.Infrastructure.Pricing;
+
+namespace Tokonomics.Infrastructure.Sqlite;
+
+/// <summary>
+/// Keeps the text of every price book that ever rated an event, and finds it again by the version stamped on the event. Of an overlay,
+/// whose version is <c>BOOK+OVERRIDES</c>, both halves are kept apart: the book is shared by all tenants.
+/// </summary>
+public sealed class PriceVersions(SqliteDatabase database, PriceBook current, TimeProvider time) : IPriceVersions, IHostedService
+{
+    private readonly ConcurrentDictionary<string, PriceBook> _kept = new(StringComparer.Ordinal);
+
+    /// <summary>Writes a book down before it may rate anything. Repeating it changes nothing.</summary>
+    public void Keep(PriceBook book)
+    {
+        if (book.Beneath is { } beneath)
+        {
+            Keep(beneath);
+            Keep(book.Overrides!);
+            return;
+        }
+
+        if (!_kept.TryAdd(book.Version, book))
+            return;
+        using var connection = database.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = "INSERT INTO price_versions (version, canonical, first_used_at) VALUES ($version, $canonical, $at) ON CONFLICT (version) DO NOTHING";
+        command.Parameters.AddWithValue("$version", book.Version);
+        command.Parameters.AddWithValue("$canonical", PriceBookText.Write(book));
+        command.Parameters.AddWithValue("$at", (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond);
+        command.ExecuteNonQuery();
+    }
+
+    public Func<UsageEvent, RatedCost>? Find(string version)
+    {
+        var plus = version.IndexOf('+', StringComparison.Ordinal);
+        if (plus < 0)
+            return Book(version) is { } book ? usage => CallRating.Rate(book, usage) : null;
+        if (Book(version[..plus]) is not { } beneath || Book(version[(plus + 1)..]) is not { } overrides)
+            return null;
+        var overlay = beneath.Overlay(overrides);
+        return usage => CallRating.Rate(overlay, usage);
+    }
+
+    private PriceBook? Book(string version)
+    {
+        if (_kept.TryGetValue(version, out var known))
+            return known;
+        using var connection = database.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT canonical FROM price_versions WHERE version = $version";
+        command.Parameters.AddWithValue("$version", version);
+        return command.ExecuteScalar() is string text ? _kept.GetOrAdd(version, PriceSheetReader.ReadBook(text)) : null;
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.Run(() => Keep(current), cancellationToken);
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
