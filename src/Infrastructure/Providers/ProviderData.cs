@@ -49,7 +49,7 @@ public static class ProviderData
         var providers = new Dictionary<string, Provider>(StringComparer.Ordinal);
         foreach (var row in rows)
         {
-            var own = settings.GetChildren().FirstOrDefault(c => Same(c.Key, row.Name));
+            var own = settings.GetChildren().FirstOrDefault(c => Same(row.Name, c.Key));
             providers.Add(row.Name, new Provider
             {
                 Name = row.Name,

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 
@@ -86,6 +87,7 @@ internal sealed record UsageShape
 
     /// <summary>Written with the provider's default lifetime (Anthropic: five minutes).</summary>
     public long? CacheWriteTokens { get; init; }
+    [JsonPropertyName("cache_write_1h_tokens")]
     public long? CacheWrite1hTokens { get; init; }
 
     /// <summary>All output tokens, reasoning included.</summary>
@@ -103,6 +105,6 @@ internal sealed record UsageShape
         CacheWrite1hTokens = usage[UsageUnit.CacheWrite1h],
         OutputTokens = usage.OutputTokens,
         ReasoningTokens = usage[UsageUnit.Reasoning],
-        Units = Enum.GetValues<UsageUnit>().Where(u => usage[u] is not null).ToDictionary(u => JsonNamingPolicy.SnakeCaseLower.ConvertName(u.ToString()), u => usage.Count(u)),
+        Units = Enum.GetValues<UsageUnit>().Where(u => usage[u] is not null).ToDictionary(u => u == UsageUnit.CacheWrite1h ? "cache_write_1h" : JsonNamingPolicy.SnakeCaseLower.ConvertName(u.ToString()), u => usage.Count(u)),
     };
 }

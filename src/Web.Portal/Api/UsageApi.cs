@@ -118,7 +118,7 @@ internal static class UsageApi
     /// <summary>One group's sums.</summary>
     internal sealed record SummaryRow(
         DateTimeOffset BucketStart, DateTimeOffset BucketEnd, IReadOnlyDictionary<string, string?> Group, long Calls, long Errors, long InputTokens, long CacheReadTokens, long CacheWriteTokens,
-        long CacheWrite1hTokens, long OutputTokens, long ReasoningTokens, string CostUsd, long UnpricedCalls, long EstimatedCalls, double? LatencyMsMean, double? LatencyMsP50, double? LatencyMsP95,
+        [property: System.Text.Json.Serialization.JsonPropertyName("cache_write_1h_tokens")] long CacheWrite1hTokens, long OutputTokens, long ReasoningTokens, string CostUsd, long UnpricedCalls, long EstimatedCalls, double? LatencyMsMean, double? LatencyMsP50, double? LatencyMsP95,
         double? FirstByteMsP50, double? FirstByteMsP95)
     {
         public static SummaryRow Of(SummaryLine line, SummaryQuestion question)

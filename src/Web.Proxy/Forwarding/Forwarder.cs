@@ -10,6 +10,7 @@ using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Web.Proxy.Ingress;
+using Tokonomics.Web.Proxy.Models;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 
@@ -26,7 +27,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// 9. the event in the ledger, in <c>finally</c>, whatever happened.
 /// </summary>
 internal sealed class Forwarder(
-    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, BufferBudget buffers, IOptions<ProxyOptions> options, TimeProvider time,
+    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -56,6 +57,12 @@ internal sealed class Forwarder(
         }
 
         call.Key = key;
+        if (target is { Provider: null, Path: "models" } && request.Method == "GET" && key.Environment == KeyEnvironment.Live)
+        {
+            await models.WriteListAsync(context, key);
+            return;
+        }
+
         var refusal = FindRoute(request, target, call);
         shape = call.Match?.Surface.Errors ?? shape;
         var (tags, tagProblem) = RequestTags.Read(request, key.Tags);
