@@ -129,12 +129,18 @@ public sealed class PriceBookTests
     {
         string[] names = ["gpt-5.4", "gpt-5.4-2026-03-05", "models/gpt-5.4", "unheard-of"];
         foreach (var name in names)
-            Book.Find("maker", name, Noon);
+            Look(name);
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < 1000; i++)
             foreach (var name in names)
-                Book.Find("maker", name, Noon);
+                Look(name);
         (GC.GetAllocatedBytesForCurrentThread() - before).ShouldBe(0);
+
+        static void Look(string name)
+        {
+            Book.Find("maker", name, Noon);
+            Book.ProvidersOf(name);
+        }
     }
 
     [Fact]
