@@ -13,6 +13,7 @@ public sealed class PriceBook
 {
     private readonly FrozenDictionary<string, SheetIndex> _byProvider = FrozenDictionary<string, SheetIndex>.Empty;
     private readonly FrozenDictionary<string, IReadOnlyList<string>> _providersByModel = FrozenDictionary<string, IReadOnlyList<string>>.Empty;
+    private readonly BoundedMemory<IReadOnlyList<string>> _providersRemembered = new();
 
     /// <exception cref="ArgumentException">Two sheets are of the same provider, or one falls back to a provider that has none.</exception>
     public PriceBook(IEnumerable<PriceSheet> sheets)
@@ -94,13 +95,17 @@ public sealed class PriceBook
     /// </summary>
     public IReadOnlyList<string> ProvidersOf(string model)
     {
-        if (Beneath is not null)
-            return [.. Overrides!.ProvidersOf(model).Union(Beneath.ProvidersOf(model), StringComparer.OrdinalIgnoreCase)];
-        if (_providersByModel.TryGetValue(model, out var exact))
-            return exact;
-        return [.. Sheets.OrderByDescending(sheet => sheet.Maker).Select(sheet => sheet.Provider)
-            .Where(provider => _byProvider[provider].HasPatternFor(model))];
+        if (_providersByModel.TryGetValue(model, out var found) || _providersRemembered.TryGet(model, out found))
+            return found!;
+        found = SearchProvidersOf(model);
+        _providersRemembered.Keep(model, found);
+        return found;
     }
+
+    // On its own, because its closure would be allocated for every call that needs no search.
+    private IReadOnlyList<string> SearchProvidersOf(string model) => Beneath is not null
+        ? [.. Overrides!.ProvidersOf(model).Union(Beneath.ProvidersOf(model), StringComparer.OrdinalIgnoreCase)]
+        : [.. Sheets.OrderByDescending(sheet => sheet.Maker).Select(sheet => sheet.Provider).Where(provider => _byProvider[provider].HasPatternFor(model))];
 
     private static string VersionOf(IReadOnlyList<PriceSheet> sheets)
     {

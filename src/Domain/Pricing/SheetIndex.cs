@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Collections.Frozen;
 
 namespace Tokonomics.Domain.Pricing;
@@ -6,18 +5,10 @@ namespace Tokonomics.Domain.Pricing;
 /// <summary>Finds a model in one sheet: exact names first, then patterns in order, then without prefix and suffix, then elsewhere.</summary>
 internal sealed class SheetIndex
 {
-    /// <summary>
-    /// Results of look-ups that needed more than an exact name. Clients choose the names, so the number is bounded, and so is the length of
-    /// what is kept; when it is full it starts afresh, which costs a pass over the patterns and nothing else.
-    /// </summary>
-    private const int MostRemembered = 2048;
-    private const int LongestRemembered = 200;
-
     private readonly PriceSheet _sheet;
     private readonly FrozenDictionary<string, ModelPrices> _exact;
     private readonly (string Pattern, ModelPrices Model)[] _patterns;
-    private readonly ConcurrentDictionary<string, ModelPrices?> _remembered = new(StringComparer.OrdinalIgnoreCase);
-    private int _count;
+    private readonly BoundedMemory<ModelPrices?> _remembered = new();
 
     public SheetIndex(PriceSheet sheet)
     {
@@ -52,17 +43,12 @@ internal sealed class SheetIndex
 
     public ModelPrices? Find(string model)
     {
-        if (_exact.TryGetValue(model, out var found) || _remembered.TryGetValue(model, out found))
+        if (_exact.TryGetValue(model, out var found) || _remembered.TryGet(model, out found))
             return found;
         found = FindOwn(model);
         for (var i = 0; found is null && i < Fallbacks.Length; i++)
             found = Fallbacks[i].FindOwn(model);
-        if (model.Length <= LongestRemembered && _remembered.TryAdd(model, found) && Interlocked.Increment(ref _count) > MostRemembered)
-        {
-            _remembered.Clear();
-            Interlocked.Exchange(ref _count, 0);
-        }
-
+        _remembered.Keep(model, found);
         return found;
     }
 
