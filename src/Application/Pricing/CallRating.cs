@@ -12,9 +12,10 @@ public static class CallRating
     /// <summary>Rates what the event says that it used. Free and deferred events are not for rating.</summary>
     public static RatedCost Rate(PriceBook book, UsageEvent usage)
     {
-        if (usage.Usage.IsEmpty)
+        var card = Card(book, usage);
+        if (usage.Usage.IsEmpty && card is not { Free: true })
             return new RatedCost(null, PriceStatus.Unpriced); // an answer that says nothing of what it used
-        var rated = Rating.Rate(Card(book, usage), usage.Usage, usage.PricingHints);
+        var rated = Rating.Rate(card, usage.Usage, usage.PricingHints);
         foreach (var other in usage.OtherModels)
         {
             var more = Rating.Rate(Card(book, usage.Provider, other.Model, usage), other.Usage, usage.PricingHints);

@@ -90,19 +90,24 @@ public static class Rating
 
     private static long CountOf(RateCard? card, in TokenUsage usage, UsageUnit unit)
     {
+        // A grounded prompt and its searches are one thing counted in two ways (Gemini bills the prompt up to version 2.5, the searches from 3
+        // on): dialects report both, and only the one that the sheet lists is charged; the searches where it lists both.
+        if (unit is UsageUnit.WebSearch or UsageUnit.GroundedPrompt && usage.Count(UsageUnit.WebSearch) > 0 && usage.Count(UsageUnit.GroundedPrompt) > 0
+            && card is not null && Lists(card, UsageUnit.WebSearch) != (unit == UsageUnit.WebSearch) && (unit == UsageUnit.GroundedPrompt || Lists(card, UsageUnit.GroundedPrompt)))
+            return 0;
         if (unit != UsageUnit.Request)
             return usage.Count(unit);
-        if (card is null || card.Free || usage.IsEmpty || !ListsRequest(card))
+        if (card is null || card.Free || usage.IsEmpty || !Lists(card, UsageUnit.Request))
             return 0;
         return usage[UsageUnit.Request] ?? 1;
     }
 
-    private static bool ListsRequest(RateCard card)
+    private static bool Lists(RateCard card, UsageUnit unit)
     {
-        if (card.Rates[UsageUnit.Request] is not null || card.Fees[UsageUnit.Request] is not null)
+        if (card.Rates[unit] is not null || card.Fees[unit] is not null)
             return true;
         for (var i = 0; i < card.Variants.Count; i++)
-            if (card.Variants[i].Rates[UsageUnit.Request] is not null)
+            if (card.Variants[i].Rates[unit] is not null)
                 return true;
         return false;
     }
