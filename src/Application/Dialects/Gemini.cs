@@ -10,6 +10,7 @@ namespace Tokonomics.Application.Dialects;
 /// Q4 Modalities: AUDIO, IMAGE and VIDEO are priced apart; DOCUMENT is text. A document's cached part may be called IMAGE.
 /// Q5 Grounding on a search is billed by the prompt (Gemini 2) or by the query (Gemini 3): both are told, a price sheet has one of them.
 /// Q6 The tier is <c>serviceTier</c>, on Vertex <c>trafficType</c>.
+/// Q7 A finish reason does not end a stream: after a run of the code tool the model goes on, and so do its counts. Only the body's end does.
 /// </remarks>
 internal sealed class GeminiGenerate : Dialect
 {
@@ -63,7 +64,7 @@ internal sealed class GeminiGenerate : Dialect
 
         protected override void OnDocumentEnd()
         {
-            Final = _usageHere && (HasFinish || !_streams);
+            Final = _usageHere && !_streams; // Q7
             _queries = Math.Max(_queries, _queriesHere);
             _queriesHere = 0;
             _usageHere = false;

@@ -15,13 +15,14 @@ internal static class MultipartReader
     public static RequestPeek Read(in RequestFacts facts, ReadOnlySpan<byte> body, RequestShape shape)
     {
         if (Boundary(facts.ContentType!) is not { } boundary)
-            return Refuse("The multipart body's content type names no boundary. Send 'multipart/form-data; boundary=...'.");
+            return Refuse("The multipart body's content type names no boundary, or more than one. Send 'multipart/form-data; boundary=...'.");
         var mark = Encoding.UTF8.GetBytes("--" + boundary);
         var at = body.IndexOf(mark);
+        // No form to be found: there is nothing that could be read in two ways, and the provider will say what it thinks of it.
         if (at < 0)
-            return Refuse("The multipart body doesn't hold the boundary that its content type names. Send both from one form.");
+            return new RequestPeek { Model = facts.PathModel, Choices = 1, Stream = facts.PathStreams, PricingHints = "" };
 
-        string? model = facts.PathModel;
+        var model = facts.PathModel;
         var stream = facts.PathStreams;
         long choices = 1, text = 0;
         var hints = new Hints();
@@ -104,10 +105,17 @@ internal static class MultipartReader
 
     private static string? Boundary(string contentType)
     {
+        string? found = null;
         foreach (var part in contentType.Split(';', StringSplitOptions.TrimEntries))
-            if (part.StartsWith("boundary=", StringComparison.OrdinalIgnoreCase) && part["boundary=".Length..].Trim('"') is { Length: > 0 and <= 70 } boundary)
-                return boundary;
-        return null;
+        {
+            if (!part.StartsWith("boundary=", StringComparison.OrdinalIgnoreCase))
+                continue;
+            if (found is not null || part["boundary=".Length..].Trim('"') is not { Length: > 0 and <= 128 } boundary)
+                return null;
+            found = boundary;
+        }
+
+        return found;
     }
 
     // The field's name; null for a file, whose bytes are no value.

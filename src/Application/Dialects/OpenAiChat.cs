@@ -10,12 +10,11 @@ namespace Tokonomics.Application.Dialects;
 /// Q3 An error may come as an event in a stream of status 200 (Groq, OpenRouter), or as a one-element array (Gemini).
 /// Q4 White space before the JSON as keep-alive (OpenRouter): the skimmer doesn't mind.
 /// Q5 Padding against traffic analysis (<c>obfuscation</c>, <c>p</c>) makes a stream's length useless: only named text fields are counted.
+/// Q6 With n = 2 llama.cpp sends a usage chunk after each choice, the first while the other choice still runs.
 /// The meaning of the counts, provider by provider: <see cref="OpenAiUsage"/>.
 /// </remarks>
 internal sealed class OpenAiChat(string name) : Dialect
 {
-    private const int Choice = SkimmingReader.Own;
-
     private static readonly JsonPaths Paths = new(
         ("usage", Skim.Take, SkimmingReader.Usage),
         ("x_groq.usage", Skim.Take, SkimmingReader.Usage), // Q1
@@ -23,7 +22,6 @@ internal sealed class OpenAiChat(string name) : Dialect
         ("service_tier", Skim.Take, SkimmingReader.Tier),
         ("error", Skim.Mark, SkimmingReader.Error), // Q3
         ("x_groq.error", Skim.Mark, SkimmingReader.Error),
-        ("choices[]", Skim.Mark, Choice),
         ("choices[].finish_reason", Skim.Take, SkimmingReader.Reason),
         ("choices[].text", Skim.Count, SkimmingReader.Text),
         ("choices[].delta.content", Skim.Count, SkimmingReader.Text),
@@ -71,26 +69,21 @@ internal sealed class OpenAiChat(string name) : Dialect
     {
         private readonly int _choices = Math.Max(1, peek.Choices);
         private int _finished;
-        private bool _choiceHere;
         private bool _usageHere;
 
         protected override void OnTake(int slot, ReadOnlySpan<byte> json)
         {
             if (slot == Usage && json[0] == '{') // Q2
                 _usageHere |= OpenAiUsage.Read(json, quirks, IsGoogle(), ref Seen, ref StatedCost, ref Told); // Q1: replaces
-            else if (slot == Reason && json[0] == '"')
+            else if (slot == Reason && json.Length > 2 && json[0] == '"')
                 _finished++;
         }
 
-        protected override void OnMark(int slot, byte first) => _choiceHere |= slot == Choice;
-
-        // Usage is final in a chunk without choices, in or after the chunk that finishes the last choice, and in an answer that isn't a stream.
+        // Usage is final in or after the chunk that finishes the last choice (Q1, Q6), and in an answer that isn't a stream.
         protected override void OnDocumentEnd()
         {
-            Final |= _usageHere && (!_choiceHere || _finished >= _choices || !Streaming);
-            if (Streaming && !_usageHere && _finished >= _choices && !Seen.IsEmpty)
-                Final = true;
-            _choiceHere = _usageHere = false;
+            Final = !Seen.IsEmpty && (Final || !Streaming || (_finished >= _choices && _usageHere));
+            _usageHere = false;
         }
 
         protected override void OnDone() => Final |= !Seen.IsEmpty;

@@ -46,7 +46,7 @@ internal static class RequestReader
         {
             return Scan(ref reader, shape, ref found) is { } problem ? Refuse(problem) : found.ToPeek(facts, shape);
         }
-        catch (JsonException) when (reader.CurrentDepth >= MaxDepth)
+        catch (JsonException) when (reader.CurrentDepth >= MaxDepth - 1)
         {
             return Refuse($"The request body is nested more than {MaxDepth} levels deep. Flatten it.");
         }

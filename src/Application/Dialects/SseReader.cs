@@ -84,7 +84,11 @@ internal sealed class SseReader(ISseSink sink)
     }
 
     /// <summary>The stream ended; an event without its blank line still counts (the SSE standard would drop it, but its tokens were billed).</summary>
-    public void End() => Dispatch();
+    public void End()
+    {
+        Dispatch();
+        _lastWasCr = false;
+    }
 
     private void Field(ReadOnlySpan<byte> s, ref int i)
     {

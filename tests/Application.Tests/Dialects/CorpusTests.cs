@@ -101,7 +101,8 @@ public sealed class CorpusTests(ITestOutputHelper output)
     [Fact]
     public void No_request_that_a_provider_accepted_is_refused()
     {
-        foreach (var e in Corpus.All.Where(e => Corpus.DialectOf(e) is not null))
+        // A recorder may lose a request's body, and a provider would have refused an empty one.
+        foreach (var e in Corpus.All.Where(e => Corpus.DialectOf(e) is not null && e.Request.Length > 0))
         {
             var problem = Corpus.Open(e).Peek.Problem;
             if (problem is not null)
