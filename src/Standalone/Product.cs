@@ -1,9 +1,6 @@
 using System.Net.Sockets;
-using Tokonomics.Application.Ledger;
-using Tokonomics.Application.Tenants;
+using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.InProcess;
-using Tokonomics.Infrastructure.Providers;
-using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
 using Tokonomics.Web.Portal;
 using Tokonomics.Web.Proxy;
@@ -17,9 +14,6 @@ namespace Tokonomics.Standalone;
 public static class Product
 {
     public const string DefaultUrl = "http://localhost:8080";
-
-    /// <summary>The data folder: <c>TOKONOMICS_DATA</c>, or <c>./data</c>.</summary>
-    public static string DataFolder { get; } = Path.GetFullPath(Environment.GetEnvironmentVariable("TOKONOMICS_DATA") is { Length: > 0 } folder ? folder : "data");
 
     /// <summary>Everything that serves. The commands that look or change without serving take <see cref="BuildStore"/>.</summary>
     /// <param name="data">The data folder; it exists and can be written.</param>
@@ -37,7 +31,7 @@ public static class Product
             builder.Configuration["Portal:PublicUrl"] = first.Replace("*", "localhost", StringComparison.Ordinal).Replace("+", "localhost", StringComparison.Ordinal);
 
         ProxyHost.Harden(builder);
-        AddStore(builder.Services, builder.Configuration, data);
+        builder.Services.AddStore(builder.Configuration, data);
         builder.Services.AddHostedService(s => s.GetRequiredService<PriceVersions>());
         builder.Services.AddKeyDirectory();
         builder.Services.AddUsageRecorder(builder.Configuration);
@@ -59,24 +53,11 @@ public static class Product
         var services = new ServiceCollection();
         services.AddSingleton<IConfiguration>(configuration);
         services.AddLogging(Quieten);
-        AddStore(services, configuration, data);
+        services.AddStore(configuration, data);
         services.AddNoKeyDirectory();
         var provider = services.BuildServiceProvider();
         provider.GetRequiredService<StoreStart>().Run();
         return provider;
-    }
-
-    private static void AddStore(IServiceCollection services, IConfiguration configuration, string data)
-    {
-        services.AddSingleton(TimeProvider.System);
-        services.Configure<StoreOptions>(o => o.DataDirectory = data);
-        services.AddSecrets(configuration);
-        services.AddSqliteStore(configuration);
-        services.AddProviders(configuration);
-        services.AddSingleton<PriceVersions>();
-        services.AddSingleton<IPriceVersions>(s => s.GetRequiredService<PriceVersions>());
-        services.AddSingleton<Rerate>();
-        services.AddUseCases();
     }
 
     private static void Quieten(ILoggingBuilder logging)

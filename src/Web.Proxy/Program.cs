@@ -1,2 +1,16 @@
-var app = WebApplication.CreateBuilder(args).Build();
+using Tokonomics.Infrastructure;
+using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Web.Proxy;
+
+var builder = WebApplication.CreateBuilder(args);
+ProxyHost.Harden(builder);
+builder.Services.AddStore(builder.Configuration, StoreSetup.DataFolder);
+builder.Services.AddHostedService(s => s.GetRequiredService<Tokonomics.Infrastructure.Sqlite.PriceVersions>());
+builder.Services.AddKeyDirectory();
+builder.Services.AddUsageRecorder(builder.Configuration);
+builder.Services.AddProxy(builder.Configuration);
+
+var app = builder.Build();
+app.UseHealth();
+app.UseProxy();
 app.Run();

@@ -3,6 +3,7 @@ using MediatR;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Infrastructure;
 using Tokonomics.Web.Portal;
 
 namespace Tokonomics.Standalone.Commands;
@@ -21,8 +22,8 @@ internal static class Serve
     {
         try
         {
-            using var folder = Product.TakeFolder(Product.DataFolder);
-            await using var app = Product.Build(Product.DataFolder);
+            using var folder = Product.TakeFolder(StoreSetup.DataFolder);
+            await using var app = Product.Build(StoreSetup.DataFolder);
             await app.StartAsync(cancellationToken);
             await WelcomeAsync(app, cancellationToken);
             await app.WaitForShutdownAsync(cancellationToken);
@@ -39,7 +40,7 @@ internal static class Serve
     private static async Task WelcomeAsync(WebApplication app, CancellationToken cancellationToken)
     {
         var url = app.Services.GetRequiredService<IOptions<PortalOptions>>().Value.PublicUrl.ToString().TrimEnd('/');
-        await Console.Out.WriteLineAsync($"Tokonomics serves on {string.Join(", ", app.Urls)}, with its data in {Product.DataFolder}\n  portal  {url}/\n  API     {url}/api");
+        await Console.Out.WriteLineAsync($"Tokonomics serves on {string.Join(", ", app.Urls)}, with its data in {StoreSetup.DataFolder}\n  portal  {url}/\n  API     {url}/api");
         await using var scope = app.Services.CreateAsyncScope();
         if (await scope.ServiceProvider.GetRequiredService<TokonomicsDbContext>().Tenants.AnyAsync(cancellationToken))
             return;

@@ -1,3 +1,5 @@
+using Tokonomics.Infrastructure;
+
 namespace Tokonomics.Standalone.Commands;
 
 /// <summary>What the commands that work on the store have in common: the folder, the services, and how they fail.</summary>
@@ -7,14 +9,14 @@ internal static class StoreCommand
     {
         try
         {
-            Directory.CreateDirectory(Product.DataFolder);
-            await using var services = Product.BuildStore(Product.DataFolder);
+            Directory.CreateDirectory(StoreSetup.DataFolder);
+            await using var services = Product.BuildStore(StoreSetup.DataFolder);
             await using var scope = services.CreateAsyncScope();
             return await work(scope.ServiceProvider);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
-            return await FailAsync($"the data folder {Product.DataFolder} can't be used: {e.Message}");
+            return await FailAsync($"the data folder {StoreSetup.DataFolder} can't be used: {e.Message}");
         }
         catch (Exception e) when (Product.Explain(e) is { } why)
         {
