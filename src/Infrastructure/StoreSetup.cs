@@ -2,6 +2,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
@@ -23,6 +24,8 @@ public static class StoreSetup
         services.AddProviders(configuration);
         services.AddSingleton<PriceVersions>();
         services.AddSingleton<IPriceVersions>(s => s.GetRequiredService<PriceVersions>());
+        services.AddSingleton<TenantPrices>();
+        services.AddSingleton<PriceOverrideLookup>(s => s.GetRequiredService<TenantPrices>().Find);
         services.AddSingleton<Rerate>();
         services.AddUseCases();
         return services;

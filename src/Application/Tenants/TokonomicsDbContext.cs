@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Tenants;
@@ -31,6 +32,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<StoredEndpoint> Endpoints => Set<StoredEndpoint>();
 
+    public DbSet<StoredPriceOverride> PriceOverrides => Set<StoredPriceOverride>();
+
     public DbSet<AuditEntry> Audit => Set<AuditEntry>();
 
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
@@ -53,6 +56,7 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<SealedSecret>().ToTable("secrets").HasKey(s => new { s.TenantId, s.Id });
         modelBuilder.Entity<StoredCredential>().ToTable("provider_credentials").HasKey(c => new { c.TenantId, c.Id });
         modelBuilder.Entity<StoredEndpoint>().ToTable("custom_endpoints").HasKey(e => new { e.TenantId, e.Name });
+        modelBuilder.Entity<StoredPriceOverride>().ToTable("price_overrides").HasKey(p => new { p.TenantId, p.Id });
         modelBuilder.Entity<AuditEntry>().ToTable("audit_log").HasKey(a => new { a.TenantId, a.Seq });
 
         // EF orders inserts by the references that it knows of. The composite ones to teams and projects only matter when both are made at once.
@@ -64,6 +68,7 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<SealedSecret>().HasOne<Tenant>().WithMany().HasForeignKey(s => s.TenantId);
         modelBuilder.Entity<StoredCredential>().HasOne<Tenant>().WithMany().HasForeignKey(c => c.TenantId);
         modelBuilder.Entity<StoredEndpoint>().HasOne<Tenant>().WithMany().HasForeignKey(e => e.TenantId);
+        modelBuilder.Entity<StoredPriceOverride>().HasOne<Tenant>().WithMany().HasForeignKey(p => p.TenantId);
         modelBuilder.Entity<AuditEntry>().Property(a => a.Seq).ValueGeneratedNever();
 
         foreach (var entity in modelBuilder.Model.GetEntityTypes())

@@ -261,7 +261,7 @@ internal sealed class SheetParser(string file, List<PriceSheetError> errors)
 
     private Uri? Source(string text, string path)
     {
-        if (Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is ("https" or "http"))
+        if (Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is ("https" or "http" or "urn")) // urn: a tenant's own word
             return uri;
         Wrong(path, $"'{text}' is no URL; write it with https://");
         return null;

@@ -30,6 +30,7 @@ internal static class ApiHost
         CredentialsApi.Map(api);
         EndpointsApi.Map(api);
         TokensApi.Map(api);
+        PricesApi.Map(api);
         app.MapOpenApi("/api/{documentName}/openapi.json");
         app.UseSwaggerUI(ui =>
         {
