@@ -135,6 +135,9 @@ internal sealed class AnthropicMessages : Dialect
                     case "server_tool_use.web_search_requests":
                         _searches = walk.Count ?? _searches;
                         break;
+                    case "cost": // OpenRouter, which speaks this dialect too
+                        StatedCost = walk.Amount ?? StatedCost;
+                        break;
                     case "service_tier" when !walk.Text.IsEmpty: // Q4
                         Told.Tier = Hints.PlainTier(walk.Text);
                         break;

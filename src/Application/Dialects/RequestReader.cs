@@ -22,15 +22,14 @@ internal static class RequestReader
     private static readonly byte[] True = "true"u8.ToArray();
 
     // Strings under these names are no prompt: media, links, labels, opaque state.
-    private static readonly byte[][] Asides =
+    private static readonly byte[][] Asides = Array.ConvertAll(
     [
-        .. new[]
-        {
-            "data", "url", "image_url", "b64_json", "file_data", "file_id", "file_uri", "fileUri", "id", "type", "role", "model", "format", "detail",
-            "signature", "thoughtSignature", "thought_signature", "encrypted_content", "mimeType", "mime_type", "media_type", "tool_call_id",
-            "tool_use_id", "call_id", "previous_response_id", "images", "voice", "user", "service_tier", "response_format", "size", "quality",
-        }.Select(Encoding.UTF8.GetBytes),
-    ];
+        "data", "url", "image_url", "b64_json", "file_data", "file_id", "file_uri", "fileUri", "id", "type", "role", "model",
+        "format", "detail", "signature", "thoughtSignature", "thought_signature", "encrypted_content", "mimeType", "mime_type",
+        "media_type", "tool_call_id", "tool_use_id", "call_id", "previous_response_id", "images", "voice", "user", "service_tier",
+        "response_format", "size", "quality",
+    ],
+    Encoding.UTF8.GetBytes);
 
     public static RequestPeek Read(in RequestFacts facts, ReadOnlySpan<byte> body, RequestShape shape)
     {

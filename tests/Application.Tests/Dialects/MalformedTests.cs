@@ -104,7 +104,7 @@ public sealed class MalformedTests(ITestOutputHelper output)
             var bytes = good.ToArray();
             for (var k = random.Next(1, 6); k > 0; k--)
                 bytes[random.Next(bytes.Length)] = random.Next(2) == 0 ? (byte)random.Next(256) : (byte)"{}[]\",:\\ \r\n0"[random.Next(12)];
-            var dialect = DialectCatalogue.Find(DialectCatalogue.Names.ElementAt(i % DialectCatalogue.Names.Count()))!;
+            var dialect = DialectCatalogue.Find(DialectCatalogue.Names[i % DialectCatalogue.Names.Count])!;
             var facts = new RequestFacts(null, null, true, (ProviderQuirks)15, true);
             dialect.Peek(facts, bytes);
             var reader = dialect.Read(facts, dialect.Peek(facts, Encoding.UTF8.GetBytes(Request)), new(200, "text/event-stream"));
