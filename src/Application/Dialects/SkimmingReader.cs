@@ -84,8 +84,6 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
 
     protected RequestPeek Request => _peek;
 
-    protected bool HasFinish => _finish.IsSet;
-
     protected ReadOnlySpan<byte> ModelBytes => _model.Bytes;
 
     protected IReadOnlyList<OtherModelUsage>? OtherModels { get; set; }
