@@ -64,6 +64,8 @@ public sealed class DecodingReader : ResponseReader
         }
     }
 
+    public override long EstimatedOutputTokens => _inner.EstimatedOutputTokens;
+
     public override MeteredResponse Finish(bool whole)
     {
         _brotli.Dispose();

@@ -112,6 +112,9 @@ public abstract class ResponseReader
     /// <summary>The result. Called once, after the last <see cref="Feed"/>.</summary>
     /// <param name="whole">The answer was read to its end; false makes the result partial or estimated.</param>
     public abstract MeteredResponse Finish(bool whole);
+
+    /// <summary>An estimate of the output tokens passed so far, from their text, for a relay that must stop a provider which ignores its limit.</summary>
+    public virtual long EstimatedOutputTokens => 0;
 }
 
 /// <summary>The error formats that SDKs know.</summary>

@@ -32,7 +32,7 @@ public static class DialectCatalogue
         new Opaque("free"),
     }.ToFrozenDictionary(d => d.Name, StringComparer.Ordinal);
 
-    public static IEnumerable<string> Names => ByName.Keys.Order(StringComparer.Ordinal);
+    public static IReadOnlyList<string> Names => ByName.Keys;
 
     /// <summary>The dialect of that name; null where there is none.</summary>
     public static Dialect? Find(string name) => ByName.GetValueOrDefault(name);

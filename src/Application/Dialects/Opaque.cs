@@ -6,12 +6,19 @@ namespace Tokonomics.Application.Dialects;
 /// </summary>
 internal sealed class Opaque(string name, ErrorShape errors = ErrorShape.OpenAi) : Dialect
 {
+    private static readonly RequestShape Shape = new(("model", Field.Model), ("stream", Field.Stream));
+
     public override string Name => name;
 
     public override ErrorShape Errors => errors;
 
-    public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) =>
-        new() { Model = request.PathModel, Choices = 1, Stream = request.PathStreams, PricingHints = "" };
+    // What a body says of its model is told where it can be read; nothing here is a reason to refuse one.
+    public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body)
+    {
+        if (body.TrimStart(" \t\r\n"u8).StartsWith("{"u8) && RequestReader.Read(request, body, Shape) is { Problem: null } peek)
+            return peek;
+        return new RequestPeek { Model = request.PathModel, Choices = 1, Stream = request.PathStreams, PricingHints = "" };
+    }
 
     public override ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response) =>
         new Reader(peek.Model, notBillable: name == "free");

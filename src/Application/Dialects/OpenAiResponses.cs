@@ -81,8 +81,6 @@ internal sealed class OpenAiResponses : Dialect
         private Calls _streamed;
         private Calls _pending;
 
-        protected override bool FinalAtEnd => true;
-
         protected override void OnTake(int slot, ReadOnlySpan<byte> json)
         {
             switch (slot)

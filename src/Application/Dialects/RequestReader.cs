@@ -22,15 +22,14 @@ internal static class RequestReader
     private static readonly byte[] True = "true"u8.ToArray();
 
     // Strings under these names are no prompt: media, links, labels, opaque state.
-    private static readonly byte[][] Asides =
+    private static readonly byte[][] Asides = Array.ConvertAll(
     [
-        .. new[]
-        {
-            "data", "url", "image_url", "b64_json", "file_data", "file_id", "file_uri", "fileUri", "id", "type", "role", "model", "format", "detail",
-            "signature", "thoughtSignature", "thought_signature", "encrypted_content", "mimeType", "mime_type", "media_type", "tool_call_id",
-            "tool_use_id", "call_id", "previous_response_id", "images", "voice", "user", "service_tier", "response_format", "size", "quality",
-        }.Select(Encoding.UTF8.GetBytes),
-    ];
+        "data", "url", "image_url", "b64_json", "file_data", "file_id", "file_uri", "fileUri", "id", "type", "role", "model",
+        "format", "detail", "signature", "thoughtSignature", "thought_signature", "encrypted_content", "mimeType", "mime_type",
+        "media_type", "tool_call_id", "tool_use_id", "call_id", "previous_response_id", "images", "voice", "user", "service_tier",
+        "response_format", "size", "quality",
+    ],
+    Encoding.UTF8.GetBytes);
 
     public static RequestPeek Read(in RequestFacts facts, ReadOnlySpan<byte> body, RequestShape shape)
     {
@@ -56,7 +55,7 @@ internal static class RequestReader
         }
         catch (InvalidOperationException)
         {
-            return Refuse("The request body names a field or a model with invalid Unicode. Send valid UTF-8 without lone surrogates in it.");
+            return Refuse("'model' is not valid Unicode. Send valid UTF-8 without lone surrogates in it.");
         }
     }
 
@@ -143,7 +142,7 @@ internal static class RequestReader
                     for (var i = 0; depth <= 2 && i < shape.Count; i++)
                     {
                         var (under, key, is_) = shape[i];
-                        if (depth == 1 && under is not null && parent is null && reader.ValueTextEquals(under))
+                        if (depth == 1 && under is not null && parent is null && Is(ref reader, under))
                         {
                             parent = under;
                             if ((parents & (1u << i)) != 0)
@@ -152,7 +151,7 @@ internal static class RequestReader
                         }
 
                         var here = depth == 1 ? under is null : under is not null && under.AsSpan().SequenceEqual(parent);
-                        if (!here || !reader.ValueTextEquals(key))
+                        if (!here || !Is(ref reader, key))
                             continue;
                         field = is_;
                         if ((seen & (1u << (int)field)) != 0)
@@ -163,7 +162,7 @@ internal static class RequestReader
                     if (depth == 1)
                         top = field;
                     aside = IsAside(ref reader);
-                    if (field == Field.None && reader.ValueTextEquals("search_context_size"u8))
+                    if (field == Field.None && reader.ValueSpan.SequenceEqual("search_context_size"u8))
                         field = Field.SearchContext;
                     break;
 
@@ -200,6 +199,21 @@ internal static class RequestReader
         }
 
         return null;
+    }
+
+    // A name may be written with escapes. One with a lone surrogate in it equals nothing of ours, and is none of our business.
+    private static bool Is(ref Utf8JsonReader reader, ReadOnlySpan<byte> name)
+    {
+        if (!reader.ValueIsEscaped)
+            return reader.ValueSpan.SequenceEqual(name);
+        try
+        {
+            return reader.ValueTextEquals(name);
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
     }
 
     private static string Twice(ReadOnlySpan<byte> key) =>

@@ -44,9 +44,9 @@ internal sealed class RequestShape
 
     /// <param name="fields">Name and meaning; <c>parent.name</c> for a field one level down.</param>
     public RequestShape(params (string Path, Field Field)[] fields) =>
-        _fields = [.. fields.Select(f => f.Path.Split('.') is [var parent, var key]
+        _fields = Array.ConvertAll(fields, f => f.Path.Split('.') is [var parent, var key]
             ? (Encoding.UTF8.GetBytes(parent), Encoding.UTF8.GetBytes(key), f.Field)
-            : ((byte[]?)null, Encoding.UTF8.GetBytes(f.Path), f.Field))];
+            : ((byte[]?)null, Encoding.UTF8.GetBytes(f.Path), f.Field));
 
     /// <summary>The answer streams unless <c>stream: false</c> is said (Ollama).</summary>
     public bool StreamsByDefault { get; init; }

@@ -85,8 +85,6 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
 
     protected RequestPeek Request => _peek;
 
-    protected bool HasFinish => _finish.IsSet;
-
     protected ReadOnlySpan<byte> ModelBytes => _model.Bytes;
 
     protected IReadOnlyList<ModelUsage>? OtherModels { get; set; }
@@ -130,6 +128,8 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
         }
     }
 
+    public sealed override long EstimatedOutputTokens => Tokens(Math.Max(_text, _text2));
+
     public sealed override MeteredResponse Finish(bool whole)
     {
         if (_frame == Frame.Events)
@@ -155,12 +155,12 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     private (TokenUsage, UsageSource) Settle(bool whole)
     {
         // 1. The provider's own figures, final.
-        var seen = !Seen.IsEmpty || StatedCost is not null;
+        var seen = !Seen.IsEmpty || (StatedCost is not null && _unreported != Unreported.EstimateText);
         if (seen && (Final || (whole && FinalAtEnd)))
             return (Seen.ToUsage(), UsageSource.Reported);
 
         // 2. Its figures for the input, and for the output the larger of what it said so far and what was seen.
-        var output = Tokens(Math.Max(_text, _text2));
+        var output = EstimatedOutputTokens;
         if (seen)
         {
             Seen.Input ??= Tokens(_peek.PromptBytes);

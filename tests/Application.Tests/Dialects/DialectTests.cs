@@ -251,4 +251,43 @@ public sealed class DialectTests
         var images = Meter("openai-images", """{"model":"dall-e-3","prompt":"cat","n":3,"size":"1024x1792","quality":"hd"}""", "", whole: false);
         (images.Usage.ToString(), images.PricingHints).ShouldBe(("Image=3", "image=1024x1792/hd"));
     }
+
+    [Fact]
+    public void The_catalogue_has_every_dialect_by_its_name()
+    {
+        DialectCatalogue.Names.Order().ShouldBe(
+        [
+            "anthropic-complete", "anthropic-messages", "cohere-chat", "cohere-embed", "cohere-generate", "cohere-rerank", "free", "gemini-embed",
+            "gemini-generate", "gemini-interactions", "gemini-predict", "ollama", "opaque", "openai-assistants", "openai-chat", "openai-completions",
+            "openai-embeddings", "openai-images", "openai-moderations", "openai-responses", "openai-speech", "openai-transcription", "rerank",
+        ]);
+        DialectCatalogue.Find("openai").ShouldBeNull();
+    }
+
+    [Fact]
+    public void An_opaque_call_tells_its_model_where_it_can_and_is_never_refused()
+    {
+        Peek("opaque", """{"model":"m"}""").Model.ShouldBe("m");
+        Peek("opaque", """{"model":""").Problem.ShouldBeNull();
+        Peek("free", "\0\u0001").Problem.ShouldBeNull();
+    }
+
+    [Fact]
+    public void The_output_so_far_is_estimated_while_it_streams()
+    {
+        var d = DialectCatalogue.Find("openai-chat")!;
+        var reader = d.Read(new(null, null, false, 0, false), Peek("openai-chat", AskStream), new(200, Sse));
+        reader.Feed("data: {\"choices\":[{\"delta\":{\"content\":\"123456"u8);
+        reader.EstimatedOutputTokens.ShouldBe(2); // 6/4
+    }
+
+    [Fact]
+    public void Hints_are_canonical_and_the_answer_wins()
+    {
+        const string Flex = """{"model":"m","service_tier":"flex","speed":"fast","messages":[]}""";
+        Meter("openai-chat", Flex, """{"usage":{"prompt_tokens":1,"completion_tokens":1}}""").PricingHints.ShouldBe("service_tier=flex;speed=fast");
+        Meter("openai-chat", Flex, """{"service_tier":"default","usage":{"prompt_tokens":1,"completion_tokens":1}}""").PricingHints.ShouldBe("speed=fast");
+        Meter("openai-chat", Flex, """{"service_tier":"priority","usage":{"prompt_tokens":1,"completion_tokens":1}}""").PricingHints.ShouldBe("service_tier=priority;speed=fast");
+        Meter("openai-chat", """{"service_tier":"a;b=c"}""", """{"usage":{"prompt_tokens":1,"completion_tokens":1,"search_context_size":"high"}}""").PricingHints.ShouldBe("search_context=high");
+    }
 }

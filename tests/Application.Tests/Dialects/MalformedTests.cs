@@ -104,13 +104,39 @@ public sealed class MalformedTests(ITestOutputHelper output)
             var bytes = good.ToArray();
             for (var k = random.Next(1, 6); k > 0; k--)
                 bytes[random.Next(bytes.Length)] = random.Next(2) == 0 ? (byte)random.Next(256) : (byte)"{}[]\",:\\ \r\n0"[random.Next(12)];
-            var dialect = DialectCatalogue.Find(DialectCatalogue.Names.ElementAt(i % DialectCatalogue.Names.Count()))!;
+            var dialect = DialectCatalogue.Find(DialectCatalogue.Names[i % DialectCatalogue.Names.Count])!;
             var facts = new RequestFacts(null, null, true, (ProviderQuirks)15, true);
             dialect.Peek(facts, bytes);
             var reader = dialect.Read(facts, dialect.Peek(facts, Encoding.UTF8.GetBytes(Request)), new(200, "text/event-stream"));
             reader.Feed(bytes);
             reader.Finish(random.Next(2) == 0);
         }
+    }
+
+    [Fact]
+    public void Random_damage_to_a_request_is_a_problem_or_none_but_never_throws()
+    {
+        var random = new Random(39);
+        var json = Encoding.UTF8.GetBytes("""{"model":"m\u00e9","stream":true,"stream_options":{"include_usage":false},"n":2,"max_tokens":10,"messages":[{"content":"h\ud83d\ude00"}],"generationConfig":{"maxOutputTokens":5},"input":"x","prompt":["a"]}""");
+        var form = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\n2\r\n--b--\r\n"u8.ToArray();
+        var problems = 0;
+        for (var i = 0; i < 40_000; i++)
+        {
+            var multipart = i % 4 == 0;
+            var bytes = (multipart ? form : json).ToArray();
+            for (var k = random.Next(1, 4); k > 0; k--)
+                bytes[random.Next(bytes.Length)] = random.Next(2) == 0 ? (byte)random.Next(256) : (byte)"{}[]\",:\\ud0\n"[random.Next(12)];
+            var length = random.Next(3) == 0 ? random.Next(bytes.Length) : bytes.Length;
+            var dialect = DialectCatalogue.Find(DialectCatalogue.Names[i % DialectCatalogue.Names.Count])!;
+            var peek = dialect.Peek(new(null, multipart ? "multipart/form-data; boundary=b" : null, false, 0, true), bytes.AsSpan(0, length));
+            problems += peek.Problem is null ? 0 : 1;
+            peek.Choices.ShouldBeGreaterThan(0);
+            (peek.ModelAt.Offset + peek.ModelAt.Length).ShouldBeLessThanOrEqualTo(length);
+            if (peek.UsageSplice is { } splice)
+                (splice.Offset + splice.Length).ShouldBeLessThanOrEqualTo(length);
+        }
+
+        problems.ShouldBeInRange(5_000, 39_000);
     }
 
     [Theory]

@@ -81,6 +81,7 @@ public sealed class RequestTests
         Peek("openai-chat", """{"model":"m","x":""" + new string('[', 200) + new string(']', 200) + "}").Problem!.ShouldContain("128");
         Peek("openai-chat", new string('[', 10_000)).Problem.ShouldNotBeNull();
         Peek("openai-chat", """{"model":"m","messages":[{"content":"\ud800 \udc00 \u0000"}],"messages":[]}""").Problem.ShouldBeNull();
+        Peek("openai-chat", """{"model":"m","\ud800":1,"x":{"\udc00":{"\ud800":[{"\ud800\ud800":""}]}}}""").Problem.ShouldBeNull();
         Peek("openai-chat", "\uFEFF" + """{"model":"m"}""").ModelAt.ShouldBe((12, 3)); // after the mark's three bytes
         Peek("openai-chat", "{" + string.Join(',', Enumerable.Range(0, 100_000).Select(i => $"\"k{i}\":{i}")) + ",\"model\":\"m\"}").Model.ShouldBe("m");
     }

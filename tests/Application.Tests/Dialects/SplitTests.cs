@@ -7,9 +7,9 @@ namespace Tokonomics.Application.Tests.Dialects;
 /// <summary>A network cuts where it likes: the result must not depend on it.</summary>
 public sealed class SplitTests(ITestOutputHelper output)
 {
-    // Splitting a body of n bytes at every offset reads n² bytes. Bodies up to 4 kB (half of them) are split at every offset, larger ones at as
+    // Splitting a body of n bytes at every offset reads n² bytes. Bodies up to 3 kB are split at every offset, larger ones at as
     // many, spread evenly and odd, as this many bytes allow; TOKONOMICS_EVERY_SPLIT=1 splits all up to 64 kB at every offset (minutes).
-    private const long MaxBytesRead = 16_000_000;
+    private const long MaxBytesRead = 9_000_000;
 
     private static readonly bool Every = Environment.GetEnvironmentVariable("TOKONOMICS_EVERY_SPLIT") == "1";
 

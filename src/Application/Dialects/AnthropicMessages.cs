@@ -136,6 +136,9 @@ internal sealed class AnthropicMessages : Dialect
                     case "server_tool_use.web_search_requests":
                         _searches = walk.Count ?? _searches;
                         break;
+                    case "cost": // OpenRouter, which speaks this dialect too
+                        StatedCost = walk.Amount ?? StatedCost;
+                        break;
                     case "service_tier" when !walk.Text.IsEmpty: // Q4
                         Told.Tier = Hints.PlainTier(walk.Text);
                         break;
@@ -184,43 +187,10 @@ internal sealed class AnthropicMessages : Dialect
                 (_hidden, OtherModels) = (hidden, others);
             _any |= _main.Input is not null || _main.Output is not null;
             var all = _main;
-            if (iterations || _hidden.Input is not null)
-                all.Add(_hidden);
+            all.Add(_hidden);
             Seen = all.ToFigures();
             Seen.Other[UsageUnit.WebSearch] = _searches;
             return _any;
-        }
-    }
-}
-
-/// <summary>
-/// Anthropic's legacy <c>POST /v1/complete</c>. It reports no usage at all: both sides are estimated.
-/// </summary>
-internal sealed class AnthropicComplete : Dialect
-{
-    private static readonly JsonPaths Paths = new(
-        ("model", Skim.Take, SkimmingReader.Model),
-        ("stop_reason", Skim.Take, SkimmingReader.Reason),
-        ("error", Skim.Mark, SkimmingReader.Error),
-        ("completion", Skim.Count, SkimmingReader.Text));
-
-    private static readonly RequestShape Shape = new(
-        ("model", Field.Model),
-        ("stream", Field.Stream),
-        ("max_tokens_to_sample", Field.Limit));
-
-    public override string Name => "anthropic-complete";
-
-    public override ErrorShape Errors => ErrorShape.Anthropic;
-
-    public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, Shape);
-
-    public override ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response) => new Reader(peek, response);
-
-    private sealed class Reader(in RequestPeek peek, in ResponseFacts response) : SkimmingReader(Paths, peek, response, Unreported.EstimateText)
-    {
-        protected override void OnTake(int slot, ReadOnlySpan<byte> json)
-        {
         }
     }
 }
