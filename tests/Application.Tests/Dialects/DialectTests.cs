@@ -1,3 +1,4 @@
+using Tokonomics.Domain.Ledger;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Domain.Metering;
 using static Tokonomics.Application.Tests.Dialects.Wire;
@@ -176,7 +177,7 @@ public sealed class DialectTests
               {"type":"message","input_tokens":181,"output_tokens":8}]}}
             """);
         (m.Usage.InputTokens, m.Usage.CacheReadTokens, m.Usage.OutputTokens).ShouldBe((55377, 55096, 91)); // 181+100+55096, 8+83
-        m.OtherModels!.Single().ShouldBe(new OtherModelUsage("claude-b", TokenUsage.Parse("Input=2529,Output=38")));
+        m.OtherModels!.Single().ShouldBe(new ModelUsage("claude-b", TokenUsage.Parse("Input=2529,Output=38")));
     }
 
     [Fact]
