@@ -15,7 +15,9 @@ public interface IUsageQueries
     /// <exception cref="ArgumentException">The question breaks a rule of <see cref="SummaryQuestion.Problem"/>; ask that first.</exception>
     Task<IReadOnlyList<SummaryLine>> SummarizeAsync(SummaryQuestion question, CancellationToken cancellationToken);
 
-    /// <summary>Every event of a time range in the order of time, for re-rating and export. A null tenant means all: for the operator only.</summary>
+    /// <summary>
+    /// Every event of a time range in the order of time, for re-rating and export. A null tenant means all, one after the other: for the operator only.
+    /// </summary>
     IAsyncEnumerable<UsageEvent> ReadAsync(string? tenantId, DateTimeOffset since, DateTimeOffset until, CancellationToken cancellationToken);
 }
 
