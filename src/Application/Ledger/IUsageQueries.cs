@@ -18,7 +18,9 @@ public interface IUsageQueries
     /// <summary>The names of the tags that calls of a time range carry, sorted; at most a hundred.</summary>
     Task<IReadOnlyList<string>> TagNamesAsync(string tenantId, KeyEnvironment environment, DateTimeOffset since, DateTimeOffset until, CancellationToken cancellationToken);
 
-    /// <summary>Every event of a time range in the order of time, for re-rating and export. A null tenant means all: for the operator only.</summary>
+    /// <summary>
+    /// Every event of a time range in the order of time, for re-rating and export. A null tenant means all, one after the other: for the operator only.
+    /// </summary>
     IAsyncEnumerable<UsageEvent> ReadAsync(string? tenantId, DateTimeOffset since, DateTimeOffset until, CancellationToken cancellationToken);
 }
 

@@ -85,30 +85,53 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
 
     public async IAsyncEnumerable<UsageEvent> ReadAsync(string? tenantId, DateTimeOffset since, DateTimeOffset until, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // In pages, so that no read transaction stays open for as long as the reader takes: it would keep the WAL from being reset.
-        (long At, string RequestId, int Attempt) place = (UsageRow.Micros(since), "", 0);
-        while (true)
+        // Tenant by tenant, since the index by time begins with the tenant; and in pages, so that no read transaction stays open for as long as
+        // the reader takes: it would keep the WAL from being reset.
+        var tenants = tenantId is not null ? [tenantId] : await Task.Run(TenantIds, cancellationToken);
+        foreach (var tenant in tenants)
         {
-            var start = place;
-            var page = await Task.Run(
-                () =>
-                {
-                    using var connection = database.Open();
-                    using var command = connection.CreateCommand();
-                    var where = new Where(command);
-                    where.Is("tenant_id", tenantId);
-                    where.Compare("at", "<", UsageRow.Micros(until));
-                    where.After(start);
-                    command.CommandText = $"SELECT {UsageRow.ColumnList} FROM usage_events WHERE {where} ORDER BY at, request_id, attempt LIMIT 2000";
-                    return ReadAll(command);
-                },
-                cancellationToken);
-            foreach (var usage in page)
-                yield return usage;
-            if (page.Count < 2000)
-                yield break;
-            place = (UsageRow.Micros(page[^1].At), page[^1].RequestId, page[^1].Attempt);
+            (long At, string RequestId, int Attempt) place = (UsageRow.Micros(since), "", 0);
+            while (true)
+            {
+                var page = await Task.Run(() => ReadPage(tenant, place, until), cancellationToken);
+                foreach (var usage in page)
+                    yield return usage;
+                if (page.Count < PageSize)
+                    break;
+                place = (UsageRow.Micros(page[^1].At), page[^1].RequestId, page[^1].Attempt);
+            }
         }
+    }
+
+    private const int PageSize = 2000;
+
+    private List<UsageEvent> ReadPage(string tenant, (long At, string RequestId, int Attempt) after, DateTimeOffset until)
+    {
+        using var connection = database.Open();
+        using var command = connection.CreateCommand();
+        var where = new Where(command);
+        where.Is("tenant_id", tenant);
+        where.Compare("at", "<", UsageRow.Micros(until));
+        where.After(after);
+        command.CommandText = $"SELECT {UsageRow.ColumnList} FROM usage_events WHERE {where} ORDER BY at, request_id, attempt LIMIT {PageSize}";
+        return ReadAll(command);
+    }
+
+    // From one tenant to the next by the index: one step for each tenant, however many events there are.
+    private List<string> TenantIds()
+    {
+        using var connection = database.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT min(tenant_id) FROM usage_events WHERE tenant_id > $last";
+        var last = command.Parameters.AddWithValue("$last", "");
+        var ids = new List<string>();
+        while (command.ExecuteScalar() is string id)
+        {
+            ids.Add(id);
+            last.Value = id;
+        }
+
+        return ids;
     }
 
     public Task<IReadOnlyList<SummaryLine>> SummarizeAsync(SummaryQuestion question, CancellationToken cancellationToken)
@@ -195,7 +218,7 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
         }
 
         Filter(where, question);
-        where.Text($"hour >= b.low AND hour + {Measures.Hour} <= b.high");
+        where.Text($"hour >= b.low AND hour <= b.high - {Measures.Hour}"); // bare column on the left: each bucket is one range of the primary key
         var groups = Groups(question, "tag_value");
         command.Parameters.AddWithValue("$buckets", Json(Enumerable.Range(0, edges.Count - 1).Select(i => (edges[i], edges[i], edges[i + 1]))));
         command.CommandText = $"""

@@ -1,0 +1,179 @@
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using Tokonomics.Application.Keys;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Secrets;
+using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Tenants;
+
+namespace Tokonomics.Tests.Tenants;
+
+public sealed class PipelineTests
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    // Every use case about things in a tenant, with ids that belong to that tenant.
+    private static async Task<List<(Right Needs, Func<Caller, Task<Refusal?>> Send)>> CasesAsync(TempStore store, TenantProvisioned of)
+    {
+        var t = of.TenantId;
+        await store.SendAsync(new AddCustomEndpoint(Caller.Operator, t, "my-llm", "https://llm.example.com", "openai"));
+        var credential = (await store.SendAsync(new StoreProviderCredential(Caller.Operator, t, "openai", "sk-key-of-the-tenant-1"))).Value.Id;
+        async Task<Refusal?> Send<T>(IUseCase<T> request) where T : class => (await store.SendAsync(request)).Refusal;
+        return
+        [
+            (Right.ReadKeys, c => Send(new ListKeys(c, t))),
+            (Right.ReadKeys, c => Send(new ListProviderCredentials(c, t))),
+            (Right.ReadKeys, c => Send(new ListCustomEndpoints(c, t))),
+            (Right.ManageKeys, c => Send(new CreateKey(c, t, "k", KeyEnvironment.Live))),
+            (Right.ManageKeys, c => Send(new UpdateKey(c, t, of.LiveKey.Id, "n", [], null))),
+            (Right.ManageKeys, c => Send(new RotateKey(c, t, of.LiveKey.Id, TimeSpan.FromDays(1)))),
+            (Right.ManageKeys, c => Send(new RevokeKey(c, t, of.TestKey.Id))),
+            (Right.ManageCredentials, c => Send(new ListApiTokens(c, t))),
+            (Right.ManageCredentials, c => Send(new StoreProviderCredential(c, t, "anthropic", "sk-ant-some-key-000000"))),
+            (Right.ManageCredentials, c => Send(new DeleteProviderCredential(c, t, credential))),
+            (Right.ManageCredentials, c => Send(new AddCustomEndpoint(c, t, "other", "https://o.example.com", "openai"))),
+            (Right.ManageCredentials, c => Send(new RemoveCustomEndpoint(c, t, "my-llm"))),
+            (Right.ManageCredentials, c => Send(new CreateApiToken(c, t, "t", Role.Viewer))),
+            (Right.ManageCredentials, c => Send(new RevokeApiToken(c, t, of.ApiToken.Id))),
+            (Right.Operate, c => Send(new CreateTenant(c, "New", "new@example.com"))),
+            (Right.Operate, c => Send(new ProvisionTenant(c, "New", "new@example.com", []))),
+            (Right.Operate, c => Send(new SetTenantStatus(c, t, TenantStatus.Active))),
+            (Right.Operate, c => Send(new RotateMasterKey(c))),
+        ];
+    }
+
+    [Fact]
+    public async Task Every_use_case_is_in_the_list_of_cases()
+    {
+        await using var store = new TempStore();
+        var cases = await CasesAsync(store, await store.ProvisionAsync());
+        cases.Count.ShouldBe(typeof(IUseCase).Assembly.GetTypes().Count(t => !t.IsAbstract && t.IsAssignableTo(typeof(IUseCase))));
+    }
+
+    [Fact]
+    public async Task An_owner_of_another_tenant_gets_nothing_and_changes_nothing()
+    {
+        await using var store = new TempStore();
+        var victim = await store.ProvisionAsync("Victim");
+        var stranger = await store.ProvisionAsync("Stranger");
+        var cases = await CasesAsync(store, victim);
+        const string State = "SELECT group_concat(name || coalesce(revoked_at, '') || tags) FROM metering_keys";
+        string Snapshot() => string.Join('/', Enumerable.Range(0, 1).Select(_ => Text(store, State))) + store.Count("SELECT count(*) FROM provider_credentials WHERE ended_at IS NULL") + store.Count("SELECT count(*) FROM custom_endpoints") + store.Count("SELECT count(*) FROM api_tokens WHERE revoked_at IS NULL") + store.Count("SELECT count(*) FROM tenants");
+        var before = Snapshot();
+        foreach (var (_, send) in cases)
+            (await send(new Caller(stranger.TenantId, stranger.OwnerId, Role.Owner)))!.Kind.ShouldBe(RefusalKind.NotFound);
+        Snapshot().ShouldBe(before);
+        // Each try stands in the stranger's own audit log.
+        store.Count($"SELECT count(*) FROM audit_log WHERE tenant_id = '{stranger.TenantId}' AND result = 'denied'").ShouldBe(cases.Count);
+    }
+
+    [Fact]
+    public async Task Ids_of_another_tenant_are_not_found_under_ones_own()
+    {
+        await using var store = new TempStore();
+        var victim = await store.ProvisionAsync("Victim", new KeyValuePair<string, string>("openai", "sk-key-of-the-victim-1"));
+        var stranger = await store.ProvisionAsync("Stranger");
+        var (caller, t) = (new Caller(stranger.TenantId, stranger.OwnerId, Role.Owner), stranger.TenantId);
+        var credential = (await store.SendAsync(new ListProviderCredentials(Caller.Operator, victim.TenantId))).Value.Credentials.Single().Id;
+        (await store.SendAsync(new RevokeKey(caller, t, victim.LiveKey.Id))).Refusal!.Code.ShouldBe("key_not_found");
+        (await store.SendAsync(new UpdateKey(caller, t, victim.LiveKey.Id, "x", [], null))).Refusal!.Code.ShouldBe("key_not_found");
+        (await store.SendAsync(new RotateKey(caller, t, victim.LiveKey.Id, TimeSpan.Zero))).Refusal!.Code.ShouldBe("key_not_found");
+        (await store.SendAsync(new DeleteProviderCredential(caller, t, credential))).Refusal!.Code.ShouldBe("credential_not_found");
+        (await store.SendAsync(new RevokeApiToken(caller, t, victim.ApiToken.Id))).Refusal!.Code.ShouldBe("token_not_found");
+    }
+
+    [Theory]
+    [InlineData(Role.Viewer, new[] { Right.ReadUsage, Right.ReadKeys })]
+    [InlineData(Role.Billing, new[] { Right.ReadUsage })]
+    [InlineData(Role.Developer, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys })]
+    [InlineData(Role.Admin, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys, Right.ManageCredentials })]
+    [InlineData(Role.Owner, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys, Right.ManageCredentials, Right.ManageTenant })]
+    public async Task A_role_may_do_what_it_may_and_nothing_else(Role role, Right[] rights)
+    {
+        await using var store = new TempStore();
+        var made = await store.ProvisionAsync();
+        foreach (var (needs, send) in await CasesAsync(store, made))
+        {
+            var refusal = await send(new Caller(made.TenantId, "mem_x", role));
+            if (needs == Right.Operate)
+                refusal!.Kind.ShouldBe(RefusalKind.NotFound);
+            else if (rights.Contains(needs))
+                refusal?.Kind.ShouldNotBe(RefusalKind.Forbidden);
+            else
+                refusal!.Code.ShouldBe("role_forbids");
+        }
+    }
+
+    [Fact]
+    public async Task Every_change_leaves_one_audit_line_in_an_unbroken_chain()
+    {
+        await using var store = new TempStore();
+        var made = await store.ProvisionAsync();
+        var owner = new Caller(made.TenantId, made.OwnerId, Role.Owner);
+        foreach (var (_, send) in await CasesAsync(store, made))
+            await send(owner);
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(i => store.SendAsync(new CreateKey(owner, made.TenantId, $"k{i}", KeyEnvironment.Live))));
+        Text(store, $"SELECT group_concat(action, ' ') FROM (SELECT action FROM audit_log WHERE tenant_id = '{made.TenantId}' AND result = 'done' ORDER BY seq LIMIT 8)")
+            .ShouldBe("provision_tenant add_custom_endpoint store_provider_credential create_key update_key rotate_key revoke_key store_provider_credential");
+        store.Count($"SELECT count(*) FROM audit_log WHERE action = 'create_key'").ShouldBe(21);
+        store.Count($"SELECT count(*) FROM audit_log WHERE actor = '{made.OwnerId}' AND action = 'revoke_key' AND subject = '{made.TestKey.Id}'").ShouldBe(1);
+        (await store.Get<ILedgerVerification>().RunAsync(made.TenantId, Cancel)).Findings.ShouldBeEmpty();
+        store.Execute("DROP TRIGGER audit_log_kept; DELETE FROM audit_log WHERE seq = 3");
+        (await store.Get<ILedgerVerification>().RunAsync(made.TenantId, Cancel)).Findings.Count.ShouldBe(2); // a gap, and a line that continues from none
+    }
+
+    [Fact]
+    public async Task A_suspended_tenant_can_be_read_and_not_changed()
+    {
+        await using var store = new TempStore();
+        var made = await store.ProvisionAsync();
+        await store.SendAsync(new SetTenantStatus(Caller.Operator, made.TenantId, TenantStatus.Suspended));
+        var owner = new Caller(made.TenantId, made.OwnerId, Role.Owner);
+        (await store.SendAsync(new ListKeys(owner, made.TenantId))).Succeeded.ShouldBeTrue();
+        (await store.SendAsync(new CreateKey(owner, made.TenantId, "k", KeyEnvironment.Live))).Refusal!.Code.ShouldBe("tenant_suspended");
+    }
+
+    [Fact]
+    public async Task A_token_authenticates_until_it_is_revoked_or_expires_and_never_exceeds_its_maker()
+    {
+        await using var store = new TempStore();
+        var made = await store.ProvisionAsync();
+        var owner = (await store.SendAsync(new AuthenticateApiToken(made.ApiToken.Secret))).Value;
+        owner.ShouldBe(new Caller(made.TenantId, made.ApiToken.Id, Role.Owner));
+        var admin = owner with { Role = Role.Admin };
+        (await store.SendAsync(new CreateApiToken(admin, made.TenantId, "t", Role.Owner))).Refusal!.Code.ShouldBe("role_forbids");
+        var token = (await store.SendAsync(new CreateApiToken(admin, made.TenantId, "t", Role.Viewer, store.Clock.GetUtcNow().AddHours(1)))).Value;
+        (await store.SendAsync(new AuthenticateApiToken(token.Secret))).Value.Role.ShouldBe(Role.Viewer);
+        store.Clock.Ahead = TimeSpan.FromHours(2);
+        (await store.SendAsync(new AuthenticateApiToken(token.Secret))).Refusal!.Code.ShouldBe("token_invalid");
+        await store.SendAsync(new RevokeApiToken(owner, made.TenantId, made.ApiToken.Id));
+        (await store.SendAsync(new AuthenticateApiToken(made.ApiToken.Secret))).Refusal!.Code.ShouldBe("token_invalid");
+        foreach (var other in new[] { null, "", "tk_", made.LiveKey.Secret, Domain.Keys.ApiToken.Generate().Reveal() })
+            (await store.SendAsync(new AuthenticateApiToken(other))).Refusal!.Code.ShouldBe("token_invalid");
+    }
+
+    [Fact]
+    public async Task No_request_or_outcome_prints_a_secret()
+    {
+        await using var store = new TempStore();
+        var made = await store.ProvisionAsync();
+        var key = (await store.SendAsync(new CreateKey(Caller.Operator, made.TenantId, "k", KeyEnvironment.Live))).Value;
+        foreach (var (text, secret) in new[]
+                 {
+                     (made.ToString(), made.LiveKey.Secret), (made.ToString(), made.ApiToken.Secret), (key.ToString(), key.Secret),
+                     (new StoreProviderCredential(Caller.Operator, "t", "openai", "sk-secret").ToString(), "sk-secret"),
+                     (new ProvisionTenant(Caller.Operator, "n", "e", [new("openai", "sk-secret")]).ToString(), "sk-secret"),
+                     (new AuthenticateApiToken("tk_secret").ToString(), "tk_secret"),
+                 })
+            text.ShouldNotContain(secret);
+    }
+
+    private static string Text(TempStore store, string sql)
+    {
+        using var connection = store.Database.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        return Convert.ToString(command.ExecuteScalar(), null)!;
+    }
+}
