@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Tokonomics.Application.Keys;
-using Tokonomics.Application.Pricing;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Infrastructure.Pricing;
 
@@ -15,7 +14,6 @@ public static class ProviderSetup
         services.AddSingleton(_ => ProviderData.Load(configuration));
         services.AddSingleton<IBuiltInProviders, BuiltInProviders>();
         services.AddSingleton<PriceBook>(_ => PriceSheetReader.ReadAll(configuration["Prices:Folder"]).ToBook());
-        services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();
         return services;
     }
 }

@@ -5,8 +5,10 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Infrastructure.Secrets;
 using Microsoft.Extensions.Options;
 
@@ -41,6 +43,7 @@ public static class SqliteSetup
         services.AddSingleton<IUsageLedger, SqliteUsageLedger>();
         services.AddSingleton<IUsageQueries, SqliteUsageQueries>();
         services.AddSingleton<ILedgerVerification, LedgerVerification>();
+        services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();
         services.AddSingleton<IDirectorySource, SqliteDirectorySource>();
         return services;
     }

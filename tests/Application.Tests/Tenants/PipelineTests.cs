@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Ledger;
@@ -14,11 +15,14 @@ public sealed class PipelineTests
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     // Every use case about things in a tenant, with ids that belong to that tenant.
+    private static readonly System.Text.Json.JsonElement Rates = System.Text.Json.JsonDocument.Parse("""{"input":"1","output":"2"}""").RootElement;
+
     private static async Task<List<(Right Needs, Func<Caller, Task<Refusal?>> Send)>> CasesAsync(TempStore store, TenantProvisioned of)
     {
         var t = of.TenantId;
         await store.SendAsync(new AddCustomEndpoint(Caller.Operator, t, "my-llm", "https://llm.example.com", "openai"));
         var credential = (await store.SendAsync(new StoreProviderCredential(Caller.Operator, t, "openai", "sk-key-of-the-tenant-1"))).Value.Id;
+        var price = (await store.SendAsync(new SetPriceOverride(Caller.Operator, t, "openai", "gpt-4o", Rates))).Value.Id;
         async Task<Refusal?> Send<T>(IUseCase<T> request) where T : class => (await store.SendAsync(request)).Refusal;
         return
         [
@@ -36,6 +40,9 @@ public sealed class PipelineTests
             (Right.ManageCredentials, c => Send(new RemoveCustomEndpoint(c, t, "my-llm"))),
             (Right.ManageCredentials, c => Send(new CreateApiToken(c, t, "t", Role.Viewer))),
             (Right.ManageCredentials, c => Send(new RevokeApiToken(c, t, of.ApiToken.Id))),
+            (Right.ReadUsage, c => Send(new ListPriceOverrides(c, t))),
+            (Right.ManageCredentials, c => Send(new SetPriceOverride(c, t, "openai", "gpt-5", Rates))),
+            (Right.ManageCredentials, c => Send(new RemovePriceOverride(c, t, price))),
             (Right.Operate, c => Send(new CreateTenant(c, "New", "new@example.com"))),
             (Right.Operate, c => Send(new ProvisionTenant(c, "New", "new@example.com", []))),
             (Right.Operate, c => Send(new SetTenantStatus(c, t, TenantStatus.Active))),
