@@ -31,7 +31,7 @@ internal static class ApiHost
         EndpointsApi.Map(api);
         TokensApi.Map(api);
         PricesApi.Map(api);
-        app.MapOpenApi("/api/{documentName}/openapi.json");
+        app.MapOpenApi("/api/v1/openapi.json");
         app.UseSwaggerUI(ui =>
         {
             ui.RoutePrefix = "api";

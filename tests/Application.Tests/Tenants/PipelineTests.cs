@@ -121,8 +121,8 @@ public sealed class PipelineTests
         foreach (var (_, send) in await CasesAsync(store, made))
             await send(owner);
         await Task.WhenAll(Enumerable.Range(0, 20).Select(i => store.SendAsync(new CreateKey(owner, made.TenantId, $"k{i}", KeyEnvironment.Live))));
-        Text(store, $"SELECT group_concat(action, ' ') FROM (SELECT action FROM audit_log WHERE tenant_id = '{made.TenantId}' AND result = 'done' ORDER BY seq LIMIT 8)")
-            .ShouldBe("provision_tenant add_custom_endpoint store_provider_credential create_key update_key rotate_key revoke_key store_provider_credential");
+        Text(store, $"SELECT group_concat(action, ' ') FROM (SELECT action FROM audit_log WHERE tenant_id = '{made.TenantId}' AND result = 'done' ORDER BY seq LIMIT 9)")
+            .ShouldBe("provision_tenant add_custom_endpoint store_provider_credential set_price_override create_key update_key rotate_key revoke_key store_provider_credential");
         store.Count($"SELECT count(*) FROM audit_log WHERE action = 'create_key'").ShouldBe(21);
         store.Count($"SELECT count(*) FROM audit_log WHERE actor = '{made.OwnerId}' AND action = 'revoke_key' AND subject = '{made.TestKey.Id}'").ShouldBe(1);
         (await store.Get<ILedgerVerification>().RunAsync(made.TenantId, Cancel)).Findings.ShouldBeEmpty();
