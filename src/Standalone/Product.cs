@@ -1,4 +1,6 @@
 using System.Net.Sockets;
+using Tokonomics.Application.Providers;
+using Tokonomics.Domain.Pricing;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Sqlite;
@@ -40,6 +42,9 @@ public static class Product
         builder.Services.AddWorkers();
 
         var app = builder.Build();
+        // What can't be read is said now, not to the first caller.
+        app.Services.GetRequiredService<ProviderCatalogue>();
+        app.Services.GetRequiredService<PriceBook>();
         app.UseHealth();
         app.UseProxy();
         app.UsePortal();
@@ -103,7 +108,7 @@ public static class Product
         IOException { InnerException: { } inner } when inner.GetBaseException() is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse } || failure.Message.Contains("already in use", StringComparison.Ordinal) =>
             $"{failure.Message.TrimEnd('.')}: another program listens there; stop it, or choose another address with ASPNETCORE_URLS=http://localhost:8081",
         _ when failure.GetBaseException() is SocketException { SocketErrorCode: SocketError.AccessDenied } => $"{failure.GetBaseException().Message}: this user may not listen there; choose a port above 1023 in ASPNETCORE_URLS",
-        InvalidOperationException or FormatException or Microsoft.Extensions.Options.OptionsValidationException => failure.Message,
+        InvalidOperationException or FormatException or Application.Pricing.PriceSheetException or Microsoft.Extensions.Options.OptionsValidationException => failure.Message,
         _ => null,
     };
 }

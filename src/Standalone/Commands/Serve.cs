@@ -43,7 +43,11 @@ internal static class Serve
         await Console.Out.WriteLineAsync($"Tokonomics serves on {string.Join(", ", app.Urls)}, with its data in {StoreSetup.DataFolder}\n  portal  {url}/\n  API     {url}/api");
         await using var scope = app.Services.CreateAsyncScope();
         if (await scope.ServiceProvider.GetRequiredService<TokonomicsDbContext>().Tenants.AnyAsync(cancellationToken))
+        {
+            await Console.Out.WriteLineAsync("Ctrl+C stops it.");
             return;
+        }
+
         var made = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new ProvisionTenant(Caller.Operator, "default", "owner@localhost.localdomain", []), cancellationToken);
         if (!made.Succeeded)
             throw new StartupException(made.Refusal!.Message);
@@ -61,6 +65,7 @@ internal static class Serve
             and read the call back:
               curl "{{url}}/api/v1/usage/events?environment=test" -H "Authorization: Bearer {{token}}"
 
+            Ctrl+C stops it.
             """);
     }
 }
