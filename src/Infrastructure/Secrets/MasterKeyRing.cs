@@ -59,7 +59,7 @@ public sealed class MasterKeyRing(IOptions<SecretOptions> options, IOptions<Stor
             var file = ReadFile();
             var key = RandomNumberGenerator.GetBytes(32);
             var id = IdOf(key);
-            Write(file with { Current = id, Keys = [.. file.Keys, new KeyLine(id, DateTimeOffset.UtcNow, Convert.ToBase64String(key))] }, replace: true);
+            Write(file with { Current = id, Keys = [.. file.Keys, new KeyLine(id, TimeProvider.System.GetUtcNow(), Convert.ToBase64String(key))] }, replace: true);
             _ring = Read();
             return id;
         }
@@ -86,7 +86,7 @@ public sealed class MasterKeyRing(IOptions<SecretOptions> options, IOptions<Stor
                 var key = RandomNumberGenerator.GetBytes(32);
                 var id = IdOf(key);
                 // Two processes may start at once on an empty directory: the first to move its file there wins, both then read it.
-                Write(new RingFile(id, [new KeyLine(id, DateTimeOffset.UtcNow, Convert.ToBase64String(key))], Convert.ToBase64String(RandomNumberGenerator.GetBytes(32))), replace: false);
+                Write(new RingFile(id, [new KeyLine(id, TimeProvider.System.GetUtcNow(), Convert.ToBase64String(key))], Convert.ToBase64String(RandomNumberGenerator.GetBytes(32))), replace: false);
             }
 
             return _ring = Read();

@@ -10,7 +10,7 @@ using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Web.Proxy.Ingress;
-using Tokonomics.Web.Proxy.Models;
+using Tokonomics.Web.Proxy.Catalogue;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 

@@ -3,7 +3,7 @@ using Tokonomics.Application.Keys;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Web.Proxy.Forwarding;
 
-namespace Tokonomics.Web.Proxy.Models;
+namespace Tokonomics.Web.Proxy.Catalogue;
 
 /// <summary>
 /// <c>GET /v1/models</c>: what a key can use, answered here and not by any provider. In the shape of Anthropic's list for its SDK
