@@ -92,7 +92,7 @@ public sealed class EndlessAnswerTests(EndlessAnswerTests.Cutting upstream) : IC
     {
         const long Unpacked = 512L * 1024 * 1024;
         var packed = new MemoryStream();
-        await using (Stream bomb = coding == "gzip" ? new GZipStream(packed, CompressionLevel.Fastest, true) : new BrotliStream(packed, CompressionLevel.Fastest, true))
+        await using (Stream bomb = coding == "gzip" ? new GZipStream(packed, CompressionLevel.Optimal, true) : new BrotliStream(packed, CompressionLevel.Fastest, true))
         {
             bomb.Write("{\"choices\":[{\"message\":{\"content\":\""u8);
             var piece = new byte[1024 * 1024];
@@ -103,7 +103,7 @@ public sealed class EndlessAnswerTests(EndlessAnswerTests.Cutting upstream) : IC
         }
 
         var body = packed.ToArray();
-        (Unpacked / body.Length).ShouldBeGreaterThan(200);
+        (Unpacked / body.Length).ShouldBeGreaterThan(1000);
         var allocated = GC.GetTotalAllocatedBytes();
         var seen = await upstream.SeeAsync(
             ClientCall.Chat(), [.. Encoding.UTF8.GetBytes($"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: {coding}\r\nContent-Length: {body.Length}\r\n\r\n"), .. body]);
