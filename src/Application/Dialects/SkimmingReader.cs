@@ -170,7 +170,10 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
 
         // 3. Nothing was used: refused, failed before any output, or not begun.
         if (_response.Status is < 200 or >= 300 || NotBillable || (_errorTold && output == 0))
+        {
+            NotBillable = true; // an error in an answer of status 200 costs as little as any other
             return (default, UsageSource.None);
+        }
 
         // 4. Our estimate.
         var usage = new TokenUsage();

@@ -140,6 +140,8 @@ internal sealed class Forwarder(
             call.Sent = true;
             upstream.CancelAfter(provider.FirstByteTimeout);
             answer = await clients.For(provider).SendAsync(message, upstream.Token);
+            if ((int)answer.StatusCode < 200)
+                throw new HttpRequestException(HttpRequestError.InvalidResponse); // 101: a switch of protocols that nobody asked for
             call.Status = (int)answer.StatusCode;
             call.ProviderRequestId = ProviderRequestId(answer);
 
@@ -150,17 +152,36 @@ internal sealed class Forwarder(
         {
             call.Outcome = CallOutcome.ClientGone;
         }
+        catch (OperationCanceledException e) when (!upstream.IsCancellationRequested)
+        {
+            // Proxy:ConnectTimeout: the request never left.
+            call.Outcome = CallOutcome.Unreachable;
+            Log.Unreachable(log, call.RequestId, provider.Name, e);
+            await Unreachable(provider, e).WriteAsync(context, shape);
+        }
         catch (OperationCanceledException)
         {
             call.Outcome = CallOutcome.TimedOut;
             Log.TimedOut(log, call.RequestId, provider.Name);
             await new Refusal(504, "provider_timeout", $"{provider.Name} sent nothing within {provider.FirstByteTimeout}; it may still be working on the request, and may charge for it", TimeSpan.FromSeconds(1)).WriteAsync(context, shape);
         }
+        catch (Exception e) when ((e as BadHttpRequestException ?? e.InnerException as BadHttpRequestException) is { } bad)
+        {
+            // An upload that is relayed as it comes, and turned out to be broken or too large.
+            call.Outcome = CallOutcome.ClientGone;
+            await new Refusal(bad.StatusCode, "bad_request_body", BodyFault(bad.StatusCode)).WriteAsync(context, shape);
+        }
         catch (Exception e) when (e is HttpRequestException or IOException or AddressRefusedException)
         {
             call.Outcome = CallOutcome.Unreachable;
             Log.Unreachable(log, call.RequestId, provider.Name, e);
             await Unreachable(provider, e).WriteAsync(context, shape);
+        }
+        catch
+        {
+            // A fault of our own. The row must not say that all went well.
+            call.Outcome = CallOutcome.CutByProxy;
+            throw;
         }
         finally
         {
@@ -325,6 +346,7 @@ internal sealed class Forwarder(
         {
             AddressRefusedException refused => refused.Message,
             { InnerException: AddressRefusedException refused } => refused.Message,
+            OperationCanceledException => "it doesn't accept connections in time",
             { InnerException: AuthenticationException } => "its certificate is not valid",
             { InnerException: SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData } } => "its host name can't be resolved",
             { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } => "it refuses connections",

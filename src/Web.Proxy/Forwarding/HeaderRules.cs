@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Collections.Frozen;
+using System.Globalization;
 using System.Net.Http.Headers;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
@@ -28,6 +30,9 @@ internal static class HeaderRules
     {
         "Server", "Set-Cookie", "Alt-Svc", "Strict-Transport-Security", "X-Powered-By", "Report-To", "NEL", "Date", "Public-Key-Pins", "Clear-Site-Data",
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    // Control characters but the tab.
+    private static readonly SearchValues<char> Unsendable = SearchValues.Create([.. Enumerable.Range(0, 32).Where(c => c != 9).Append(127).Select(c => (char)c)]);
 
     /// <summary>Copies the client's headers into the request to the provider and gives it its key.</summary>
     public static void ToUpstream(HttpRequest from, HttpRequestMessage to, Provider provider, ProviderCredential? credential, bool passThrough, bool decompressed, string? acceptEncoding)
@@ -71,11 +76,16 @@ internal static class HeaderRules
     private static void Copy(HttpHeadersNonValidated headers, IHeaderDictionary to, HttpHeadersNonValidated all, bool resized)
     {
         var connection = all.TryGetValues(HeaderNames.Connection, out var named) ? new StringValues([.. named]) : StringValues.Empty;
+        // Chunks win over a length, and a length that is none says nothing: the body then goes on in chunks.
+        resized |= all.Contains(HeaderNames.TransferEncoding);
         foreach (var (name, values) in headers)
         {
             if (HopByHop.Contains(name) || NotDownstream.Contains(name) || IsOurs(name) || IsNamed(connection, name))
                 continue;
-            if (resized && name.Equals(HeaderNames.ContentLength, StringComparison.OrdinalIgnoreCase))
+            if (name.Equals(HeaderNames.ContentLength, StringComparison.OrdinalIgnoreCase) && (resized || values.Count != 1 || !long.TryParse(values.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out _)))
+                continue;
+            // What no server may send on; it would cost the client the whole answer.
+            if (HasUnsendable(values))
                 continue;
             to[name] = values.Count == 1 ? new StringValues(values.ToString()) : new StringValues([.. values]);
         }
@@ -97,6 +107,14 @@ internal static class HeaderRules
         }
 
         return kept is null ? "identity" : string.Join(", ", kept);
+    }
+
+    private static bool HasUnsendable(HeaderStringValues values)
+    {
+        foreach (var value in values)
+            if (value.AsSpan().ContainsAny(Unsendable))
+                return true;
+        return false;
     }
 
     private static string KeyHeader(ProviderAuth auth) => auth switch

@@ -21,10 +21,13 @@ internal static class Relay
         call.Streamed = call.Peek.Stream || call.Facts.PathStreams || IsEventStream(contentType);
         if (call.Dialect is { } dialect)
             call.Reader = DecodingReader.For(dialect.Read(call.Facts, call.Peek, new ResponseFacts(call.Status, contentType)), Header(answer, "Content-Encoding"));
-        var filter = call.Swallows && call.Status < 300 && IsEventStream(contentType) ? new UsageChunkFilter() : null;
+        // A provider that compresses although identity was asked for: its bytes can't be read for the chunk, and must not be held back for it.
+        var filter = call.Swallows && call.Status < 300 && IsEventStream(contentType) && IsPlain(answer) ? new UsageChunkFilter() : null;
+        // HTTP allows these no body. One that is sent all the same is metered and dropped.
+        var bodiless = call.Status is 204 or 205 or 304;
 
         response.StatusCode = call.Status;
-        HeaderRules.ToClient(answer, response, resized: filter is not null);
+        HeaderRules.ToClient(answer, response, resized: filter is not null || call.Status is 204 or 205);
         if (call.Streamed)
             await response.StartAsync(context.RequestAborted);
 
@@ -43,7 +46,14 @@ internal static class Relay
                     break;
                 call.FirstByte ??= call.Elapsed;
                 call.ResponseBytes += read;
-                await ForwardAsync(writer, filter, buffer.AsMemory(0, read), call.Reader, context.RequestAborted);
+                if (bodiless)
+                    call.Reader?.Feed(buffer.AsSpan(0, read));
+                else if (!await ForwardAsync(writer, filter, buffer.AsMemory(0, read), call.Reader, upstream, context.RequestAborted))
+                {
+                    call.Outcome = CallOutcome.ClientGone;
+                    return;
+                }
+
                 if (call.ResponseBytes > maxBytes)
                 {
                     call.Outcome = CallOutcome.CutByProxy;
@@ -61,12 +71,12 @@ internal static class Relay
         catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
         {
             call.Outcome = CallOutcome.TimedOut;
-            await BreakOffAsync(context, call, filter, contentType, "the provider sent nothing more in time");
+            await BreakOffAsync(context, call, filter, answer, 504, "the provider sent nothing more in time");
         }
         catch (Exception e) when (e is IOException or HttpRequestException)
         {
             call.Outcome = CallOutcome.Truncated;
-            await BreakOffAsync(context, call, filter, contentType, "the provider broke off its answer");
+            await BreakOffAsync(context, call, filter, answer, 502, "the provider broke off its answer");
         }
         finally
         {
@@ -74,7 +84,9 @@ internal static class Relay
         }
     }
 
-    private static async ValueTask ForwardAsync(PipeWriter writer, UsageChunkFilter? filter, ReadOnlyMemory<byte> bytes, ResponseReader? reader, CancellationToken clientGone)
+    /// <returns>False where the client has left.</returns>
+    private static async ValueTask<bool> ForwardAsync(
+        PipeWriter writer, UsageChunkFilter? filter, ReadOnlyMemory<byte> bytes, ResponseReader? reader, CancellationTokenSource upstream, CancellationToken clientGone)
     {
         // The bytes are on their way to the client before the meter looks at them.
         ValueTask<FlushResult> flush;
@@ -89,29 +101,40 @@ internal static class Relay
         }
 
         reader?.Feed(bytes.Span);
-        var result = await flush;
-        // A response pipe completes when the connection is gone.
-        if (result.IsCompleted || result.IsCanceled)
-            throw new OperationCanceledException(clientGone);
+        // While the client is slow to read, the provider is held back: that is not the provider's silence.
+        if (!flush.IsCompleted)
+            upstream.CancelAfter(Timeout.InfiniteTimeSpan);
+        // A response pipe completes when the connection is gone. That can be seen here before RequestAborted says so.
+        return await flush is { IsCompleted: false, IsCanceled: false };
     }
 
-    // Tells the client that the answer is not whole: in a stream by the protocol's own error event, otherwise by an aborted connection, since a
-    // regular end would look like success.
-    private static async Task BreakOffAsync(HttpContext context, ProxyCall call, UsageChunkFilter? filter, string? contentType, string message)
+    // Tells the client that the answer is not whole: by a status of its own where nothing has left yet, in a stream by the protocol's own error
+    // event, otherwise by an aborted connection, since a regular end would look like success.
+    private static async Task BreakOffAsync(HttpContext context, ProxyCall call, UsageChunkFilter? filter, HttpResponseMessage answer, int status, string message)
     {
-        var writer = context.Response.BodyWriter;
-        if (call.Dialect is null || !IsEventStream(contentType) || context.Response.ContentLength is not null || call.Status >= 400)
+        var response = context.Response;
+        if (!response.HasStarted)
+        {
+            response.Clear();
+            response.Headers[Forwarder.RequestIdHeader] = call.RequestId;
+            await new Refusal(status, "provider_broke_off", message, TimeSpan.FromSeconds(1)).WriteAsync(context, call.Match!.Surface.Errors);
+            return;
+        }
+
+        var contentType = Header(answer, "Content-Type");
+        if (call.Dialect is not { } dialect || response.ContentLength is not null || call.Status >= 300 || !IsPlain(answer)
+            || !(IsEventStream(contentType) || (IsJsonLines(contentType) && ProxyError.FormOf(dialect, contentType) == StreamForm.Line)))
         {
             context.Abort();
             return;
         }
 
-        filter?.Flush(writer);
+        filter?.Flush(response.BodyWriter);
         ProxyError.WriteStreamEvent(
-            writer, call.Match!.Surface.Errors, ProxyError.FormOf(call.Dialect!, contentType), 502, "provider_broke_off", $"{message}; what came before is incomplete", call.RequestId);
+            response.BodyWriter, call.Match!.Surface.Errors, ProxyError.FormOf(dialect, contentType), status, "provider_broke_off", $"{message}; what came before is incomplete", call.RequestId);
         try
         {
-            await writer.FlushAsync(context.RequestAborted);
+            await response.BodyWriter.FlushAsync(context.RequestAborted);
         }
         catch (OperationCanceledException)
         {
@@ -122,4 +145,9 @@ internal static class Relay
     private static string? Header(HttpResponseMessage answer, string name) => answer.Content.Headers.NonValidated.TryGetValues(name, out var values) ? values.ToString() : null;
 
     private static bool IsEventStream(string? contentType) => contentType is not null && contentType.StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase);
+
+    private static bool IsJsonLines(string? contentType) =>
+        contentType is not null && (contentType.Contains("ndjson", StringComparison.OrdinalIgnoreCase) || contentType.Contains("stream+json", StringComparison.OrdinalIgnoreCase));
+
+    private static bool IsPlain(HttpResponseMessage answer) => Header(answer, "Content-Encoding") is null or "" or "identity";
 }
