@@ -45,6 +45,7 @@ public static class Product
         // What can't be read is said now, not to the first caller.
         app.Services.GetRequiredService<ProviderCatalogue>();
         app.Services.GetRequiredService<PriceBook>();
+        app.UseIngress();
         app.UseHealth();
         app.UseProxy();
         app.UsePortal();
@@ -76,6 +77,8 @@ public static class Product
         // Kestrel's own warnings can quote a request; none of it may stand in a log.
         logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
         logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
+        // It logs the URL of each request, with whatever a client put there, and hangs its path on every line that is logged inside one.
+        logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
     }
 
     /// <summary>Makes the data folder where it is missing, and takes it for this process alone.</summary>

@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Pricing;
@@ -24,7 +25,7 @@ public static class ProxyHost
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = 64 * 1024 * 1024;
             // Header bytes beyond ASCII pass as they are, in both directions.
-            kestrel.RequestHeaderEncodingSelector = _ => Encoding.Latin1;
+            kestrel.RequestHeaderEncodingSelector = name => name.Equals(HeaderNames.ContentLength, StringComparison.OrdinalIgnoreCase) ? PlainDigits.Instance : Encoding.Latin1;
             kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
         });
     }
@@ -44,10 +45,16 @@ public static class ProxyHost
         return services;
     }
 
+    /// <summary>What every request passes first, whoever answers it: the last resort against failures, and the strictness that the server lacks.</summary>
+    public static void UseIngress(this WebApplication app)
+    {
+        app.UseMiddleware<LastResort>();
+        app.UseMiddleware<StrictFraming>();
+    }
+
     /// <summary>Takes the proxy's own requests out of the pipeline; everything else goes on to the next.</summary>
     public static void UseProxy(this WebApplication app)
     {
-        app.UseMiddleware<StrictFraming>();
         app.Use(async (context, next) =>
         {
             if (ProxyTarget.Of(context) is { } target)

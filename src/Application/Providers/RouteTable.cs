@@ -172,8 +172,8 @@ public sealed class RouteTable
             // "{id}" alone must not swallow a method: GET files/x:download is not GET files/{id}.
             if (suffix.Length == 0 && template[i] == "{id}" && HasMethod(template, i, value))
                 return false;
-            if (value.Contains('/', StringComparison.Ordinal) && expected.StartsWith("{model}", StringComparison.Ordinal))
-                return false; // an encoded slash: the provider could read another route
+            if (value.Contains('/', StringComparison.Ordinal))
+                return false; // an encoded slash: the provider could read another route (threads/x%2Fruns)
             if (expected.StartsWith("{model}", StringComparison.Ordinal))
                 model = value;
         }
@@ -183,7 +183,7 @@ public sealed class RouteTable
 
     // Google's APIs put a custom method behind a colon in the last segment; ids of other providers (ft:gpt-4o:org::id) have colons of their own.
     private static bool HasMethod(string[] template, int at, string value) =>
-        at == template.Length - 1 && template[0] is "files" or "cachedContents" or "fileSearchStores" or "batches" && value.Contains(':', StringComparison.Ordinal);
+        at == template.Length - 1 && template[0] is "models" or "tunedModels" or "interactions" or "operations" or "files" or "cachedContents" or "fileSearchStores" or "batches" && value.Contains(':', StringComparison.Ordinal);
 
     private static bool StartsWith(string[] segments, string[] head, int from)
     {

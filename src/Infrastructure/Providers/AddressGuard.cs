@@ -40,7 +40,7 @@ public static class AddressGuard
         var addresses = IPAddress.TryParse(endPoint.Host, out var literal) ? [literal] : await resolve(endPoint.Host, cancellationToken);
         foreach (var address in addresses)
             if (!IsPublic(address))
-                throw new AddressRefusedException($"{endPoint.Host} leads to {address}, which is not a public address; an operator can allow it with Endpoints:AllowPrivate=true");
+                throw new AddressRefusedException($"{endPoint.Host} leads to an address that is not public; an operator can allow it with Endpoints:AllowPrivate=true");
         SocketException? last = null;
         foreach (var address in addresses)
         {

@@ -87,7 +87,9 @@ public static class ProviderData
             return null;
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https") || url.Query.Length > 0 || url.UserInfo.Length > 0)
         {
-            faults.Add($"Providers:{row.Name}:BaseUrl is '{text}': it must be an http or https URL without query or user");
+            // A URL with a user in it has a password in it, and this text goes to the terminal and the log.
+            var shown = text.Contains('@', StringComparison.Ordinal) ? "has a user in it" : $"is '{text}'";
+            faults.Add($"Providers:{row.Name}:BaseUrl {shown}: it must be an http or https URL without query or user");
             return null;
         }
 

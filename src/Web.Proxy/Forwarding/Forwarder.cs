@@ -41,10 +41,9 @@ internal sealed class Forwarder(
         context.Response.Headers[RequestIdHeader] = call.RequestId;
 
         // 1. Where to.
-        var shape = GuessShape(request, target);
         if ((ProxyPath.Problem(target.Path) ?? ProxyPath.QueryProblem(target.Query)) is { } badPath)
         {
-            await new Refusal(400, "bad_path", badPath).WriteAsync(context, shape);
+            await new Refusal(400, "bad_path", badPath).WriteAsync(context, ShapeOf(request, target));
             return;
         }
 
@@ -52,7 +51,7 @@ internal sealed class Forwarder(
         var presented = PresentedKey.Find(request);
         if (Authenticate(presented, out var key) is { } unauthorized)
         {
-            await unauthorized.WriteAsync(context, shape);
+            await unauthorized.WriteAsync(context, ShapeOf(request, target));
             return;
         }
 
@@ -64,7 +63,7 @@ internal sealed class Forwarder(
         }
 
         var refusal = FindRoute(request, target, call);
-        shape = call.Match?.Surface.Errors ?? shape;
+        var shape = call.Match?.Surface.Errors ?? ShapeOf(request, target);
         var (tags, tagProblem) = RequestTags.Read(request, key.Tags);
         call.Tags = tags;
         if (tagProblem is not null)
@@ -105,15 +104,14 @@ internal sealed class Forwarder(
 
             await ForwardAsync(context, target, call, body, presented.PassThrough);
         }
-        catch (BadHttpRequestException e)
+        catch (Exception e) when (ClientsFault(e) is { } status)
         {
-            await new Refusal(e.StatusCode, "bad_request_body", BodyFault(e.StatusCode)).WriteAsync(context, shape);
+            context.Response.Headers.Connection = "close";
+            await new Refusal(status, "bad_request_body", BodyFault(status)).WriteAsync(context, shape);
         }
-        catch (Exception e) when (e is OverflowException or IOException && !call.Sent)
+        catch (IOException) when (!call.Sent)
         {
-            // Kestrel lets a chunk size beyond 64 bits overflow; and a client that leaves in the middle of its body is nobody to answer.
-            await new Refusal(400, "bad_request_body", BodyFault(400)).WriteAsync(context, shape);
-            context.Abort();
+            context.Abort(); // the client left in the middle of its body
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -152,30 +150,26 @@ internal sealed class Forwarder(
         {
             call.Outcome = CallOutcome.ClientGone;
         }
-        catch (OperationCanceledException e) when (!upstream.IsCancellationRequested)
-        {
-            // Proxy:ConnectTimeout: the request never left.
-            call.Outcome = CallOutcome.Unreachable;
-            Log.Unreachable(log, call.RequestId, provider.Name, e);
-            await Unreachable(provider, e).WriteAsync(context, shape);
-        }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (upstream.IsCancellationRequested)
         {
             call.Outcome = CallOutcome.TimedOut;
             Log.TimedOut(log, call.RequestId, provider.Name);
             await new Refusal(504, "provider_timeout", $"{provider.Name} sent nothing within {provider.FirstByteTimeout}; it may still be working on the request, and may charge for it", TimeSpan.FromSeconds(1)).WriteAsync(context, shape);
         }
-        catch (Exception e) when ((e as BadHttpRequestException ?? e.InnerException as BadHttpRequestException) is { } bad)
+        catch (Exception e) when (ClientsFault(e) is { } status)
         {
-            // An upload that is relayed as it comes, and turned out to be broken or too large.
+            // A free route's body is relayed unread: what is wrong with it shows in the middle of sending.
             call.Outcome = CallOutcome.ClientGone;
-            await new Refusal(bad.StatusCode, "bad_request_body", BodyFault(bad.StatusCode)).WriteAsync(context, shape);
+            context.Response.Headers.Connection = "close";
+            await new Refusal(status, "bad_request_body", BodyFault(status)).WriteAsync(context, shape);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or AddressRefusedException)
+        catch (Exception e) when (e is HttpRequestException or IOException or AddressRefusedException or OperationCanceledException)
         {
+            // A cancellation of nobody's but the connection pool's is Proxy:ConnectTimeout: the request never left.
             call.Outcome = CallOutcome.Unreachable;
-            Log.Unreachable(log, call.RequestId, provider.Name, e);
-            await Unreachable(provider, e).WriteAsync(context, shape);
+            var why = Why(e);
+            Log.Unreachable(log, call.RequestId, provider.Name, why);
+            await new Refusal(502, "provider_unreachable", $"{provider.Name} can't be reached: {why}", TimeSpan.FromSeconds(1)).WriteAsync(context, shape);
         }
         catch
         {
@@ -326,7 +320,7 @@ internal sealed class Forwarder(
 
     private static string WithoutKey(string query)
     {
-        if (!query.Contains("key=", StringComparison.OrdinalIgnoreCase))
+        if (!query.Contains("key", StringComparison.OrdinalIgnoreCase) && !query.Contains('%', StringComparison.Ordinal))
             return query;
         var kept = query[1..].Split('&').Where(pair => !IsKey(pair));
         var rest = string.Join('&', kept);
@@ -340,22 +334,28 @@ internal sealed class Forwarder(
         }
     }
 
-    private static Refusal Unreachable(Provider provider, Exception e)
+    // In our own words: an exception of the HTTP client quotes what the provider sent.
+    private static string Why(Exception e) => e switch
     {
-        var why = e switch
-        {
-            AddressRefusedException refused => refused.Message,
-            { InnerException: AddressRefusedException refused } => refused.Message,
-            OperationCanceledException => "it doesn't accept connections in time",
-            { InnerException: AuthenticationException } => "its certificate is not valid",
-            { InnerException: SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData } } => "its host name can't be resolved",
-            { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } => "it refuses connections",
-            HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => "its answer's headers are too large",
-            HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse } => "its answer is not HTTP",
-            _ => "it closed the connection before it answered",
-        };
-        return new Refusal(502, "provider_unreachable", $"{provider.Name} can't be reached: {why}", TimeSpan.FromSeconds(1));
-    }
+        AddressRefusedException refused => refused.Message,
+        { InnerException: AddressRefusedException refused } => refused.Message,
+        OperationCanceledException => "it doesn't accept connections in time",
+        { InnerException: AuthenticationException } => "its certificate is not valid",
+        { InnerException: SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData } } => "its host name can't be resolved",
+        { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } => "it refuses connections",
+        HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => "its answer's headers are too large",
+        HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse } => "its answer is not HTTP",
+        _ => "it closed the connection before it answered",
+    };
+
+    // The status that the client's own body earns; null where something else failed.
+    private static int? ClientsFault(Exception e) => e switch
+    {
+        BadHttpRequestException bad => bad.StatusCode,
+        OverflowException => 400, // the size of a chunk, inside an IOException of Kestrel's
+        { InnerException: { } inner } => ClientsFault(inner),
+        _ => null,
+    };
 
     private static string? ProviderRequestId(HttpResponseMessage answer)
     {
@@ -365,9 +365,10 @@ internal sealed class Forwarder(
         return null;
     }
 
-    private ErrorShape GuessShape(HttpRequest request, ProxyTarget target)
+    /// <summary>The error shape that the client of a path most likely reads, for refusals that come before its route is known for sure.</summary>
+    public ErrorShape ShapeOf(HttpRequest request, ProxyTarget target)
     {
-        if (target.Provider is not null && upstreams.ErrorsOf(target.Provider) is { } shape)
+        if (upstreams.ErrorsOf(target.Provider, request.Method, target.Path) is { } shape)
             return shape;
         if (request.Headers.ContainsKey("anthropic-version"))
             return ErrorShape.Anthropic;
@@ -386,8 +387,8 @@ internal sealed class Forwarder(
 
 internal static partial class Log
 {
-    [LoggerMessage(1, LogLevel.Warning, "{RequestId}: {Provider} can't be reached")]
-    public static partial void Unreachable(ILogger logger, string requestId, string provider, Exception exception);
+    [LoggerMessage(1, LogLevel.Warning, "{RequestId}: {Provider} can't be reached: {Why}")]
+    public static partial void Unreachable(ILogger logger, string requestId, string provider, string why);
 
     [LoggerMessage(2, LogLevel.Warning, "{RequestId}: {Provider} timed out")]
     public static partial void TimedOut(ILogger logger, string requestId, string provider);

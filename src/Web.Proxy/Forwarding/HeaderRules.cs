@@ -23,12 +23,15 @@ internal static class HeaderRules
     private static readonly FrozenSet<string> NotUpstream = PresentedKey.KeyHeaders.Concat(
     [
         "Host", "Content-Length", "Expect", "Cookie", "Accept-Encoding", "X-Content-Length", "Via", "Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP", "X-Original-URL", "X-Rewrite-URL",
+        // The route was found by the method as sent: Google's servers would obey another.
+        "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
     ]).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
-    // A provider's cookies, transport promises and server names are about its host, not ours.
+    // A provider's cookies, transport promises and server names are about its host, not ours; the last ones are orders to a web server before us.
     private static readonly FrozenSet<string> NotDownstream = new[]
     {
         "Server", "Set-Cookie", "Alt-Svc", "Strict-Transport-Security", "X-Powered-By", "Report-To", "NEL", "Date", "Public-Key-Pins", "Clear-Site-Data",
+        "Service-Worker-Allowed", "X-Accel-Redirect", "X-Accel-Charset", "X-Accel-Expires", "X-Accel-Limit-Rate", "X-Sendfile", "X-Reproxy-URL",
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     // Control characters but the tab.
@@ -71,6 +74,17 @@ internal static class HeaderRules
     {
         Copy(from.Headers.NonValidated, to.Headers, from.Headers.NonValidated, resized);
         Copy(from.Content.Headers.NonValidated, to.Headers, from.Headers.NonValidated, resized);
+        Contain(to);
+    }
+
+    /// <summary>
+    /// What a provider says is data, whatever it calls itself: a page of a tenant's own endpoint, opened by a link with a key in it, must not
+    /// run on the host on which people are signed in to the portal.
+    /// </summary>
+    public static void Contain(HttpResponse response)
+    {
+        response.Headers.XContentTypeOptions = "nosniff";
+        response.Headers.ContentSecurityPolicy = "sandbox; default-src 'none'";
     }
 
     private static void Copy(HttpHeadersNonValidated headers, IHeaderDictionary to, HttpHeadersNonValidated all, bool resized)
@@ -87,8 +101,20 @@ internal static class HeaderRules
             // What no server may send on; it would cost the client the whole answer.
             if (HasUnsendable(values))
                 continue;
+            if (!IsSendable(values))
+                continue;
             to[name] = values.Count == 1 ? new StringValues(values.ToString()) : new StringValues([.. values]);
         }
+    }
+
+    // Kestrel throws at a control character, where the client should have the answer that was paid for.
+    private static bool IsSendable(HeaderStringValues values)
+    {
+        foreach (var value in values)
+            foreach (var c in value)
+                if (c is < ' ' and not '\t' or (char)0x7f)
+                    return false;
+        return true;
     }
 
     /// <summary>What of the client's Accept-Encoding the meter can read; null leaves the provider free to send plain bytes only.</summary>

@@ -26,6 +26,7 @@ internal sealed record Refusal(int Status, string Code, string Message, TimeSpan
             return;
         response.StatusCode = Status;
         response.ContentType = "application/json; charset=utf-8";
+        HeaderRules.Contain(response);
         // What the SDKs of OpenAI and Anthropic obey before their own rule of which statuses to retry.
         response.Headers["x-should-retry"] = RetryAfter is null ? "false" : "true";
         if (RetryAfter is { } after)

@@ -42,7 +42,11 @@ internal sealed class Upstreams
     }
 
     /// <summary>Finds the error shape of a provider's clients before anything else is known of a request.</summary>
-    public ErrorShape? ErrorsOf(string provider) => _catalogue.Find(provider)?.Routes.Surfaces[0].Surface.Errors;
+    public ErrorShape? ErrorsOf(string? provider, string method, string path)
+    {
+        var routes = provider is null ? ByModel : _catalogue.Find(provider)?.Routes;
+        return routes?.Find(method, path)?.Surface.Errors ?? (provider is null ? null : routes?.Surfaces[0].Surface.Errors);
+    }
 
     /// <summary>
     /// Chooses the provider of a model for <c>/v1</c>: a provider that is named before a slash (<c>groq/llama-3.3-70b-versatile</c>) and that the

@@ -1,4 +1,6 @@
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Net.Http.Headers;
+using Tokonomics.Domain.Keys;
 
 namespace Tokonomics.Web.Proxy.Ingress;
 
@@ -18,7 +20,7 @@ internal readonly record struct PresentedKey(string? Key, bool PassThrough, stri
 
     public static PresentedKey Find(HttpRequest request)
     {
-        if (QueryProblem(request) is { } problem)
+        if (UrlProblem(request) is { } problem)
             return new PresentedKey(null, false, problem);
         var headers = request.Headers;
         if (headers.TryGetValue(Header, out var own) && own.ToString() is { Length: > 0 } key)
@@ -42,18 +44,34 @@ internal readonly record struct PresentedKey(string? Key, bool PassThrough, stri
         return new PresentedKey(null, false, other is null ? null : ProviderKey);
     }
 
+    private const string InUrl = "a key must not stand in the URL, where it would be logged along the way: send it in the Authorization header, and replace this one";
+
     private const string ProviderKey =
         "the key is not a metering key (mk_live_… or mk_test_…): put one where your SDK takes its API key, or keep your provider's key there and send the metering key in X-Tokonomics-Key";
 
-    private static string? QueryProblem(HttpRequest request)
+    // A metering key anywhere in the URL but as Google's "key", however it is encoded there.
+    private static string? UrlProblem(HttpRequest request)
     {
-        if (request.QueryString.HasValue && request.QueryString.Value.Contains("mk_", StringComparison.Ordinal))
-            foreach (var (name, values) in request.Query)
-                if (name != "key")
-                    foreach (var value in values)
-                        if (value is not null && value.StartsWith("mk_", StringComparison.Ordinal))
-                            return "a key must not stand in the URL, where it would be logged along the way: send it in the Authorization header, and replace this one";
+        var raw = request.HttpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
+        if (!IsSuspect(raw))
+            return null;
+        var question = raw.IndexOf('?', StringComparison.Ordinal);
+        if (HoldsKey(Uri.UnescapeDataString(question < 0 ? raw : raw[..question])))
+            return InUrl;
+        foreach (var (name, values) in request.Query)
+        {
+            if (HoldsKey(name))
+                return InUrl;
+            foreach (var value in values)
+                if (HoldsKey(value) && (name != "key" || !value!.StartsWith("mk_", StringComparison.Ordinal)))
+                    return InUrl;
+        }
+
         return null;
+
+        static bool IsSuspect(string raw) => raw.Contains("mk_", StringComparison.Ordinal) || raw.Contains('%', StringComparison.Ordinal);
+        static bool HoldsKey(string? text) =>
+            text is not null && (text.Contains(MeteringKey.LivePrefix, StringComparison.Ordinal) || text.Contains(MeteringKey.TestPrefix, StringComparison.Ordinal));
     }
 
     private static bool BringsProviderKey(HttpRequest request)

@@ -1,3 +1,5 @@
+using System.Text;
+using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 
 namespace Tokonomics.Web.Proxy.Ingress;
@@ -6,13 +8,11 @@ namespace Tokonomics.Web.Proxy.Ingress;
 internal static class RequestTags
 {
     public const string Header = "X-Tokonomics-Tags";
-    public const int MaxTags = 16;
-    public const int MaxValueLength = 256;
 
     /// <summary>All tags of the call; a problem where the header can't be read.</summary>
     public static (IReadOnlyList<Tag> Tags, string? Problem) Read(HttpRequest request, IReadOnlyList<Tag> ofKey)
     {
-        if (!request.Headers.TryGetValue(Header, out var header) || header.ToString() is not { Length: > 0 } text)
+        if (!request.Headers.TryGetValue(Header, out var header) || Text(header.ToString()) is not { Length: > 0 } text)
             return (ofKey, null);
         var tags = new List<Tag>(4);
         foreach (var part in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
@@ -20,12 +20,12 @@ internal static class RequestTags
             var at = part.IndexOf('=', StringComparison.Ordinal);
             if (at < 1)
                 return (ofKey, $"{Header}: '{Shown(part)}' is not name=value");
-            var name = part[..at].Trim().ToLowerInvariant();
+            var written = part[..at].Trim();
             var value = part[(at + 1)..].Trim();
-            if (!IsName(name))
-                return (ofKey, $"{Header}: '{Shown(name)}' is not a name of 1 to 64 letters, digits, '_', '.', '-' that begins with a letter");
-            if (value.Length is 0 or > MaxValueLength)
-                return (ofKey, $"{Header}: the value of '{name}' must have 1 to {MaxValueLength} characters");
+            if (KeyTags.NormalName(written) is not { } name)
+                return (ofKey, $"{Header}: '{Shown(written)}' is not a name of 1 to 64 letters, digits, '_', '.', '-' that begins with a letter");
+            if (!KeyTags.IsValue(value))
+                return (ofKey, $"{Header}: the value of '{name}' must have 1 to {KeyTags.MaxValueLength} characters, none of them a control character");
             if (tags.Exists(t => t.Name == name))
                 return (ofKey, $"{Header}: '{name}' stands there twice");
             tags.Add(new Tag(name, value));
@@ -34,18 +34,25 @@ internal static class RequestTags
         foreach (var tag in ofKey)
             if (!tags.Exists(t => t.Name == tag.Name))
                 tags.Add(tag);
-        return tags.Count > MaxTags ? (ofKey, $"{Header}: at most {MaxTags} tags for a call, those of its key included") : (tags, null);
+        return tags.Count > KeyTags.MaxTags ? (ofKey, $"{Header}: at most {KeyTags.MaxTags} tags for a call, those of its key included") : (tags, null);
     }
 
-    private static bool IsName(string name)
+    // Header bytes arrive one character each. Clients write UTF-8; what isn't, stays what it is.
+    private static string Text(string latin1)
     {
-        if (name.Length is 0 or > 64 || !char.IsAsciiLetter(name[0]))
-            return false;
-        foreach (var c in name)
-            if (!char.IsAsciiLetterOrDigit(c) && c is not ('_' or '.' or '-'))
-                return false;
-        return true;
+        if (Ascii.IsValid(latin1))
+            return latin1;
+        try
+        {
+            return Utf8.GetString(Encoding.Latin1.GetBytes(latin1));
+        }
+        catch (DecoderFallbackException)
+        {
+            return latin1;
+        }
     }
+
+    private static readonly UTF8Encoding Utf8 = new(false, throwOnInvalidBytes: true);
 
     private static string Shown(string text) => text.Length <= 40 ? text : text[..40] + "…";
 }
