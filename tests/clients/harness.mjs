@@ -86,6 +86,12 @@ export class Product {
     });
   }
 
+  /** There is no row of a request, and will be none: rows are written in the order of their calls, and that of a later call is there. */
+  async hasNoEvent(id, later) {
+    await this.event(await later());
+    assert.equal((await this.api('GET', `usage/events/${id}`)).status, 404);
+  }
+
   /** The rows with a tag, newest first, once there are so many. */
   tagged(tag, count, environment = 'test') {
     return until(`${count} rows tagged ${tag}`, async () => {
