@@ -59,6 +59,8 @@ public static class ProxyHost
         {
             if (ProxyTarget.Of(context) is { } target)
                 await app.Services.GetRequiredService<Forwarder>().HandleAsync(context, target);
+            else if (!context.Request.Path.StartsWithSegments("/api") && PresentedKey.Find(context.Request).Key is not null)
+                await app.Services.GetRequiredService<Forwarder>().RefuseNowhereAsync(context);
             else
                 await next(context);
         });

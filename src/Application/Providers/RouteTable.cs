@@ -86,7 +86,7 @@ public sealed class RouteTable
     private RouteMatch? Search(string method, string path)
     {
         var segments = path.Split('/', StringSplitOptions.RemoveEmptyEntries);
-        return ByPrefix(method, segments) ?? ByNoPrefix(method, segments) ?? ByEndOfPrefix(method, segments) ?? ByTail(method, segments);
+        return ByPrefix(method, segments) ?? ByNoPrefix(method, segments) ?? ByEndOfPrefix(method, segments) ?? ByPrefixTwice(method, segments) ?? ByTail(method, segments);
     }
 
     private RouteMatch? ByPrefix(string method, string[] segments)
@@ -119,6 +119,25 @@ public sealed class RouteTable
                 for (var from = 1; from < head.Length; from++)
                     if (StartsWith(segments, head, from) && Match(mounted.Surface, method, segments, head.Length - from, meteredOnly: false) is { } found)
                         return found with { UpstreamPath = Join(prefix, segments[(head.Length - from)..]) };
+            }
+
+        return null;
+    }
+
+    // A base URL that ends in what the SDK puts before its paths itself: v1/v1/messages is v1/messages.
+    private RouteMatch? ByPrefixTwice(string method, string[] segments)
+    {
+        foreach (var mounted in _surfaces)
+            foreach (var prefix in mounted.Prefixes)
+            {
+                var head = Split(prefix);
+                for (var first = 0; first < head.Length; first++)
+                    for (var second = 0; second < head.Length && StartsWith(segments, head, first); second++)
+                    {
+                        var at = head.Length - first;
+                        if (StartsWith(segments[at..], head, second) && Match(mounted.Surface, method, segments, at + head.Length - second, meteredOnly: false) is { } found)
+                            return found with { UpstreamPath = Join(prefix, segments[(at + head.Length - second)..]) };
+                    }
             }
 
         return null;

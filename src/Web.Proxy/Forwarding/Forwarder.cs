@@ -123,6 +123,18 @@ internal sealed class Forwarder(
         }
     }
 
+    /// <summary>
+    /// Answers whoever sends a metering key to a path that is not the proxy's: an SDK whose base URL is the host alone. A page or a bare 404
+    /// would not tell what is missing.
+    /// </summary>
+    public Task RefuseNowhereAsync(HttpContext context)
+    {
+        context.Response.Headers[RequestIdHeader] = RequestId.New(time.GetUtcNow());
+        var host = $"{context.Request.Scheme}://{context.Request.Host}";
+        return new Refusal(404, "no_target", $"the base URL doesn't say where to: use {host}/v1, where the model decides, or {host}/proxy/{{provider}}, such as {host}/proxy/openai/v1")
+            .WriteAsync(context, GuessShape(context.Request, default));
+    }
+
     private async Task ForwardAsync(HttpContext context, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough)
     {
         var provider = call.Provider!;

@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Tokonomics.Web.Proxy.Ingress;
 
-/// <summary>Where a request wants to go, read from the raw target: <c>/proxy/{provider}/…</c>, <c>/v1/…</c> (provider by model), or the same without <c>/proxy</c> on a host named <c>proxy.*</c>.</summary>
+/// <summary>Where a request wants to go, read from the raw target: <c>/proxy/{provider}/…</c>, <c>/v1/…</c> (provider by model), <c>/upload/v1beta/…</c> (Gemini's), or the same without <c>/proxy</c> on a host named <c>proxy.*</c>.</summary>
 /// <param name="Provider">The name that the path gives; null where the model decides.</param>
 /// <param name="Path">What follows, without leading slash, percent-encoding as received.</param>
 /// <param name="Query">With its question mark, as received; empty where there is none.</param>
@@ -19,8 +19,14 @@ internal readonly record struct ProxyTarget(string? Provider, string Path, strin
         var path = question < 0 ? raw : raw[..question];
         if (path.StartsWith("/proxy/", StringComparison.Ordinal))
             return Named(path[7..], query);
+        // Anthropic's SDK puts a v1 of its own behind the base URL.
+        if (path.StartsWith("/v1/v1/", StringComparison.Ordinal))
+            path = path[3..];
         if (path.StartsWith("/v1/", StringComparison.Ordinal))
             return new ProxyTarget(null, path[4..].ToString(), query);
+        // @google/genai takes the address that Google names for the bytes of an upload and puts the base URL's host, without its path, in place of Google's.
+        if (path.StartsWith("/upload/v1beta/", StringComparison.Ordinal))
+            return new ProxyTarget("gemini", path[1..].ToString(), query);
         if (context.Request.Host.Host.StartsWith("proxy.", StringComparison.OrdinalIgnoreCase) && path.Length > 1
             && path is not ("/healthz" or "/readyz"))
             return Named(path[1..], query);
