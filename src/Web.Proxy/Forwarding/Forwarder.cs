@@ -132,7 +132,7 @@ internal sealed class Forwarder(
         context.Response.Headers[RequestIdHeader] = RequestId.New(time.GetUtcNow());
         var host = $"{context.Request.Scheme}://{context.Request.Host}";
         return new Refusal(404, "no_target", $"the base URL doesn't say where to: use {host}/v1, where the model decides, or {host}/proxy/{{provider}}, such as {host}/proxy/openai/v1")
-            .WriteAsync(context, GuessShape(context.Request, default));
+            .WriteAsync(context, ShapeOf(context.Request, default));
     }
 
     private async Task ForwardAsync(HttpContext context, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough)
