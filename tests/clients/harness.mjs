@@ -41,7 +41,8 @@ export class Product {
     const product = new Product();
     product.data = await mkdtemp(path.join(tmpdir(), 'tokonomics-clients-'));
     product.url = `http://127.0.0.1:${await freePort()}`;
-    product.environment = { ...process.env, ...settings, TOKONOMICS_DATA: product.data, ASPNETCORE_URLS: product.url };
+    // Rows are written sooner than by default, since most tests wait for one.
+    product.environment = { ...process.env, Recorder__BatchDelay: '00:00:00.01', ...settings, TOKONOMICS_DATA: product.data, ASPNETCORE_URLS: product.url };
     product.output = '';
     product.process = spawn('dotnet', [program], { env: product.environment, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [product.process.stdout, product.process.stderr]) stream.on('data', (text) => (product.output += text));

@@ -79,8 +79,10 @@ internal sealed class Forwarder(
         try
         {
             // 3. What.
+            // A metered call's limit is kept in reading it. The server's own is larger, so that it reads on and throws away what comes after a refusal:
+            // where it gave up, the connection would break under a client that is still sending (.NET's), and that would never read the refusal.
             if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } bodySize)
-                bodySize.MaxRequestBodySize = metered ? _options.MaxBodyBytes + 1 : _options.MaxUploadBytes;
+                bodySize.MaxRequestBodySize = metered ? Math.Max(_options.MaxBodyBytes + 1, _options.MaxUploadBytes) : _options.MaxUploadBytes;
             if (metered)
             {
                 (body, refusal) = await RequestBody.ReadAsync(request, _options.MaxBodyBytes, buffers, context.RequestAborted);

@@ -59,20 +59,27 @@ internal sealed class RequestBody : IDisposable
         while (true)
         {
             var result = await reader.ReadAsync(cancellationToken);
-            foreach (var segment in result.Buffer)
-            {
-                if (_wireLength + (long)segment.Length > maxBytes)
-                    return Refusal.TooLarge(maxBytes);
-                if (_wireLength + segment.Length > _wire.Length && !Grow(ref _wire, _wireLength, Math.Max(_wireLength + segment.Length, (int)Math.Min(_wire.Length * 2L, maxBytes))))
-                    return Refusal.Overloaded;
-                segment.Span.CopyTo(_wire.AsSpan(_wireLength));
-                _wireLength += segment.Length;
-            }
-
+            var refusal = Take(result.Buffer, maxBytes);
+            // After a refusal too: the server reads on and throws away what the client still sends.
             reader.AdvanceTo(result.Buffer.End);
-            if (result.IsCompleted)
-                return null;
+            if (refusal is not null || result.IsCompleted)
+                return refusal;
         }
+    }
+
+    private Refusal? Take(ReadOnlySequence<byte> bytes, long maxBytes)
+    {
+        foreach (var segment in bytes)
+        {
+            if (_wireLength + (long)segment.Length > maxBytes)
+                return Refusal.TooLarge(maxBytes);
+            if (_wireLength + segment.Length > _wire.Length && !Grow(ref _wire, _wireLength, Math.Max(_wireLength + segment.Length, (int)Math.Min(_wire.Length * 2L, maxBytes))))
+                return Refusal.Overloaded;
+            segment.Span.CopyTo(_wire.AsSpan(_wireLength));
+            _wireLength += segment.Length;
+        }
+
+        return null;
     }
 
     private Refusal? Decode(HttpRequest request, long maxBytes)

@@ -374,7 +374,7 @@ public sealed class OpenAiNetTests(OpenAiNetTests.Setting setting) : IClassFixtu
     [Fact]
     public async Task Its_own_time_out_is_a_row_of_a_client_that_has_gone()
     {
-        setting.Play = (_, _) => Task.CompletedTask;
+        setting.Play = (_, _) => Task.CompletedTask; // never answers
         var own = Client(Product.LiveKey, "/v1", o =>
         {
             o.NetworkTimeout = TimeSpan.FromMilliseconds(300);
