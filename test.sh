@@ -36,7 +36,8 @@ for project in tests/*.Tests; do
   [ -n "$only" ] && [ "$only" != "$name" ] && continue
   echo "== $name"
   log="$results/$name.log" trx="$results/$name.trx"
-  dotnet test "$project" --no-build --nologo -v quiet --logger "trx;LogFileName=$trx" --logger "console;verbosity=normal" >"$log" 2>&1
+  # Writes_until_it_is_killed is no test of its own: a test starts it as the process that is killed.
+  dotnet test "$project" --no-build --nologo -v quiet --filter 'FullyQualifiedName!~Writes_until_it_is_killed' --logger "trx;LogFileName=$trx" --logger "console;verbosity=normal" >"$log" 2>&1
   status=$?
   counters=$(grep -o '<Counters [^>]*' "$trx" 2>/dev/null)
   value() { sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" <<<"$counters"; }

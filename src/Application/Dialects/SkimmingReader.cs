@@ -53,6 +53,8 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     private ShortText _tier;
     private long _text;
     private long _text2;
+    private long _pieces;
+    private bool _pieceHasText;
 
     protected SkimmingReader(JsonPaths paths, in RequestPeek peek, in ResponseFacts response, Unreported unreported)
     {
@@ -128,7 +130,8 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
         }
     }
 
-    public sealed override long EstimatedOutputTokens => Tokens(Math.Max(_text, _text2));
+    // Providers stream a token or more in each event, so that events with text count at least one each.
+    public sealed override long EstimatedOutputTokens => Math.Max(Tokens(Math.Max(_text, _text2)), _pieces);
 
     public sealed override MeteredResponse Finish(bool whole)
     {
@@ -271,11 +274,18 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
 
     void IJsonSink.Count(int slot, int bytes)
     {
+        _pieceHasText |= bytes > 0;
         if (slot == Text)
             _text += bytes;
         else
             _text2 += bytes;
     }
 
-    void IJsonSink.DocumentEnd() => OnDocumentEnd();
+    void IJsonSink.DocumentEnd()
+    {
+        if (_pieceHasText)
+            _pieces++;
+        _pieceHasText = false;
+        OnDocumentEnd();
+    }
 }
