@@ -7,6 +7,7 @@ using Tokonomics.Domain.Pricing;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
+using Tokonomics.Web.Proxy.Providers;
 using Tokonomics.Web.Proxy.Catalogue;
 using Tokonomics.Web.Proxy.Sandbox;
 

@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
-using Microsoft.Net.Http.Headers;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
@@ -10,6 +9,7 @@ using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Web.Proxy.Ingress;
+using Tokonomics.Web.Proxy.Providers;
 using Tokonomics.Web.Proxy.Catalogue;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
@@ -143,7 +143,7 @@ internal sealed class Forwarder(
         var shape = call.Match!.Surface.Errors;
 
         // 6. The request to the provider.
-        using var message = Message(context.Request, target, call, body, passThrough);
+        using var message = UpstreamRequest.Build(context.Request, target, call, body, passThrough);
         using var upstream = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         HttpResponseMessage? answer = null;
         try
@@ -285,67 +285,6 @@ internal sealed class Forwarder(
         return call.Credential is null && !provider.Guarded
             ? new Refusal(401, "no_provider_key", $"no key for {provider.Name} is stored: add one in the portal, or send your own where your SDK takes its API key and the metering key in X-Tokonomics-Key")
             : null;
-    }
-
-    private static HttpRequestMessage Message(HttpRequest request, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough)
-    {
-        var splices = Splices(call);
-        call.RequestBytes = body?.Wire.Length ?? request.ContentLength ?? 0;
-        var message = new HttpRequestMessage(HttpMethod.Parse(request.Method), Address(call.Provider!.BaseUrl!, call.Match!.UpstreamPath, WithoutKey(target.Query)))
-        {
-            Version = System.Net.HttpVersion.Version11,
-            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
-        };
-        var decompressed = body is { WasCompressed: true } && splices.Length > 0;
-        if (body is not null)
-            message.Content = new SplicedContent(splices.Length > 0 ? body.Plain : body.Wire, splices);
-        else if (request.ContentLength is > 0 || request.Headers.ContainsKey(HeaderNames.TransferEncoding))
-            message.Content = new StreamContent(request.Body) { Headers = { ContentLength = request.ContentLength } };
-        else if (request.Method is "POST" or "PUT" or "PATCH")
-            message.Content = new ByteArrayContent([]);
-        // An answer of which a chunk is taken out has to be readable as it passes.
-        call.Swallows = call.Peek.UsageSplice is not null;
-        var encoding = call.Swallows ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
-        HeaderRules.ToUpstream(request, message, call.Provider, call.Credential, passThrough, decompressed, encoding);
-        return message;
-    }
-
-    private static Splice[] Splices(ProxyCall call)
-    {
-        var peek = call.Peek;
-        var renamed = call.Dialect is not null && peek.Model is not null && call.RequestModel != peek.Model && peek.ModelAt.Length > 0;
-        if (!renamed)
-            return peek.UsageSplice is { } usage ? [usage] : [];
-        var model = new Splice(peek.ModelAt.Offset, peek.ModelAt.Length, System.Text.Json.JsonSerializer.SerializeToUtf8Bytes(call.RequestModel));
-        return peek.UsageSplice switch
-        {
-            null => [model],
-            { } usage when usage.Offset < model.Offset => [usage, model],
-            { } usage => [model, usage],
-        };
-    }
-
-    // The address is put together from checked parts and must not be normalised again: what was matched is what is sent.
-    private static Uri Address(Uri baseUrl, string path, string query)
-    {
-        var root = baseUrl.AbsolutePath.TrimEnd('/');
-        return new Uri($"{baseUrl.GetLeftPart(UriPartial.Authority)}{root}/{path}{query}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
-    }
-
-    private static string WithoutKey(string query)
-    {
-        if (!query.Contains("key", StringComparison.OrdinalIgnoreCase) && !query.Contains('%', StringComparison.Ordinal))
-            return query;
-        var kept = query[1..].Split('&').Where(pair => !IsKey(pair));
-        var rest = string.Join('&', kept);
-        return rest.Length == 0 ? "" : "?" + rest;
-
-        static bool IsKey(string pair)
-        {
-            var name = pair.AsSpan();
-            var equals = name.IndexOf('=');
-            return Uri.UnescapeDataString(equals < 0 ? pair : pair[..equals]).Equals("key", StringComparison.OrdinalIgnoreCase);
-        }
     }
 
     // In our own words: an exception of the HTTP client quotes what the provider sent.

@@ -35,7 +35,8 @@ internal static class HeaderRules
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     // Control characters but the tab.
-    private static readonly SearchValues<char> Unsendable = SearchValues.Create([.. Enumerable.Range(0, 32).Where(c => c != 9).Append(127).Select(c => (char)c)]);
+    private static readonly SearchValues<char> Unsendable = SearchValues.Create(
+        "\u0000\u0001\u0002\u0003\u0004\u0005\u0006\u0007\u0008\u000a\u000b\u000c\u000d\u000e\u000f\u0010\u0011\u0012\u0013\u0014\u0015\u0016\u0017\u0018\u0019\u001a\u001b\u001c\u001d\u001e\u001f\u007f");
 
     /// <summary>Copies the client's headers into the request to the provider and gives it its key.</summary>
     public static void ToUpstream(HttpRequest from, HttpRequestMessage to, Provider provider, ProviderCredential? credential, bool passThrough, bool decompressed, string? acceptEncoding)
@@ -101,20 +102,8 @@ internal static class HeaderRules
             // What no server may send on; it would cost the client the whole answer.
             if (HasUnsendable(values))
                 continue;
-            if (!IsSendable(values))
-                continue;
             to[name] = values.Count == 1 ? new StringValues(values.ToString()) : new StringValues([.. values]);
         }
-    }
-
-    // Kestrel throws at a control character, where the client should have the answer that was paid for.
-    private static bool IsSendable(HeaderStringValues values)
-    {
-        foreach (var value in values)
-            foreach (var c in value)
-                if (c is < ' ' and not '\t' or (char)0x7f)
-                    return false;
-        return true;
     }
 
     /// <summary>What of the client's Accept-Encoding the meter can read; null leaves the provider free to send plain bytes only.</summary>
@@ -168,7 +157,7 @@ internal static class HeaderRules
 
     private static void Add(HttpRequestMessage to, string name, StringValues values)
     {
-        string?[] list = values.ToArray();
+        string?[] list = values!;
         if (!to.Headers.TryAddWithoutValidation(name, list))
             to.Content?.Headers.TryAddWithoutValidation(name, list);
     }

@@ -112,7 +112,7 @@ public sealed class ByModelTests(ByModelTests.OwnEndpoints upstream) : IClassFix
     [Fact]
     public async Task An_upload_that_turns_out_too_large_is_the_clients_fault_and_not_the_providers()
     {
-        using var request = upstream.Request(new ClientCall("/proxy/openai/v1/files", new byte[100_000]), (_, socket) => FakeProvider.SendAsync(socket, FakeProvider.Json("{}")));
+        using var request = upstream.Request(new ClientCall("/proxy/openai/v1/files", new byte[2_100]), (_, socket) => FakeProvider.SendAsync(socket, FakeProvider.Json("{}")));
         request.Headers.TransferEncodingChunked = true;
         request.Content!.Headers.ContentLength = null;
         using var answer = await upstream.Product.Client.SendAsync(request);

@@ -5,7 +5,7 @@ using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Pricing;
 
-namespace Tokonomics.Web.Proxy.Forwarding;
+namespace Tokonomics.Web.Proxy.Providers;
 
 /// <summary>Which provider a key reaches under a name, or by a model. Test keys reach the sandbox alone, under every provider's name.</summary>
 internal sealed class Upstreams

@@ -1,0 +1,78 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.Net.Http.Headers;
+using Tokonomics.Application.Dialects;
+using Tokonomics.Web.Proxy.Ingress;
+
+namespace Tokonomics.Web.Proxy.Forwarding;
+
+/// <summary>The request to the provider: the client's own, but for the key, the headers of this hop, and the bytes that a feature must change.</summary>
+internal static class UpstreamRequest
+{
+    public static HttpRequestMessage Build(HttpRequest request, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough)
+    {
+        var splices = Splices(call);
+        call.RequestBytes = body?.Wire.Length ?? request.ContentLength ?? 0;
+        var message = new HttpRequestMessage(HttpMethod.Parse(request.Method), Address(call.Provider!.BaseUrl!, call.Match!.UpstreamPath, WithoutKey(target.Query)))
+        {
+            Version = System.Net.HttpVersion.Version11,
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+        };
+        var decompressed = body is { WasCompressed: true } && splices.Length > 0;
+        if (body is not null)
+            message.Content = new SplicedContent(splices.Length > 0 ? body.Plain : body.Wire, splices);
+        else if (request.ContentLength is > 0 || request.Headers.ContainsKey(HeaderNames.TransferEncoding))
+            message.Content = new StreamContent(request.Body) { Headers = { ContentLength = request.ContentLength } };
+        else if (request.Method is "POST" or "PUT" or "PATCH")
+            message.Content = new ByteArrayContent([]);
+        // An answer of which a chunk is taken out has to be readable as it passes.
+        call.Swallows = call.Peek.UsageSplice is not null;
+        var encoding = call.Swallows ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
+        HeaderRules.ToUpstream(request, message, call.Provider, call.Credential, passThrough, decompressed, encoding);
+        return message;
+    }
+
+    private static Splice[] Splices(ProxyCall call)
+    {
+        var peek = call.Peek;
+        var renamed = call.Dialect is not null && peek.Model is not null && call.RequestModel != peek.Model && peek.ModelAt.Length > 0;
+        if (!renamed)
+            return peek.UsageSplice is { } usage ? [usage] : [];
+        var model = new Splice(peek.ModelAt.Offset, peek.ModelAt.Length, JsonSerializer.SerializeToUtf8Bytes(call.RequestModel));
+        return peek.UsageSplice switch
+        {
+            null => [model],
+            { } usage when usage.Offset < model.Offset => [usage, model],
+            { } usage => [model, usage],
+        };
+    }
+
+    // The address is put together from checked parts and must not be normalised again: what was matched is what is sent.
+    private static Uri Address(Uri baseUrl, string path, string query)
+    {
+        var root = baseUrl.AbsolutePath.TrimEnd('/');
+        return new Uri($"{baseUrl.GetLeftPart(UriPartial.Authority)}{root}/{path}{query}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+    }
+
+    /// <summary>The query without <c>key=…</c>, which held the metering key, or a provider key that now stands in a header.</summary>
+    private static string WithoutKey(string query)
+    {
+        if (!query.Contains("key", StringComparison.OrdinalIgnoreCase) && !query.Contains('%', StringComparison.Ordinal))
+            return query;
+        var kept = new StringBuilder(query.Length);
+        foreach (var range in query.AsSpan(1).Split('&'))
+        {
+            var pair = query.AsSpan(1)[range];
+            if (!IsKey(pair))
+                kept.Append(kept.Length == 0 ? '?' : '&').Append(pair);
+        }
+
+        return kept.ToString();
+
+        static bool IsKey(ReadOnlySpan<char> pair)
+        {
+            var equals = pair.IndexOf('=');
+            return Uri.UnescapeDataString((equals < 0 ? pair : pair[..equals]).ToString()).Equals("key", StringComparison.OrdinalIgnoreCase);
+        }
+    }
+}
