@@ -80,7 +80,8 @@ internal sealed class Forwarder(
         {
             // 3. What.
             if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } bodySize)
-                bodySize.MaxRequestBodySize = metered ? _options.MaxBodyBytes + 1 : _options.MaxUploadBytes;
+                // Kestrel counts the framing of chunks, six bytes around a chunk of one: what a metered body itself may have is for RequestBody to say.
+                bodySize.MaxRequestBodySize = metered ? _options.MaxBodyBytes * 8 : _options.MaxUploadBytes;
             if (metered)
             {
                 (body, refusal) = await RequestBody.ReadAsync(request, _options.MaxBodyBytes, buffers, context.RequestAborted);
