@@ -139,6 +139,9 @@ internal sealed class Forwarder(
             call.Sent = true;
             upstream.CancelAfter(provider.FirstByteTimeout);
             answer = await clients.For(provider).SendAsync(message, upstream.Token);
+            // A switch of protocols, or a number below all classes: nothing that could be told to the client.
+            if ((int)answer.StatusCode < 200)
+                throw new HttpRequestException(HttpRequestError.InvalidResponse);
             call.Status = (int)answer.StatusCode;
             call.ProviderRequestId = ProviderRequestId(answer);
 

@@ -24,7 +24,11 @@ internal static class Relay
         var filter = call.Swallows && call.Status < 300 && IsEventStream(contentType) ? new UsageChunkFilter() : null;
 
         response.StatusCode = call.Status;
-        HeaderRules.ToClient(answer, response, resized: filter is not null);
+        // RFC 9110 15.3.5, 15.3.6: no body, whatever the provider sent behind; Kestrel would throw at it.
+        var bodiless = call.Status is 204 or 205;
+        HeaderRules.ToClient(answer, response, resized: filter is not null || bodiless);
+        if (bodiless)
+            return;
         if (call.Streamed)
             await response.StartAsync(context.RequestAborted);
 

@@ -196,6 +196,39 @@ public sealed class HeaderTests(IngressProduct ingress)
         }
     }
 
+    // Statuses whose answers have no body, or that are none: the client hears of them in sound HTTP, whatever the provider sent behind.
+    [Theory]
+    [InlineData("101 Switching Protocols")]
+    [InlineData("204 No Content")]
+    [InlineData("205 Reset Content")]
+    [InlineData("304 Not Modified")]
+    [InlineData("000 Nothing")]
+    [InlineData("099 Less")]
+    [InlineData("299 Odd")]
+    [InlineData("600 More")]
+    [InlineData("999 Denied")]
+    [InlineData("1000 Much")]
+    [InlineData("20 Short")]
+    public async Task An_odd_status_of_a_provider_breaks_nothing(string status)
+    {
+        ingress.Answering = _ => $"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}";
+        try
+        {
+            await using var client = await ingress.ConnectAsync();
+            await client.SendAsync(ingress.Post("/proxy/openai/v1/chat/completions", Chat, "Connection: close\r\n"));
+            var answer = (await client.ReadAsync()).ShouldNotBeNull();
+
+            answer.Status.ShouldNotBe(500, answer.Text);
+            (await client.EndsAsync()).ShouldBeTrue();
+            var row = await ingress.EventAsync(answer["x-tokonomics-request-id"]!);
+            row.GetProperty("outcome").GetString().ShouldBe(answer.Status == 502 ? "unreachable" : "completed", row.ToString());
+        }
+        finally
+        {
+            ingress.Answering = null;
+        }
+    }
+
     [Theory]
     [InlineData("/healthz", 200)]
     [InlineData("/readyz", 200)]
