@@ -1,6 +1,5 @@
 using System.Text;
 using Microsoft.Extensions.Options;
-using Microsoft.Net.Http.Headers;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Pricing;
@@ -25,8 +24,7 @@ public static class ProxyHost
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = 64 * 1024 * 1024;
-            // Header bytes beyond ASCII pass as they are, in both directions.
-            kestrel.RequestHeaderEncodingSelector = name => name.Equals(HeaderNames.ContentLength, StringComparison.OrdinalIgnoreCase) ? PlainDigits.Instance : Encoding.Latin1;
+            kestrel.RequestHeaderEncodingSelector = HeaderDecoding.Of;
             kestrel.ResponseHeaderEncodingSelector = _ => Encoding.Latin1;
         });
     }

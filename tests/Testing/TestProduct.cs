@@ -68,7 +68,9 @@ public sealed class TestProduct : IAsyncDisposable
             if (builder.Configuration["urls"] is null or "" or Product.DefaultUrl)
                 builder.WebHost.UseUrls("http://127.0.0.1:0");
             builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Trace);
-            services?.Invoke(builder.Services);
+            // When it is built, after the product has registered everything: the last registration counts.
+            if (services is not null)
+                builder.Host.ConfigureContainer<IServiceCollection>((_, registered) => services(registered));
         });
         await app.StartAsync();
         var product = new TestProduct(app, folder, data, log);

@@ -15,6 +15,7 @@ internal sealed class ModelsEndpoint(Upstreams upstreams, PriceBook prices)
     {
         var anthropic = context.Request.Headers.ContainsKey("anthropic-version");
         context.Response.ContentType = "application/json; charset=utf-8";
+        HeaderRules.Contain(context.Response);
         using var json = new Utf8JsonWriter(context.Response.BodyWriter);
         var models = Usable(key).ToList();
         json.WriteStartObject();

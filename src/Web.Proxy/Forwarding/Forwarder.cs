@@ -79,10 +79,11 @@ internal sealed class Forwarder(
         try
         {
             // 3. What.
-            // A metered call's limit is kept in reading it. The server's own is larger, so that it reads on and throws away what comes after a refusal:
-            // where it gave up, the connection would break under a client that is still sending (.NET's), and that would never read the refusal.
+            // A metered call's limit is kept in reading it. The server's own is larger: it counts the framing of chunks, six bytes around a chunk of
+            // one, and it has to read on and throw away what comes after a refusal, or the connection would break under a client that is still
+            // sending (.NET's) and would never read the refusal.
             if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } bodySize)
-                bodySize.MaxRequestBodySize = metered ? Math.Max(_options.MaxBodyBytes + 1, _options.MaxUploadBytes) : _options.MaxUploadBytes;
+                bodySize.MaxRequestBodySize = metered ? Math.Max(_options.MaxBodyBytes * 8, _options.MaxUploadBytes) : _options.MaxUploadBytes;
             if (metered)
             {
                 (body, refusal) = await RequestBody.ReadAsync(request, _options.MaxBodyBytes, buffers, context.RequestAborted);
@@ -152,8 +153,9 @@ internal sealed class Forwarder(
             call.Sent = true;
             upstream.CancelAfter(provider.FirstByteTimeout);
             answer = await clients.For(provider).SendAsync(message, upstream.Token);
+            // A switch of protocols, or a number below all classes: nothing that could be told to the client.
             if ((int)answer.StatusCode < 200)
-                throw new HttpRequestException(HttpRequestError.InvalidResponse); // 101: a switch of protocols that nobody asked for
+                throw new HttpRequestException(HttpRequestError.InvalidResponse);
             call.Status = (int)answer.StatusCode;
             call.ProviderRequestId = ProviderRequestId(answer);
 

@@ -114,7 +114,7 @@ internal sealed class RequestBody : IDisposable
                     return Refusal.TooLarge(maxBytes);
             }
         }
-        catch (InvalidDataException)
+        catch (Exception e) when (e is InvalidDataException or InvalidOperationException) // gzip and zlib throw the one, Brotli the other
         {
             return new Refusal(400, "bad_content_encoding", $"the request's body is not what its Content-Encoding says");
         }

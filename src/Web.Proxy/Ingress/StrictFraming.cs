@@ -1,5 +1,5 @@
 using System.Buffers;
-using System.Text;
+using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Web.Proxy.Forwarding;
@@ -15,6 +15,8 @@ internal sealed class StrictFraming(RequestDelegate next)
     // RFC 9110 5.5: a value has visible characters, spaces and tabs, and bytes beyond ASCII.
     private static readonly SearchValues<char> Controls = SearchValues.Create([.. Enumerable.Range(0, 0x20).Where(c => c != '\t').Append(0x7f).Select(c => (char)c)]);
 
+    private static readonly SearchValues<char> Token = SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
     public Task InvokeAsync(HttpContext context)
     {
         var headers = context.Request.Headers;
@@ -27,42 +29,27 @@ internal sealed class StrictFraming(RequestDelegate next)
                 return RefuseAsync(context, "Transfer-Encoding must be 'chunked', once and alone");
         }
 
-        foreach (var (_, values) in headers)
+        var framed = HttpProtocol.IsHttp2(context.Request.Protocol) || HttpProtocol.IsHttp3(context.Request.Protocol);
+        foreach (var (name, values) in headers)
+        {
+            if (framed && MeansAnotherConnection(name, values))
+                return RefuseAsync(context, "a header has a name that is none, or one that HTTP/2 has no use for");
             foreach (var value in values)
                 if (value.AsSpan().ContainsAny(Controls))
                     return RefuseAsync(context, "a header has a control character in its value");
+        }
+
         return next(context);
     }
+
+    // RFC 9113 8.2: names that are no tokens, and headers of the connection, both of which Kestrel lets through in HTTP/2.
+    private static bool MeansAnotherConnection(string name, StringValues values) =>
+        name.AsSpan().ContainsAnyExcept(Token) || name.ToLowerInvariant() is "connection" or "keep-alive" or "proxy-connection" or "transfer-encoding" or "upgrade"
+        || (name.Equals(HeaderNames.TE, StringComparison.OrdinalIgnoreCase) && values != "trailers");
 
     private static Task RefuseAsync(HttpContext context, string message)
     {
         context.Response.Headers.Connection = "close";
         return new Refusal(400, "bad_framing", message).WriteAsync(context, ErrorShape.OpenAi);
     }
-}
-
-/// <summary>
-/// Reads Content-Length for Kestrel, which takes a sign before the number for a part of it: what isn't digits alone becomes a text that
-/// Kestrel refuses.
-/// </summary>
-internal sealed class PlainDigits : Encoding
-{
-    public static readonly PlainDigits Instance = new();
-
-    public override int GetCharCount(byte[] bytes, int index, int count) => count;
-
-    public override int GetChars(byte[] bytes, int byteIndex, int byteCount, char[] chars, int charIndex)
-    {
-        for (var i = 0; i < byteCount; i++)
-            chars[charIndex + i] = char.IsAsciiDigit((char)bytes[byteIndex + i]) ? (char)bytes[byteIndex + i] : '?';
-        return byteCount;
-    }
-
-    public override int GetByteCount(char[] chars, int index, int count) => Latin1.GetByteCount(chars, index, count);
-
-    public override int GetBytes(char[] chars, int charIndex, int charCount, byte[] bytes, int byteIndex) => Latin1.GetBytes(chars, charIndex, charCount, bytes, byteIndex);
-
-    public override int GetMaxByteCount(int charCount) => charCount;
-
-    public override int GetMaxCharCount(int byteCount) => byteCount;
 }

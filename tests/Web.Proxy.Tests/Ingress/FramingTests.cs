@@ -111,6 +111,8 @@ public sealed class FramingTests(IngressProduct ingress)
         ("a trailer without a colon", Chunked("3\r\n{ }\r\n0\r\nX\r\n\r\n")),
     ];
 
+    internal static IEnumerable<(string Name, string Request)> AllCases => Cases;
+
     public static TheoryData<string> Names => [.. Cases.Select(c => c.Name)];
 
     [Theory]

@@ -80,6 +80,22 @@ public sealed class IngressProduct : IAsyncLifetime
         return (Provider.Requests.Count - forwarded, await RowsAsync() - recorded);
     }
 
+    /// <summary>The ledger's row of a request. The client has its answer a moment before the call is settled.</summary>
+    internal async Task<JsonElement> EventAsync(string requestId)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return await Product.EventAsync(requestId);
+            }
+            catch (InvalidOperationException) when (attempt < 500)
+            {
+                await Task.Delay(20);
+            }
+        }
+    }
+
     internal async Task<long> RowsAsync()
     {
         await Product.FlushAsync();
@@ -89,6 +105,9 @@ public sealed class IngressProduct : IAsyncLifetime
         command.CommandText = "SELECT count(*) FROM usage_events";
         return (long)(await command.ExecuteScalarAsync())!;
     }
+
+    /// <summary>All memory of request bodies comes back, a moment after the answers.</summary>
+    internal Task FreedAsync() => ConnectionTests.EventuallyAsync(() => Buffers.Taken == 0, "the memory of request bodies comes back");
 
     internal BufferBudget Buffers => Product.Services.GetRequiredService<BufferBudget>();
 
