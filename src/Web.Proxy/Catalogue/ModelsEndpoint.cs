@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Tokonomics.Application.Keys;
 using Tokonomics.Domain.Pricing;
+using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Providers;
 
 namespace Tokonomics.Web.Proxy.Catalogue;
