@@ -6,6 +6,9 @@ namespace Tokonomics.Application.Ledger;
 /// <summary>The versions of the prices that ever rated an event.</summary>
 public interface IPriceVersions
 {
+    /// <summary>The book of that version, an overlay with a tenant's own rates included; null where it is not known here.</summary>
+    PriceBook? Book(string version);
+
     /// <summary>Rates events as that version did; null where the version is not known here.</summary>
     Func<UsageEvent, RatedCost>? Find(string version);
 }

@@ -25,6 +25,18 @@ public static class CallRating
         return rated;
     }
 
+    /// <summary>The arithmetic of an event's cost: one line for each unit of each model that was used. What <see cref="Rate"/> rounds is their sum, model by model.</summary>
+    public static IReadOnlyList<(string? Model, RatedLine Line)> Explain(PriceBook book, UsageEvent usage)
+    {
+        var lines = new List<(string?, RatedLine)>();
+        foreach (var line in Rating.Explain(Card(book, usage), usage.Usage, usage.PricingHints))
+            lines.Add((usage.ResponseModel ?? usage.RequestModel, line));
+        foreach (var other in usage.OtherModels)
+            foreach (var line in Rating.Explain(Card(book, usage.Provider, other.Model, usage), other.Usage, usage.PricingHints))
+                lines.Add((other.Model, line));
+        return lines;
+    }
+
     /// <summary>
     /// The card of the model that answered; of the one that was asked for where the answer names none, or one without a price. Test traffic
     /// may name the sandbox's models at any provider.

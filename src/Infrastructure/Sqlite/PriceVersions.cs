@@ -37,26 +37,25 @@ public sealed class PriceVersions(SqliteDatabase database, PriceBook current, Ti
         command.ExecuteNonQuery();
     }
 
-    public Func<UsageEvent, RatedCost>? Find(string version)
-    {
-        var plus = version.IndexOf('+', StringComparison.Ordinal);
-        if (plus < 0)
-            return Book(version) is { } book ? usage => CallRating.Rate(book, usage) : null;
-        if (Book(version[..plus]) is not { } beneath || Book(version[(plus + 1)..]) is not { } overrides)
-            return null;
-        var overlay = beneath.Overlay(overrides);
-        return usage => CallRating.Rate(overlay, usage);
-    }
+    public Func<UsageEvent, RatedCost>? Find(string version) => Book(version) is { } book ? usage => CallRating.Rate(book, usage) : null;
 
-    private PriceBook? Book(string version)
+    public PriceBook? Book(string version)
     {
         if (_kept.TryGetValue(version, out var known))
             return known;
+        var plus = version.IndexOf('+', StringComparison.Ordinal);
+        if (plus < 0)
+            return Read(version) is { } text ? _kept.GetOrAdd(version, PriceSheetReader.ReadBook(text)) : null;
+        return Book(version[..plus]) is { } beneath && Book(version[(plus + 1)..]) is { } overrides ? _kept.GetOrAdd(version, beneath.Overlay(overrides)) : null;
+    }
+
+    private string? Read(string version)
+    {
         using var connection = database.Open();
         using var command = connection.CreateCommand();
         command.CommandText = "SELECT canonical FROM price_versions WHERE version = $version";
         command.Parameters.AddWithValue("$version", version);
-        return command.ExecuteScalar() is string text ? _kept.GetOrAdd(version, PriceSheetReader.ReadBook(text)) : null;
+        return command.ExecuteScalar() as string;
     }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.Run(() => Keep(current), cancellationToken);

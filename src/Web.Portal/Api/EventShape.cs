@@ -97,6 +97,9 @@ internal sealed record UsageShape
     /// <summary>Every unit that is billed, disjoint: the basis of the cost.</summary>
     public required IReadOnlyDictionary<string, long> Units { get; init; }
 
+    /// <summary>A unit's name in the API: <c>cache_write_1h</c>.</summary>
+    public static string NameOf(UsageUnit unit) => unit == UsageUnit.CacheWrite1h ? "cache_write_1h" : JsonNamingPolicy.SnakeCaseLower.ConvertName(unit.ToString());
+
     public static UsageShape Of(TokenUsage usage) => new()
     {
         InputTokens = usage.InputTokens,
@@ -105,6 +108,6 @@ internal sealed record UsageShape
         CacheWrite1hTokens = usage[UsageUnit.CacheWrite1h],
         OutputTokens = usage.OutputTokens,
         ReasoningTokens = usage[UsageUnit.Reasoning],
-        Units = Enum.GetValues<UsageUnit>().Where(u => usage[u] is not null).ToDictionary(u => u == UsageUnit.CacheWrite1h ? "cache_write_1h" : JsonNamingPolicy.SnakeCaseLower.ConvertName(u.ToString()), u => usage.Count(u)),
+        Units = Enum.GetValues<UsageUnit>().Where(u => usage[u] is not null).ToDictionary(NameOf, u => usage.Count(u)),
     };
 }

@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Pricing;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Pricing;
 
 namespace Tokonomics.Web.Portal.Api;
 
@@ -48,16 +50,32 @@ internal static class UsageApi
         return Results.Json(new EventList([.. page.Events.Select(EventShape.Of)], page.Next?.ToString()));
     }
 
-    private static async Task<IResult> FindAsync(HttpContext http, IUsageQueries queries, string id)
+    private static async Task<IResult> FindAsync(HttpContext http, IUsageQueries queries, IPriceVersions versions, string id)
     {
         var attempts = await queries.FindAsync(http.Tenant(), id, http.RequestAborted);
         if (attempts.Count == 0)
             return ApiHost.Problem(404, "event_not_found", "There is no such event. Events are written in batches, up to a second after the call.");
         // The last attempt is the request's outcome: it stands at the top level, and beside it all of them.
         var body = JsonSerializer.SerializeToNode(EventShape.Of(attempts[^1]), Json(http))!.AsObject();
+        body["cost_lines"] = JsonSerializer.SerializeToNode(CostLines(attempts[^1], versions), Json(http));
         body["attempts"] = JsonSerializer.SerializeToNode(attempts.Select(EventShape.Of), Json(http));
         return Results.Json(body);
     }
+
+    /// <summary>The arithmetic of a cost; none where nothing was charged, or the price version is not known here.</summary>
+    private static List<CostLine> CostLines(UsageEvent usage, IPriceVersions versions)
+    {
+        var lines = new List<CostLine>();
+        if (usage.PriceStatus is PriceStatus.Priced or PriceStatus.Unpriced && versions.Book(usage.PriceVersion) is { } book)
+            foreach (var (model, line) in CallRating.Explain(book, usage))
+                lines.Add(new CostLine(
+                    model, UsageShape.NameOf(line.Unit), line.Count, line.RatedAs == line.Unit ? null : UsageShape.NameOf(line.RatedAs), line.Rate is { } rate ? PriceBookText.Number(rate) : null, line.Per,
+                    line.Usd is { } usd ? PriceBookText.Number(usd) : null));
+        return lines;
+    }
+
+    /// <summary>So many of a unit at a rate for so many; without a rate the call is unpriced.</summary>
+    internal sealed record CostLine(string? Model, string Unit, long Count, string? RatedAs, string? RateUsd, int Per, string? Usd);
 
     private static async Task<IResult> SummarizeAsync(
         HttpContext http, IUsageQueries queries, TimeProvider time, DateTimeOffset? from, DateTimeOffset? to, string? grain, string? time_zone, string? group_by, string? environment, string? provider,

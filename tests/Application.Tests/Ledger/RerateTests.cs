@@ -9,6 +9,8 @@ public sealed class RerateTests
 {
     private sealed class Versions : IPriceVersions
     {
+        public PriceBook? Book(string version) => null;
+
         public Func<UsageEvent, RatedCost>? Find(string version) => version switch
         {
             "v1" => usage => new RatedCost(new NanoUsd(usage.Usage.InputTokens * 10), PriceStatus.Priced),

@@ -234,6 +234,19 @@ public sealed class ApiTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_event_shows_the_arithmetic_of_its_cost()
+    {
+        var lines = (await _product.EventAsync(await CallAsync("sandbox-large"))).GetProperty("cost_lines").EnumerateArray().ToList();
+        lines.Count.ShouldBe(2);
+        lines[0].GetProperty("unit").GetString().ShouldBe("input");
+        lines[0].GetProperty("count").GetInt64().ShouldBe(5);
+        lines[0].GetProperty("rate_usd").GetString().ShouldBe("10");
+        lines[0].GetProperty("per").GetInt32().ShouldBe(1_000_000);
+        lines[0].GetProperty("usd").GetString().ShouldBe("0.00005"); // 5 * 10 / 1e6
+        lines[1].GetProperty("usd").GetString().ShouldBe("0.00132"); // 33 * 40 / 1e6
+    }
+
+    [Fact]
     public async Task Another_tenants_event_is_not_found()
     {
         var id = await CallAsync();
