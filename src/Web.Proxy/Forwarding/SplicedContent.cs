@@ -20,10 +20,15 @@ internal sealed class SplicedContent : HttpContent
     /// <summary>How often the body has been sent: the connection pool repeats a request whose connection closed under it before any answer.</summary>
     public int Sends { get; private set; }
 
+    /// <summary>Asked with the attempt's number before it goes out once more; false where that can't be put on file.</summary>
+    public Func<int, bool>? MayRepeat { get; set; }
+
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, default);
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
+        if (Sends > 0 && MayRepeat is { } may && !may(Sends + 1))
+            throw new IOException("the repeat of a request can't be recorded, and is not sent");
         Sends++;
         var at = 0;
         foreach (var splice in _splices)
