@@ -44,6 +44,7 @@ public sealed partial class CallJournal : IDisposable
     private Segment? _next; // an empty file that is set aside; its header comes when its turn does
     private long _lastNumber;
     private long _lastSync;
+    private long _taken; // bytes of all segments; those of this process count whole
     private bool _failed; // a write or a sync failed, and nothing has succeeded since
     private volatile bool _writable;
 
@@ -129,6 +130,7 @@ public sealed partial class CallJournal : IDisposable
         {
             _segments.AddRange(replay.Segments);
             _lastNumber = _segments.Count > 0 ? _segments[^1].Number : 0;
+            _taken = _segments.Sum(s => s.Length);
             foreach (var settled in waiting)
             {
                 settled.Segment!.Unshipped++;
@@ -349,14 +351,18 @@ public sealed partial class CallJournal : IDisposable
         _failed = true;
     }
 
-    // Where no further file is ready, the one at hand must also take the events of all calls that are open.
+    // Whether one more call can be admitted and the events of all that are open still be written. Where no further file is ready, the one at hand must
+    // take them: a full disk shows before the call, not behind it.
     private bool HasRoomFor(int bytes)
     {
         if (_current is null)
             return false;
-        if (_next is not null || _current.Length + bytes + ((_open + 1L) * SettlementBytes) <= _options.SegmentBytes)
+        var here = _options.SegmentBytes - _current.Length;
+        var needed = bytes + ((_open + 1L) * SettlementBytes);
+        if (_next is not null ? here + _options.SegmentBytes >= needed : here >= needed)
             return true;
-        return (_next = Make()) is not null;
+        var more = (_options.MaxBytes - _taken) / _options.SegmentBytes * _options.SegmentBytes;
+        return here + (_next is null ? 0 : _options.SegmentBytes) + more >= needed && (_next ??= Make()) is not null;
     }
 
     private bool SwitchToNext(bool orMake)
@@ -383,26 +389,20 @@ public sealed partial class CallJournal : IDisposable
     // Null where there is no room.
     private Segment? Make()
     {
-        if (_lock is null || Bytes() + _options.SegmentBytes > _options.MaxBytes)
+        if (_lock is null || _taken + _options.SegmentBytes > _options.MaxBytes)
             return null;
         var path = Segment.PathOf(_folder, ++_lastNumber); // used up even if it can't be made: what it left may stand in the way
         try
         {
-            return new Segment(_lastNumber, path, _disk.Create(path, _options.SegmentBytes));
+            var made = new Segment(_lastNumber, path, _disk.Create(path, _options.SegmentBytes));
+            _taken += _options.SegmentBytes;
+            return made;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Failed(e);
             return null;
         }
-    }
-
-    private long Bytes()
-    {
-        long bytes = 0;
-        foreach (var segment in _segments)
-            bytes += segment.File is null ? segment.Length : _options.SegmentBytes;
-        return bytes;
     }
 
     // Says and unsays that calls can be admitted.
@@ -415,7 +415,7 @@ public sealed partial class CallJournal : IDisposable
         if (writable)
             WritableAgain(_folder);
         else
-            NotWritable(_folder, Bytes());
+            NotWritable(_folder, _taken);
     }
 
     private static ReadOnlySpan<byte> SentRecord(string requestId, int attempt)
@@ -471,6 +471,7 @@ public sealed partial class CallJournal : IDisposable
                 if (_segments.Count == 0 || (oldest = _segments[0]) == _current || oldest.Open > 0 || oldest.Unshipped > 0)
                     return;
                 _segments.RemoveAt(0);
+                _taken -= oldest.File is null ? oldest.Length : _options.SegmentBytes;
             }
 
             Remove(oldest);
