@@ -345,7 +345,7 @@ internal sealed class Forwarder(
     {
         if (!query.Contains("key", StringComparison.OrdinalIgnoreCase) && !query.Contains('%', StringComparison.Ordinal))
             return query;
-        var kept = query[1..].Split('&').Where(pair => !IsKey(pair));
+        var kept = Array.FindAll(query[1..].Split('&'), pair => !IsKey(pair));
         var rest = string.Join('&', kept);
         return rest.Length == 0 ? "" : "?" + rest;
 
