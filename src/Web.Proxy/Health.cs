@@ -9,6 +9,7 @@ public static class Health
     {
         "/healthz" => Answer(context, 200, "ok"),
         "/readyz" when app.Lifetime.ApplicationStopping.IsCancellationRequested => Answer(context, 503, "stopping"),
+        "/readyz" when app.Services.GetService<IUsageRecorder>() is { JournalWritable: false } => Answer(context, 503, "the journal can't be written"),
         "/readyz" when app.Services.GetService<IUsageRecorder>() is { Accepting: false } => Answer(context, 503, "the ledger is behind"),
         "/readyz" => Answer(context, 200, "ready"),
         _ => next(context),

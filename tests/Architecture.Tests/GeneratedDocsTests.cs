@@ -4,6 +4,7 @@ using System.Xml.Linq;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Providers;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Journal;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
@@ -30,7 +31,7 @@ public sealed class GeneratedDocsTests
 
             | setting | default | is |
             |---|---|---|
-            | environment `TOKONOMICS_DATA` | `./data` | The data folder: database, master key, the sandbox's bill. |
+            | environment `TOKONOMICS_DATA` | `./data` | The data folder: database, journal, master key, the sandbox's bill. |
             | environment `ASPNETCORE_URLS` | `http://localhost:8080` | Where it listens. TLS and certificates: Kestrel's own settings, `Kestrel:Endpoints:Https:Url` and `Kestrel:Endpoints:Https:Certificate:Path`. |
             | `AllowedHosts` | `*` | Host names that are answered, separated by `;`. |
             | `Providers:{name}:BaseUrl` | the provider's own | Where a provider is: scheme, host, port and what precedes the version prefix. In an environment variable a name's `-` may be written `_`. |
@@ -40,7 +41,7 @@ public sealed class GeneratedDocsTests
             | `Prices:Folder` |  | A folder of further price sheets; a sheet there takes the place of the built-in one of its provider. |
 
             """.ReplaceLineEndings("\n"));
-        foreach (var (section, type) in new[] { ("Proxy", typeof(ProxyOptions)), ("Portal", typeof(PortalOptions)), ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Endpoints", typeof(EndpointOptions)), ("Secrets", typeof(SecretOptions)) })
+        foreach (var (section, type) in new[] { ("Proxy", typeof(ProxyOptions)), ("Portal", typeof(PortalOptions)), ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Journal", typeof(JournalOptions)), ("Endpoints", typeof(EndpointOptions)), ("Secrets", typeof(SecretOptions)) })
         {
             var options = Activator.CreateInstance(type)!;
             foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.CanWrite && !(section == "Store" && p.Name == nameof(StoreOptions.DataDirectory))))

@@ -93,6 +93,14 @@ public sealed class ProductProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
+    /// <summary>Ends it with SIGKILL: no word of it runs any more.</summary>
+    public async Task KillAsync()
+    {
+        _process.Kill();
+        await _process.WaitForExitAsync();
+        await _reading;
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)

@@ -216,7 +216,7 @@ public sealed record UsageTotals
 {
     public long Calls { get; init; }
 
-    /// <summary>Answers with a status of 400 or more, and calls that ended unreachable, timed out, truncated or cut. Clients that left are none.</summary>
+    /// <summary>Answers with a status of 400 or more, and calls that ended unreachable, timed out, truncated, cut or abandoned. Clients that left are none.</summary>
     public long Errors { get; init; }
 
     public long InputTokens { get; init; }

@@ -30,6 +30,9 @@ public enum CallOutcome : byte
 
     /// <summary>The proxy itself ended the answer (a limit on its size, its own shutdown).</summary>
     CutByProxy = 5,
+
+    /// <summary>The proxy died while the call ran: it was sent, and how it ended is not known. Counts and cost are an estimate from the request.</summary>
+    Abandoned = 6,
 }
 
 /// <summary>Why an event has the cost it has.</summary>

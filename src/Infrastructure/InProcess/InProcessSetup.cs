@@ -1,8 +1,11 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Infrastructure.Journal;
+using Tokonomics.Infrastructure.Sqlite;
 
 namespace Tokonomics.Infrastructure.InProcess;
 
@@ -23,13 +26,24 @@ public static class InProcessSetup
         return services;
     }
 
-    /// <summary>The queue in front of the ledger; a host's background service. Reads the settings under <c>Recorder</c>.</summary>
+    /// <summary>
+    /// The journal and what takes from it to the ledger; a host's background service, and for one process in each folder. Reads the settings under
+    /// <c>Recorder</c> and <c>Journal</c>.
+    /// </summary>
     public static IServiceCollection AddUsageRecorder(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddMetrics();
         services.AddOptions<RecorderOptions>().Bind(configuration.GetSection("Recorder"))
             .Validate(o => o.Problem() is null, "Recorder: MaxWaiting is 1000 to 10000000, BatchSize 1 to 10000, BatchDelay 1 ms to 10 s, ShutdownTimeout 1 s to 10 min.")
             .ValidateOnStart();
+        services.AddOptions<JournalOptions>().Bind(configuration.GetSection("Journal"))
+            .Validate(o => o.Problem() is null, "Journal: Node has letters, digits, '-' and '_'; SegmentBytes is 65536 to 1073741824, MaxBytes at least four times as much, SyncEvery 0 to 1 min.")
+            .ValidateOnStart();
+        services.AddSingleton(provider => new CallJournal(
+            provider.GetRequiredService<IOptions<JournalOptions>>().Value is { Folder.Length: > 0 } journal ? journal.Folder : Path.Combine(provider.GetRequiredService<IOptions<StoreOptions>>().Value.DataDirectory, "journal"),
+            provider.GetRequiredService<IOptions<JournalOptions>>().Value,
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILogger<CallJournal>>()));
         services.AddSingleton<UsageRecorder>();
         services.AddSingleton<IUsageRecorder>(provider => provider.GetRequiredService<UsageRecorder>());
         services.AddHostedService(provider => provider.GetRequiredService<UsageRecorder>());

@@ -1,10 +1,10 @@
 using System.Diagnostics.Metrics;
-using System.Threading.Channels;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Infrastructure.Journal;
 
 namespace Tokonomics.Infrastructure.InProcess;
 
@@ -32,8 +32,9 @@ public sealed class RecorderOptions
 }
 
 /// <summary>
-/// A queue in memory and one writer behind it. A batch that the store refuses is tried again, later and later, until it is taken: the ledger
-/// leaves out what it has, so a batch whose commit was lost on the way back does no harm.
+/// The journal, and one writer that takes from it to the ledger. A batch that the store refuses is tried again, later and later, until it is taken:
+/// the ledger leaves out what it has, so a batch whose commit was lost on the way back does no harm. What is not taken before the process ends is
+/// taken after its next start.
 /// </summary>
 public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
 {
@@ -42,9 +43,11 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan TidyEvery = TimeSpan.FromMilliseconds(50);
 
-    private readonly Channel<UsageEvent> _queue = Channel.CreateUnbounded<UsageEvent>(new UnboundedChannelOptions { SingleReader = true });
     private readonly IUsageLedger _ledger;
+    private readonly CallJournal _journal;
+    private readonly IPriceVersions? _prices;
     private readonly RecorderOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger<UsageRecorder> _log;
@@ -57,11 +60,13 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
 
     // Above zero at shutdown and in FlushAsync: the batch at hand then waits for no more events.
     private int _hurry;
+    private bool _started;
     private readonly CancellationTokenSource _abandon = new();
 
-    public UsageRecorder(IUsageLedger ledger, IOptions<RecorderOptions> options, TimeProvider time, IMeterFactory meters, ILogger<UsageRecorder> log)
+    /// <param name="prices">For the estimated cost of calls that a killed process left open; null where they stay unpriced.</param>
+    public UsageRecorder(IUsageLedger ledger, CallJournal journal, IOptions<RecorderOptions> options, TimeProvider time, IMeterFactory meters, ILogger<UsageRecorder> log, IPriceVersions? prices = null)
     {
-        (_ledger, _options, _time, _log) = (ledger, options.Value, time, log);
+        (_ledger, _journal, _options, _time, _log, _prices) = (ledger, journal, options.Value, time, log, prices);
         if (_options.Problem() is { } problem)
             throw new InvalidOperationException(problem);
         _meter = meters.Create(MeterName);
@@ -69,21 +74,42 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
         _repeated = _meter.CreateCounter<long>("tokonomics.ledger.repeated", "{event}", "Events that the ledger had already.");
         _failures = _meter.CreateCounter<long>("tokonomics.ledger.failures", "{batch}", "Batches that the store refused; each is tried again.");
         _meter.CreateObservableGauge("tokonomics.ledger.waiting", () => Waiting, "{event}", "Events that wait for the ledger.");
+        _meter.CreateObservableGauge("tokonomics.journal.open", () => _journal.OpenCalls, "{call}", "Calls that run.");
+        _meter.CreateObservableGauge("tokonomics.journal.writable", () => _journal.Writable ? 1 : 0, null, "1 while the journal can be written; at 0 no call is admitted.");
     }
 
-    public bool Accepting => Waiting < _options.MaxWaiting;
+    public bool Accepting => _journal.Writable && Waiting < _options.MaxWaiting;
+
+    public bool JournalWritable => _journal.Writable;
 
     /// <summary>Events recorded and not yet in the ledger.</summary>
     public long Waiting => Interlocked.Read(ref _recorded) - Interlocked.Read(ref _settled);
 
-    public void Record(UsageEvent usage)
+    public CallTicket Admit(in CallAdmission admission, bool sent) => _journal.Admit(admission, sent);
+
+    public bool Sent(CallTicket ticket, int attempt) => _journal.Sent(ticket, attempt);
+
+    public void Void(CallTicket ticket) => _journal.Void(ticket);
+
+    public void Record(UsageEvent usage) => Record(usage, default, last: true);
+
+    public void Record(UsageEvent usage, CallTicket ticket, bool last)
     {
         Interlocked.Increment(ref _recorded);
-        if (_queue.Writer.TryWrite(usage))
+        if (_journal.Settle(usage, ticket, last))
             return;
         Interlocked.Increment(ref _settled);
-        // Only after the writer has stopped: hosts stop taking requests before that.
+        // Only after the recorder is gone: hosts stop taking requests before that.
         throw new InvalidOperationException($"{usage.RequestId}/{usage.Attempt} was recorded after the recorder had stopped; it is not in the ledger.");
+    }
+
+    /// <summary>Reads the journal before the host takes requests: what an earlier process left goes to the ledger first.</summary>
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        var left = await Task.Run(() => _journal.Open(_prices), cancellationToken);
+        Interlocked.Add(ref _recorded, left);
+        _started = true;
+        await base.StartAsync(cancellationToken);
     }
 
     /// <summary>Completes when everything recorded before it is in the ledger.</summary>
@@ -102,11 +128,11 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
         }
     }
 
-    /// <summary>Takes no more events and waits for the store to take those that wait.</summary>
+    /// <summary>Waits for the store to take the events that wait. One that is recorded later stays in the journal for the next start.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         Interlocked.Increment(ref _hurry);
-        _queue.Writer.TryComplete();
+        _journal.CompleteShipping();
         if (ExecuteTask is { } running)
         {
             try
@@ -127,29 +153,68 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await Task.Yield();
-        var batch = new List<UsageEvent>(_options.BatchSize);
+        using var shipped = CancellationTokenSource.CreateLinkedTokenSource(_abandon.Token);
+        var tidying = TidyAsync(shipped.Token);
         try
         {
-            while (await _queue.Reader.WaitToReadAsync(_abandon.Token))
-            {
-                var due = _time.GetTimestamp();
-                while (batch.Count < _options.BatchSize)
-                {
-                    if (_queue.Reader.TryRead(out var usage))
-                        batch.Add(usage);
-                    else if (Volatile.Read(ref _hurry) > 0 || _time.GetElapsedTime(due) >= _options.BatchDelay)
-                        break;
-                    else
-                        await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(10, _options.BatchDelay.TotalMilliseconds)), _abandon.Token);
-                }
-
-                await WriteAsync(batch);
-                batch.Clear();
-            }
+            await ShipAsync();
         }
         catch (OperationCanceledException) when (_abandon.IsCancellationRequested)
         {
             // Said in StopAsync, with the number of events.
+        }
+        finally
+        {
+            await shipped.CancelAsync();
+            await tidying;
+        }
+    }
+
+    private async Task ShipAsync()
+    {
+        var queue = _journal.ToShip;
+        var batch = new List<Settled>(_options.BatchSize);
+        while (await queue.WaitToReadAsync(_abandon.Token))
+        {
+            var due = _time.GetTimestamp();
+            while (batch.Count < _options.BatchSize)
+            {
+                if (queue.TryRead(out var settled))
+                    batch.Add(settled);
+                else if (Volatile.Read(ref _hurry) > 0 || _time.GetElapsedTime(due) >= _options.BatchDelay)
+                    break;
+                else
+                    await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(10, _options.BatchDelay.TotalMilliseconds)), _abandon.Token);
+            }
+
+            await WriteAsync(batch.ConvertAll(s => s.Event));
+            _journal.Shipped(batch);
+            Interlocked.Add(ref _settled, batch.Count);
+            batch.Clear();
+        }
+    }
+
+    private async Task TidyAsync(CancellationToken cancellationToken)
+    {
+        // By the machine's clock, whatever the tests' says: it is about the disk.
+        using var timer = new PeriodicTimer(TidyEvery);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(cancellationToken))
+            {
+                try
+                {
+                    _journal.Tidy();
+                }
+                catch (Exception e) when (e is not OutOfMemoryException)
+                {
+                    NotTidied(e); // Whatever it was, the next tick tries again.
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // Everything is shipped, or the host gave up.
         }
     }
 
@@ -162,12 +227,11 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
                 var added = await _ledger.AppendAsync(batch, _abandon.Token);
                 _written.Add(added);
                 _repeated.Add(batch.Count - added);
-                Interlocked.Add(ref _settled, batch.Count);
                 return;
             }
             catch (Exception e) when (!_abandon.IsCancellationRequested)
             {
-                // Whatever the store's reason is, the events exist only here until it takes them.
+                // Whatever the store's reason is, the events are here and in the journal until it takes them.
                 _failures.Add(1);
                 Refused(e, batch.Count, Waiting, wait);
             }
@@ -179,6 +243,10 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
     public override void Dispose()
     {
         base.Dispose();
+        // Only now: calls that the host cut off record their events until it has stopped.
+        if (_started)
+            _journal.Finish();
+        _started = false;
         _abandon.Dispose();
         _meter.Dispose();
     }
@@ -186,6 +254,9 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
     [LoggerMessage(Level = LogLevel.Error, Message = "The ledger didn't take {Count} events ({Waiting} wait); trying again in {Wait}")]
     private partial void Refused(Exception e, int count, long waiting, TimeSpan wait);
 
-    [LoggerMessage(Level = LogLevel.Critical, Message = "The store took too long at shutdown: {Waiting} events are lost to the ledger")]
+    [LoggerMessage(Level = LogLevel.Error, Message = "The store took too long at shutdown: {Waiting} events wait in the journal for the next start")]
     private partial void Abandoned(long waiting);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The journal could not be tidied; trying again")]
+    private partial void NotTidied(Exception e);
 }

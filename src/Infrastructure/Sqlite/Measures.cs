@@ -17,7 +17,7 @@ internal static class Measures
     public static readonly (string Column, string OfEvent)[] All =
     [
         ("calls", "1"),
-        ("errors", "CASE WHEN status >= 400 OR outcome IN ('Unreachable', 'TimedOut', 'Truncated', 'CutByProxy') THEN 1 ELSE 0 END"),
+        ("errors", "CASE WHEN status >= 400 OR outcome IN ('Unreachable', 'TimedOut', 'Truncated', 'CutByProxy', 'Abandoned') THEN 1 ELSE 0 END"),
         ("input_tokens", "min(input_tokens, 1000000000000)"),
         ("cache_read_tokens", "min(cache_read_tokens, 1000000000000)"),
         ("cache_write_tokens", "min(cache_write_tokens, 1000000000000)"),

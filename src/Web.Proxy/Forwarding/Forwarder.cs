@@ -22,7 +22,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// 4. which provider, with which key, at which address;
 /// 5. whether: what can be refused before money is spent is refused here;
 /// 6. the request to the provider;
-/// 7. sending it;
+/// 7. on file that it is sent, then sending it;
 /// 8. the answer, relayed byte for byte with the meter beside it;
 /// 9. the event in the ledger, in <c>finally</c>, whatever happened.
 /// </summary>
@@ -96,9 +96,9 @@ internal sealed class Forwarder(
             if (refusal is null && metered && target.Provider is null)
                 refusal = Peek(request, body!, call); // again, now that the provider's ways are known
 
-            // 5. Whether. Budgets and rate limits have their place here; the ledger must be able to take the event.
+            // 5. Whether. Budgets and rate limits have their place here; journal and ledger must be able to take the event.
             if (refusal is null && !recorder.Accepting)
-                refusal = Refusal.LedgerBehind;
+                refusal = recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull;
             if (refusal is not null)
             {
                 await refusal.WriteAsync(context, shape);
@@ -147,9 +147,16 @@ internal sealed class Forwarder(
         using var message = UpstreamRequest.Build(context.Request, target, call, body, passThrough);
         using var upstream = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         HttpResponseMessage? answer = null;
+
+        // 7. On file that it is sent, then sending it. From here on there is an event, whatever happens to the call or to this process.
+        if (!settlement.Open(call))
+        {
+            await Refusal.JournalFull.WriteAsync(context, shape);
+            return;
+        }
+
         try
         {
-            // 7. Sending it. From here on there is an event, whatever happens.
             call.Sent = true;
             upstream.CancelAfter(provider.FirstByteTimeout);
             answer = await clients.For(provider).SendAsync(message, upstream.Token);
@@ -198,7 +205,6 @@ internal sealed class Forwarder(
             answer?.Dispose();
 
             // 9. The event in the ledger.
-            call.Sends = (message.Content as SplicedContent)?.Sends ?? 1;
             settlement.Settle(call);
         }
     }

@@ -1,5 +1,6 @@
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Ledger;
 
@@ -39,11 +40,11 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     /// <summary>A usage chunk that the client didn't ask for is taken out of the stream.</summary>
     public bool Swallows { get; set; }
 
+    /// <summary>The call in the journal; none before it is sent.</summary>
+    public CallTicket Ticket { get; set; }
+
     /// <summary>Something may have reached the provider: there will be an event.</summary>
     public bool Sent { get; set; }
-
-    /// <summary>How often the request went out: the connection pool repeats one whose connection closed under it before any answer.</summary>
-    public int Sends { get; set; } = 1;
 
     public int Status { get; set; }
 

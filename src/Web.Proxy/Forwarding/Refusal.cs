@@ -15,6 +15,9 @@ internal sealed record Refusal(int Status, string Code, string Message, TimeSpan
     public static readonly Refusal LedgerBehind =
         new(503, "ledger_behind", "the ledger can't keep up, and nothing is forwarded that can't be recorded; try again in a moment", TimeSpan.FromSeconds(2));
 
+    public static readonly Refusal JournalFull =
+        new(503, "journal_unwritable", "the proxy's journal can't be written (its disk is full or broken), and nothing is forwarded that can't be recorded; try again in a moment", TimeSpan.FromSeconds(2));
+
     public static Refusal TooLarge(long maxBytes) =>
         new(413, "body_too_large", string.Create(CultureInfo.InvariantCulture, $"the request's body is larger than {maxBytes:N0} bytes (setting Proxy:MaxBodyBytes)"));
 

@@ -9,32 +9,54 @@ using Tokonomics.Domain.Pricing;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 
-/// <summary>Turns a finished call into its event: reads the meter, finds the price, rates, and leaves it with the recorder.</summary>
+/// <summary>
+/// Puts a call on file before it is sent, and turns it into its event when it has ended: reads the meter, finds the price, rates, and leaves it with
+/// the recorder.
+/// </summary>
 internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder)
 {
+    /// <summary>Puts on file that the call is sent, with what is known of it: its row, should the process not live to settle it.</summary>
+    /// <returns>False where it can't be written: it must not be sent.</returns>
+    public bool Open(ProxyCall call)
+    {
+        var kind = call.Match!.Route.Kind;
+        var estimate = call.Peek.Units;
+        if (kind == RouteKind.Metered && estimate.IsEmpty)
+            estimate[UsageUnit.Input] = PromptTokens(call);
+        call.Ticket = recorder.Admit(
+            new CallAdmission
+            {
+                RequestId = call.RequestId,
+                TenantId = call.Key!.Tenant.Id,
+                KeyId = call.Key.Id,
+                TeamId = call.Key.TeamId,
+                ProjectId = call.Key.ProjectId,
+                Environment = call.Key.Environment,
+                Provider = call.Provider!.Name,
+                Dialect = call.Match.Route.Dialect,
+                Operation = call.Match.Route.Template,
+                RequestModel = Bounded(call.RequestModel),
+                PricingHints = Hints(call, call.Peek.PricingHints ?? ""),
+                PriceVersion = (call.Key.Tenant.Prices ?? prices).Version,
+                Rated = kind switch { RouteKind.Metered => PriceStatus.Priced, RouteKind.Deferred => PriceStatus.Deferred, _ => PriceStatus.Free },
+                Streamed = call.Peek.Stream || call.Facts.PathStreams,
+                At = call.At,
+                RequestBytes = call.RequestBytes,
+                Estimate = estimate,
+                Budgets = [],
+                Tags = call.Tags,
+            },
+            sent: true);
+        return !call.Ticket.IsNone;
+    }
+
     public void Settle(ProxyCall call)
     {
         var metered = Read(call);
         var book = call.Key!.Tenant.Prices ?? prices;
         var usage = Event(call, metered, book);
-        // Attempts of the connection pool that got no answer have rows of their own: the provider may have seen them.
-        for (var lost = 1; lost < call.Sends; lost++)
-            recorder.Record(usage with
-            {
-                Attempt = lost,
-                Usage = default,
-                OtherModels = [],
-                UsageSource = UsageSource.None,
-                Cost = NanoUsd.Zero,
-                PriceStatus = PriceStatus.Free,
-                Status = 0,
-                Outcome = CallOutcome.Unreachable,
-                ProviderRequestId = null,
-                ResponseBytes = 0,
-                FirstByte = null,
-            });
         var (cost, status) = Rate(book, call, metered, usage);
-        recorder.Record(usage with { Attempt = Math.Max(1, call.Sends), Cost = cost, PriceStatus = status });
+        recorder.Record(usage with { Cost = cost, PriceStatus = status }, call.Ticket, last: true);
     }
 
     private static MeteredResponse Read(ProxyCall call)
@@ -46,9 +68,12 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder)
         // Nothing came back, but the provider had the prompt: what it charges for reading it is estimated.
         if (call.Dialect is null || call.Outcome is not (CallOutcome.ClientGone or CallOutcome.TimedOut))
             return nothing;
-        var usage = new TokenUsage { [UsageUnit.Input] = (call.Peek.PromptBytes + 3) / 4 };
+        var usage = new TokenUsage { [UsageUnit.Input] = PromptTokens(call) };
         return nothing with { Usage = usage, Source = UsageSource.Estimated };
     }
+
+    // Four bytes of text make a token, about; rounded up.
+    private static long PromptTokens(ProxyCall call) => (call.Peek.PromptBytes + 3) / 4;
 
     private static (NanoUsd? Cost, PriceStatus Status) Rate(PriceBook book, ProxyCall call, in MeteredResponse metered, UsageEvent usage)
     {

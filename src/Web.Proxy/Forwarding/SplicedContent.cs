@@ -3,11 +3,12 @@ using Tokonomics.Application.Dialects;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 
-/// <summary>A request body as it was received, but for the bytes that a splice replaces.</summary>
+/// <summary>A request body as it was received, but for the bytes that a splice replaces. It is sent once: one call here is one attempt at the provider.</summary>
 internal sealed class SplicedContent : HttpContent
 {
     private readonly ReadOnlyMemory<byte> _body;
     private readonly Splice[] _splices;
+    private bool _sent;
 
     /// <param name="body">The body, plain.</param>
     /// <param name="splices">In the order of their offsets, not overlapping.</param>
@@ -17,14 +18,14 @@ internal sealed class SplicedContent : HttpContent
         _splices = splices;
     }
 
-    /// <summary>How often the body has been sent: the connection pool repeats a request whose connection closed under it before any answer.</summary>
-    public int Sends { get; private set; }
-
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, default);
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        Sends++;
+        // .NET's connection pool repeats no request whose body has begun. Should it ever, that would be an attempt nobody recorded.
+        if (_sent)
+            throw new IOException("the connection closed before any answer; a body is not sent twice");
+        _sent = true;
         var at = 0;
         foreach (var splice in _splices)
         {

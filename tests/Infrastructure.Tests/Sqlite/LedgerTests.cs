@@ -272,7 +272,7 @@ public sealed class LedgerTests(ITestOutputHelper output)
     }
 
     private static bool IsError(UsageEvent e) =>
-        e.Status >= 400 || e.Outcome is CallOutcome.Unreachable or CallOutcome.TimedOut or CallOutcome.Truncated or CallOutcome.CutByProxy;
+        e.Status >= 400 || e.Outcome is CallOutcome.Unreachable or CallOutcome.TimedOut or CallOutcome.Truncated or CallOutcome.CutByProxy or CallOutcome.Abandoned;
 
     private static string Dump(TempStore store)
     {

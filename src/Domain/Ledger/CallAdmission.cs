@@ -1,0 +1,92 @@
+using Tokonomics.Domain.Metering;
+using Tokonomics.Domain.Money;
+
+namespace Tokonomics.Domain.Ledger;
+
+/// <summary>
+/// What is known of a call before it is sent: enough to make its row in the ledger if the process dies before the answer is read. Like the row,
+/// it holds no word of a prompt and no key.
+/// </summary>
+public readonly record struct CallAdmission
+{
+    public required string RequestId { get; init; }
+
+    public required string TenantId { get; init; }
+
+    public required string KeyId { get; init; }
+
+    public string? TeamId { get; init; }
+
+    public string? ProjectId { get; init; }
+
+    public KeyEnvironment Environment { get; init; }
+
+    public required string Provider { get; init; }
+
+    public required string Dialect { get; init; }
+
+    public required string Operation { get; init; }
+
+    public string? RequestModel { get; init; }
+
+    public string PricingHints { get; init; }
+
+    /// <summary>The version of the price book at admission: a call that is never settled is rated by it.</summary>
+    public required string PriceVersion { get; init; }
+
+    /// <summary><see cref="PriceStatus.Priced"/> where the call is to be rated, <see cref="PriceStatus.Free"/> and <see cref="PriceStatus.Deferred"/> where it isn't.</summary>
+    public PriceStatus Rated { get; init; }
+
+    public bool Streamed { get; init; }
+
+    public DateTimeOffset At { get; init; }
+
+    public long RequestBytes { get; init; }
+
+    /// <summary>What the request alone says that will be used: our estimate of its input, units that it fixes.</summary>
+    public TokenUsage Estimate { get; init; }
+
+    /// <summary>What is set aside for it on each of <see cref="Budgets"/>.</summary>
+    public NanoUsd Held { get; init; }
+
+    /// <summary>The accounts that the hold stands on, by their ids; none where no budget applies.</summary>
+    public IReadOnlyList<string> Budgets { get; init; }
+
+    public IReadOnlyList<Tag> Tags { get; init; }
+
+    /// <summary>The row of an attempt that was sent and of which no more is known.</summary>
+    /// <param name="attempt">1 for the first.</param>
+    /// <param name="cost">What the estimate comes to; null where it has no price.</param>
+    public UsageEvent Abandoned(int attempt, NanoUsd? cost) => Row(attempt) with
+    {
+        Usage = Rated == PriceStatus.Priced ? Estimate : default,
+        UsageSource = Rated == PriceStatus.Priced ? UsageSource.Estimated : UsageSource.None,
+        Cost = Rated == PriceStatus.Priced ? cost : NanoUsd.Zero,
+        PriceStatus = Rated != PriceStatus.Priced ? Rated : cost is null ? PriceStatus.Unpriced : PriceStatus.Priced,
+        Outcome = CallOutcome.Abandoned,
+    };
+
+    /// <summary>The row of an attempt whose connection closed before any answer, and which the connection pool repeated.</summary>
+    public UsageEvent Lost(int attempt) => Row(attempt) with { Cost = NanoUsd.Zero, PriceStatus = PriceStatus.Free, Outcome = CallOutcome.Unreachable };
+
+    private UsageEvent Row(int attempt) => new()
+    {
+        RequestId = RequestId,
+        Attempt = attempt,
+        TenantId = TenantId,
+        KeyId = KeyId,
+        TeamId = TeamId,
+        ProjectId = ProjectId,
+        Environment = Environment,
+        Provider = Provider,
+        Dialect = Dialect,
+        Operation = Operation,
+        RequestModel = RequestModel,
+        PricingHints = PricingHints ?? "",
+        PriceVersion = PriceVersion,
+        Streamed = Streamed,
+        At = At,
+        RequestBytes = RequestBytes,
+        Tags = Tags ?? [],
+    };
+}

@@ -1,0 +1,53 @@
+using System.Globalization;
+using Microsoft.Win32.SafeHandles;
+
+namespace Tokonomics.Infrastructure.Journal;
+
+/// <summary>How the journal touches a disk; tests put a failing one in its place.</summary>
+internal class JournalDisk
+{
+    public static readonly JournalDisk Real = new();
+
+    /// <summary>Makes a file with its bytes set aside, so that a full disk shows here and not in the middle of a call.</summary>
+    /// <exception cref="IOException">There is no room.</exception>
+    public virtual SafeFileHandle Create(string path, long bytes) => File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read, FileOptions.None, bytes);
+
+    public virtual void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long at) => RandomAccess.Write(file, bytes, at);
+
+    public virtual void Sync(SafeFileHandle file) => RandomAccess.FlushToDisk(file);
+}
+
+/// <summary>One file of the journal. All but <see cref="File"/> is guarded by the journal's lock.</summary>
+internal sealed class Segment(long number, string path, SafeFileHandle? file) : IDisposable
+{
+    public const int FormatVersion = 1;
+
+    public long Number { get; } = number;
+
+    public string Path { get; } = path;
+
+    /// <summary>Null for those of an earlier process.</summary>
+    public SafeFileHandle? File { get; } = file;
+
+    /// <summary>Where the next record goes.</summary>
+    public long Length { get; set; }
+
+    /// <summary>Calls whose admission stands here and that are neither recorded nor void.</summary>
+    public int Open { get; set; }
+
+    /// <summary>Events that are to go to the ledger and stand here, or, from an earlier process, belong to calls admitted here.</summary>
+    public int Unshipped { get; set; }
+
+    /// <summary>Written to since it was last forced to the disk.</summary>
+    public bool Dirty { get; set; }
+
+    /// <summary>It could not be forced to the disk: what the disk has of it is not known.</summary>
+    public bool Suspect { get; set; }
+
+    /// <summary>Something of it could not be read: it is kept aside, not deleted.</summary>
+    public bool Damaged { get; set; }
+
+    public static string PathOf(string folder, long number) => System.IO.Path.Combine(folder, number.ToString("d8", CultureInfo.InvariantCulture) + ".seg");
+
+    public void Dispose() => File?.Dispose();
+}
