@@ -334,14 +334,27 @@ public sealed partial class CallJournal : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // What was written of it is overwritten by the next record: the length stays.
             Failed(e);
+            TakeBack(segment);
             return false;
         }
 
         segment.Length += record.Length;
         segment.Dirty = true;
         return true;
+    }
+
+    // A record that was refused must not be found one day: what was written of it, and all that an earlier one left behind it, could make it whole.
+    private void TakeBack(Segment segment)
+    {
+        try
+        {
+            _disk.Truncate(segment.File!, segment.Length);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Failed(e); // It stays, torn.
+        }
     }
 
     private void Failed(Exception e)
@@ -534,26 +547,32 @@ public sealed partial class CallJournal : IDisposable
 
     private bool CarryOver(ref Slot slot)
     {
-        var bytes = new byte[slot.Length];
+        var read = new byte[slot.Length];
         try
         {
-            if (RandomAccess.Read(slot.Segment!.File!, bytes, slot.At) < bytes.Length || RecordReader.Next(bytes, out _, out _) != bytes.Length)
+            if (RandomAccess.Read(slot.Segment!.File!, read, slot.At) < read.Length || RecordReader.Next(read, out _, out var fields) != read.Length)
                 return false; // The file has changed under us: it stays, and so does what can be read of it.
+            // As one record with the attempts up to now: of two, the first might outlive the second, and with it what is older than both.
+            var admitted = new RecordReader(fields);
+            _ = admitted.Number();
+            var copy = new RecordWriter(RecordType.Admitted);
+            copy.Number(slot.Sends);
+            copy.Raw(admitted.Rest);
+            var bytes = copy.Finish();
+            if (!Append(bytes, out var end))
+                return false;
+            slot.Segment.Open--;
+            slot.Segment = _current;
+            slot.At = (int)end - bytes.Length;
+            slot.Length = bytes.Length;
+            _current!.Open++;
+            return true;
         }
         catch (IOException e)
         {
             Failed(e);
             return false;
         }
-
-        if (!Append(bytes, out var end))
-            return false;
-        slot.Segment!.Open--;
-        slot.Segment = _current;
-        slot.At = (int)end - bytes.Length;
-        _current!.Open++;
-        // The copy says how often it had been sent when it was admitted.
-        return slot.Sends == 0 || Append(SentRecord(slot.RequestId, slot.Sends), out _);
     }
 
     private void Prepare()

@@ -71,6 +71,13 @@ internal ref struct RecordWriter
         _buffer[_at++] = (byte)rest;
     }
 
+    public void Raw(ReadOnlySpan<byte> fields)
+    {
+        Room(fields.Length);
+        fields.CopyTo(_buffer.AsSpan(_at));
+        _at += fields.Length;
+    }
+
     public void Text(string? text)
     {
         if (text is null)
@@ -122,6 +129,9 @@ internal ref struct RecordWriter
 internal ref struct RecordReader(ReadOnlySpan<byte> fields)
 {
     private ReadOnlySpan<byte> _rest = fields;
+
+    /// <summary>What has not been read yet.</summary>
+    public readonly ReadOnlySpan<byte> Rest => _rest;
 
     public byte Byte()
     {

@@ -14,6 +14,8 @@ internal class JournalDisk
 
     public virtual void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long at) => RandomAccess.Write(file, bytes, at);
 
+    public virtual void Truncate(SafeFileHandle file, long length) => RandomAccess.SetLength(file, length);
+
     public virtual void Sync(SafeFileHandle file) => RandomAccess.FlushToDisk(file);
 }
 

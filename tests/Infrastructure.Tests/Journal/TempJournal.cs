@@ -125,6 +125,12 @@ internal sealed class FailingDisk(Random random) : JournalDisk
         base.Write(file, bytes, at);
     }
 
+    public override void Truncate(SafeFileHandle file, long length)
+    {
+        Live();
+        base.Truncate(file, length);
+    }
+
     /// <summary>Forces nothing: what dies here is the process, not the machine.</summary>
     public override void Sync(SafeFileHandle file)
     {
