@@ -231,7 +231,7 @@ public sealed class KeyTests(IngressProduct ingress)
         byte[][] secrets = [.. new[] { Product.LiveKey[18..], Product.TestKey[18..], Product.Token[12..], IngressProduct.ProviderKey }.Select(Encoding.UTF8.GetBytes)];
 
         var files = 0;
-        foreach (var file in Directory.GetFiles(Product.DataFolder, "*", SearchOption.AllDirectories).Where(f => !f.EndsWith("serving.lock", StringComparison.Ordinal)))
+        foreach (var file in Directory.GetFiles(Product.DataFolder, "*", SearchOption.AllDirectories).Where(f => !f.EndsWith("lock", StringComparison.Ordinal)))
         {
             await using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
             using var copy = new MemoryStream();

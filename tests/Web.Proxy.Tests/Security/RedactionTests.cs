@@ -76,7 +76,7 @@ public sealed class RedactionTests : IAsyncLifetime
         foreach (var line in _product.Log.Lines)
             foreach (var word in words.Append(Tagged))
                 line.ShouldNotContain(word, Case.Insensitive);
-        var files = Directory.GetFiles(_product.DataFolder, "*", SearchOption.AllDirectories).Where(f => !f.EndsWith("serving.lock", StringComparison.Ordinal)).ToList();
+        var files = Directory.GetFiles(_product.DataFolder, "*", SearchOption.AllDirectories).Where(f => !f.EndsWith("lock", StringComparison.Ordinal)).ToList();
         var tags = 0;
         foreach (var file in files)
         {
