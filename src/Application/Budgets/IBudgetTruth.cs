@@ -24,7 +24,8 @@ public interface IBudgetTruth
     Task<IReadOnlyList<AccountState>> ListAsync(string tenantId, string budgetId, long periodStart, int limit, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Takes all leases from a node that won't come back. What its journal knows must have been posted before. Returns what was taken.
+    /// Takes all leases from a node that won't come back. What its journal knows must have been posted before.
+    /// Nothing is granted to it any more: a call that it made before it died may arrive after this. Returns what was taken.
     /// </summary>
     /// <param name="asSpent">They count as spent; what the node's journal posts later comes off that. Otherwise they are free again: only with proof that nothing of them is on its way.</param>
     Task<NanoUsd> CloseNodeAsync(string node, bool asSpent, CancellationToken cancellationToken);

@@ -61,7 +61,7 @@ public sealed partial class BudgetGate
                 return (Reply.Away, null);
             }
 
-            if (!Apply(account, answer))
+            if (!Apply(account, answer, request.Returned))
                 return (Reply.Lost, null);
             account.Sync.Enter();
             var covered = account.Covers(need, _time.GetTimestamp());
@@ -77,11 +77,14 @@ public sealed partial class BudgetGate
     }
 
     // False where the account ended.
-    private bool Apply(GateAccount account, LeaseAnswer answer)
+    private bool Apply(GateAccount account, LeaseAnswer answer, NanoUsd returned)
     {
         if (answer.Verdict == LeaseVerdict.Fenced)
         {
             Fenced(account.Account);
+            lock (_names)
+                if (_names[^1] == account.Owner.Node)
+                    _names.Add($"{_options.Node}.{_names.Count + 1}");
             Retire(account);
             return false;
         }
@@ -93,8 +96,15 @@ public sealed partial class BudgetGate
             account.Adopt(answer.Granted, answer.Epoch, _time.GetTimestamp() + (long)((Int128)lifetime.Ticks * _time.TimestampFrequency / TimeSpan.TicksPerSecond));
         }
 
-        account.Told(answer);
+        account.Told(answer, returned);
         account.Uncertain = false;
+        if (account.Retired)
+        {
+            // It was tidied away while this answer was on its way: what came with it goes back, and nobody takes from it meanwhile.
+            account.ReturnFree();
+            account.Lose();
+        }
+
         account.Sync.Exit();
         if (answer.Verdict == LeaseVerdict.Gone)
         {
@@ -193,6 +203,8 @@ public sealed partial class BudgetGate
             {
                 if (!account.Uncertain && (account.Epoch == 0 || (account.Returned == account.ReturnedForSure && !close)))
                     return true; // the truth knows it all, or was never asked
+                if (close)
+                    account.ReturnFree();
                 request = account.Call(_options.Nodes) with { Close = close };
             }
             finally
@@ -201,12 +213,7 @@ public sealed partial class BudgetGate
             }
 
             var answer = await _truth.LeaseAsync(request, CancellationToken.None);
-            if (close)
-                return true;
-            account.Sync.Enter();
-            account.ReturnedForSure = request.Returned;
-            account.Sync.Exit();
-            return Apply(account, answer);
+            return Apply(account, answer, request.Returned) || close; // a lease that the truth doesn't know any more is closed as well
         }
         catch (Exception e)
         {

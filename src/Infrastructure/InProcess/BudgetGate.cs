@@ -57,6 +57,7 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
     private readonly ConcurrentDictionary<string, GateAccount> _byOwner = new(StringComparer.Ordinal);
     private readonly Meter? _meter;
     private readonly Counter<long>? _refusals;
+    private readonly List<string> _names;
     private long _serial;
 
     public BudgetGate(IBudgetTruth truth, BudgetGateOptions options, TimeProvider time, ILogger<BudgetGate> log, IMeterFactory? meters = null)
@@ -64,6 +65,7 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
         if (options.Problem() is { } problem)
             throw new InvalidOperationException(problem);
         (_truth, _options, _time, _log) = (truth, options, time, log);
+        _names = [options.Node];
         _directory = new BudgetDirectory(Open);
         _meter = meters?.Create(MeterName);
         _refusals = _meter?.CreateCounter<long>("tokonomics.budgets.refusals", "{call}", "Calls that a budget refused, by verdict. FullyHeld ones are phantoms: the money was set aside, not spent.");
@@ -71,6 +73,19 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
 
     /// <summary>Accounts that are open here.</summary>
     public int AccountCount => _byOwner.Count;
+
+    /// <summary>
+    /// The names that this run has had. A run whose leases were taken from it while it was silent goes on under another name; recovery must close
+    /// them all.
+    /// </summary>
+    public IReadOnlyList<string> NodeNames
+    {
+        get
+        {
+            lock (_names)
+                return [.. _names];
+        }
+    }
 
     /// <summary>Sums over the accounts of this node; each account is looked at by itself, so that they are exact only while nothing moves.</summary>
     public (NanoUsd Free, NanoUsd Held, NanoUsd Unposted) Sums()
@@ -136,7 +151,7 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
             var room = NanoUsd.Zero;
             var refusing = -1;
             var (refusal, spent, clamp) = (default(HoldRefusal), false, true);
-            Task? change = null;
+            TaskCompletionSource? change = null;
             for (var i = 0; i < hold.Count; i++)
             {
                 var account = Current(hold, ref i);
@@ -195,9 +210,10 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
             if (waited >= refusal.Budget.Wait)
                 return Refused(HoldVerdict.FullyHeld, refusal);
             var left = refusal.Budget.Wait - waited;
-            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            await Task.WhenAny(change!, Task.Delay(left < AskAgain ? left : AskAgain, _time, stop.Token));
-            await stop.CancelAsync();
+            // Whichever comes first wakes all that wait on that account: the end of a hold there, the time to ask again, a caller that leaves.
+            using (_time.CreateTimer(static c => ((TaskCompletionSource)c!).TrySetResult(), change, left < AskAgain ? left : AskAgain, Timeout.InfiniteTimeSpan))
+            using (cancellationToken.Register(static c => ((TaskCompletionSource)c!).TrySetResult(), change))
+                await change!.Task;
             cancellationToken.ThrowIfCancellationRequested();
             amount = request.UpperBound;
         }
@@ -282,7 +298,10 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
 
     private GateAccount Open(BudgetSlot slot, string subject, PeriodWindow window)
     {
-        var account = new GateAccount(slot, window, new AccountKey(slot.Budget.TenantId, slot.Budget.Id, subject, window.StartMicros), new LeaseOwner(_options.Node, Interlocked.Increment(ref _serial)));
+        string node;
+        lock (_names)
+            node = _names[^1];
+        var account = new GateAccount(slot, window, new AccountKey(slot.Budget.TenantId, slot.Budget.Id, subject, window.StartMicros), new LeaseOwner(node, Interlocked.Increment(ref _serial)));
         _byOwner[account.Owner.ToString()] = account;
         return account;
     }

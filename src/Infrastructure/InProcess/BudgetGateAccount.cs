@@ -62,9 +62,10 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
         return new NanoUsd((long)Int128.Min(likely, Budget.MaxLimit.Value));
     }
 
-    public void Told(LeaseAnswer answer)
+    /// <param name="returned">What the call said: more may have been given back since.</param>
+    public void Told(LeaseAnswer answer, NanoUsd returned)
     {
-        ReturnedForSure = Returned;
+        ReturnedForSure = returned;
         (_limit, _posted, _leased) = (answer.Limit, answer.Posted, answer.Leased);
     }
 
@@ -84,7 +85,7 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
     }
 
     /// <summary>Completes when a hold on it ends.</summary>
-    public Task Changed() => (_changed ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+    public TaskCompletionSource Changed() => _changed is { Task.IsCompleted: false } waiting ? waiting : _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>To be completed outside of the lock; null where nobody waits.</summary>
     public TaskCompletionSource? TakeChanged()

@@ -133,6 +133,14 @@ internal sealed class BudgetRows(SqliteConnection connection, SqliteTransaction 
         ON CONFLICT ({AccountColumns}, owner) DO UPDATE SET granted_nano = $granted, returned_nano = $returned, consumed_nano = $consumed, asked_at = $at
         """, [.. Of(key), ("$owner", owner), ("$node", LeaseOwner.Parse(owner).Node), ("$granted", line.Granted.Value), ("$returned", line.Returned.Value), ("$consumed", line.Consumed.Value), ("$epoch", epoch), ("$at", UsageRow.Micros(now))]);
 
+    public bool IsClosed(string node)
+    {
+        using var command = Command("SELECT EXISTS (SELECT 1 FROM budget_nodes_closed WHERE node = $node)", ("$node", node));
+        return (long)command.ExecuteScalar()! != 0;
+    }
+
+    public void CloseNode(string node) => Execute("INSERT INTO budget_nodes_closed (node, at) VALUES ($node, $at) ON CONFLICT DO NOTHING", ("$node", node), ("$at", UsageRow.Micros(now)));
+
     public void DropLease(in AccountKey key, string owner) =>
         Execute("DELETE FROM budget_leases WHERE tenant_id = $tenant AND budget_id = $budget AND subject = $subject AND period_start = $start AND owner = $owner", [.. Of(key), ("$owner", owner)]);
 

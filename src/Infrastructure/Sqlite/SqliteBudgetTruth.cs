@@ -21,7 +21,7 @@ public sealed class SqliteBudgetTruth(SqliteDatabase database, TimeProvider time
             return LeaseAnswer.Of(LeaseVerdict.Gone);
         var (rowId, account) = rows.Account(key) ?? rows.Open(request.Account, budget!);
         var known = rows.Lease(key, owner);
-        if (request.Epoch != 0 && known?.Epoch != request.Epoch)
+        if (known is null ? request.Epoch != 0 || rows.IsClosed(request.Owner.Node) : request.Epoch != 0 && request.Epoch != known.Value.Epoch)
             return LeaseAnswer.Of(LeaseVerdict.Fenced);
         var (line, epoch) = known ?? (default, account.Epoch);
         // A store that knows of less than the node was given is older than the grant: it was restored, and what the node has is not set aside in it.
@@ -84,6 +84,7 @@ public sealed class SqliteBudgetTruth(SqliteDatabase database, TimeProvider time
         using (var row = command.ExecuteReader())
             while (row.Read())
                 leases.Add((new AccountKey(row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt64(3)), row.GetString(4)));
+        rows.CloseNode(node);
         var taken = NanoUsd.Zero;
         foreach (var (key, owner) in leases)
         {

@@ -13,6 +13,7 @@ public sealed class MemoryTruth(TimeProvider time) : IBudgetTruth, IUsageLedger
     private readonly Dictionary<string, Budget> _budgets = [];
     private readonly Dictionary<(string, int), UsageEvent> _events = [];
     private readonly HashSet<(AccountKey, int)> _alerts = [];
+    private readonly HashSet<string> _closed = [];
     private long _revision;
 
     private sealed record Book(AccountKey Key, long End, BudgetAccount Account)
@@ -43,7 +44,7 @@ public sealed class MemoryTruth(TimeProvider time) : IBudgetTruth, IUsageLedger
             return Task.FromResult(LeaseAnswer.Of(LeaseVerdict.Gone));
         var (book, owner) = (Open(request.Account, budget), request.Owner.ToString());
         var has = book.Leases.TryGetValue(owner, out var known);
-        if (request.Epoch != 0 && (!has || known.Epoch != request.Epoch))
+        if (has ? request.Epoch != 0 && known.Epoch != request.Epoch : request.Epoch != 0 || _closed.Contains(request.Owner.Node))
             return Task.FromResult(LeaseAnswer.Of(LeaseVerdict.Fenced));
         var (line, epoch) = has ? known : (default, book.Account.Epoch);
         if (line.Granted < request.Granted)
@@ -76,6 +77,7 @@ public sealed class MemoryTruth(TimeProvider time) : IBudgetTruth, IUsageLedger
 
     public Task<NanoUsd> CloseNodeAsync(string node, bool asSpent, CancellationToken cancellationToken)
     {
+        _closed.Add(node);
         var taken = NanoUsd.Zero;
         foreach (var book in _books.Values)
             foreach (var (owner, lease) in book.Leases.Where(l => LeaseOwner.Parse(l.Key).Node == node).ToList())

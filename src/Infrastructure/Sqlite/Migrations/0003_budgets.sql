@@ -75,6 +75,12 @@ CREATE TABLE budget_leases (
 ) STRICT;
 CREATE INDEX budget_leases_by_node ON budget_leases (node);
 
+-- Runs of nodes whose leases were taken. What such a run asked before it died, and what arrives after, is granted nothing.
+CREATE TABLE budget_nodes_closed (
+    node TEXT    NOT NULL PRIMARY KEY,
+    at   INTEGER NOT NULL
+) STRICT;
+
 -- Leases taken from nodes that did not come back, counted in posted_nano. What such a node's journal posts later is taken off here.
 CREATE TABLE budget_forfeits (
     tenant_id    TEXT    NOT NULL,
