@@ -213,7 +213,16 @@ public sealed partial class BudgetGate
             }
 
             var answer = await _truth.LeaseAsync(request, CancellationToken.None);
-            return Apply(account, answer, request.Returned) || close; // a lease that the truth doesn't know any more is closed as well
+            if (close && answer.Verdict == LeaseVerdict.Fenced)
+                return true; // closed already: an answer was lost
+            var lives = Apply(account, answer, request.Returned);
+            if (!close)
+                return lives;
+            // More may have come to light: a grant whose answer was lost. Then it is closed another time.
+            account.Sync.Enter();
+            var closed = account.Returned == account.ReturnedForSure && account.Held == NanoUsd.Zero && account.Unposted == NanoUsd.Zero;
+            account.Sync.Exit();
+            return closed;
         }
         catch (Exception e)
         {

@@ -1,6 +1,5 @@
 using MediatR;
 using Tokonomics.Application.Budgets;
-using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
@@ -102,9 +101,9 @@ internal static class BudgetsApi
 
     internal sealed record BudgetPage(IReadOnlyList<BudgetShape> Data);
 
-    /// <param name="Limit">The limit as it is now, an increase included.</param>
-    /// <param name="Leased">Set aside by nodes, open holds included.</param>
-    /// <param name="Held">In open holds of the node that answers.</param>
+    /// <param name="LimitUsd">The limit as it is now, an increase included.</param>
+    /// <param name="LeasedUsd">Set aside by nodes, open holds included.</param>
+    /// <param name="HeldUsd">In open holds of the node that answers.</param>
     internal sealed record StandingShape(string? Value, string LimitUsd, string PostedUsd, string LeasedUsd, string? HeldUsd, string RemainingUsd)
     {
         public static StandingShape Of(BudgetStanding s, bool each) => new(each ? s.Subject : null, s.Limit.ToString(), s.Posted.ToString(), s.Leased.ToString(), s.Held?.ToString(), s.Remaining.ToString());
