@@ -56,9 +56,9 @@ internal sealed class Validate<TRequest, TOutcome>(IEnumerable<IValidator<TReque
 
 /// <summary>
 /// Third: what changes something does so in one transaction with its audit line: neither stands without the other. After the commit this
-/// process's key directory reads the change before the caller hears of it; other processes see it when they poll.
+/// process's directories (keys, budgets) read the change before the caller hears of it; other processes see it when they poll.
 /// </summary>
-internal sealed class Audit<TRequest, TOutcome>(TokonomicsDbContext db, AuditLog audit, IDirectoryRefresh directory) : IPipelineBehavior<TRequest, TOutcome>
+internal sealed class Audit<TRequest, TOutcome>(TokonomicsDbContext db, AuditLog audit, IEnumerable<IDirectoryRefresh> directories) : IPipelineBehavior<TRequest, TOutcome>
     where TRequest : IChange, IRequest<TOutcome>
     where TOutcome : IOutcome<TOutcome>
 {
@@ -83,7 +83,8 @@ internal sealed class Audit<TRequest, TOutcome>(TokonomicsDbContext db, AuditLog
             db.ChangeTracker.Clear();
         }
 
-        await directory.RefreshAsync(CancellationToken.None);
+        foreach (var directory in directories)
+            await directory.RefreshAsync(CancellationToken.None);
         return outcome;
     }
 }

@@ -1,8 +1,10 @@
 using System.Text;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Tenants;
 
@@ -34,6 +36,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<StoredPriceOverride> PriceOverrides => Set<StoredPriceOverride>();
 
+    public DbSet<StoredBudget> Budgets => Set<StoredBudget>();
+
     public DbSet<AuditEntry> Audit => Set<AuditEntry>();
 
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
@@ -42,6 +46,9 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         configurationBuilder.Properties<Role>().HaveConversion<LowerCase<Role>>();
         configurationBuilder.Properties<TenantPlan>().HaveConversion<LowerCase<TenantPlan>>();
         configurationBuilder.Properties<TenantStatus>().HaveConversion<LowerCase<TenantStatus>>();
+        configurationBuilder.Properties<BudgetPeriod>().HaveConversion<LowerCase<BudgetPeriod>>();
+        configurationBuilder.Properties<BudgetAction>().HaveConversion<LowerCase<BudgetAction>>();
+        configurationBuilder.Properties<BudgetMode>().HaveConversion<LowerCase<BudgetMode>>();
         configurationBuilder.Properties<AuditResult>().HaveConversion<LowerCase<AuditResult>>();
     }
 
@@ -57,6 +64,7 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<StoredCredential>().ToTable("provider_credentials").HasKey(c => new { c.TenantId, c.Id });
         modelBuilder.Entity<StoredEndpoint>().ToTable("custom_endpoints").HasKey(e => new { e.TenantId, e.Name });
         modelBuilder.Entity<StoredPriceOverride>().ToTable("price_overrides").HasKey(p => new { p.TenantId, p.Id });
+        modelBuilder.Entity<StoredBudget>().ToTable("budgets").HasKey(b => new { b.TenantId, b.Id });
         modelBuilder.Entity<AuditEntry>().ToTable("audit_log").HasKey(a => new { a.TenantId, a.Seq });
 
         // EF orders inserts by the references that it knows of. The composite ones to teams and projects only matter when both are made at once.
@@ -69,6 +77,7 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<StoredCredential>().HasOne<Tenant>().WithMany().HasForeignKey(c => c.TenantId);
         modelBuilder.Entity<StoredEndpoint>().HasOne<Tenant>().WithMany().HasForeignKey(e => e.TenantId);
         modelBuilder.Entity<StoredPriceOverride>().HasOne<Tenant>().WithMany().HasForeignKey(p => p.TenantId);
+        modelBuilder.Entity<StoredBudget>().HasOne<Tenant>().WithMany().HasForeignKey(b => b.TenantId);
         modelBuilder.Entity<AuditEntry>().Property(a => a.Seq).ValueGeneratedNever();
 
         foreach (var entity in modelBuilder.Model.GetEntityTypes())

@@ -1,3 +1,4 @@
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 
@@ -31,7 +32,7 @@ public enum CallOutcome : byte
     /// <summary>The proxy itself ended the answer (a limit on its size, its own shutdown).</summary>
     CutByProxy = 5,
 
-    /// <summary>The proxy died while the call ran: it was sent, and how it ended is not known. Counts and cost are an estimate from the request.</summary>
+    /// <summary>The proxy died while the call ran: it was sent, and how it ended is not known. Counts and cost are an estimate from the request; budgets count the whole hold.</summary>
     Abandoned = 6,
 }
 
@@ -148,4 +149,13 @@ public sealed record UsageEvent
     public string? ProviderRequestId { get; init; }
 
     public IReadOnlyList<Tag> Tags { get; init; } = [];
+
+    /// <summary>The most that it could cost, as held on its budgets; null where nothing was held.</summary>
+    public NanoUsd? UpperBound { get; init; }
+
+    /// <summary>What budgets count for it where that isn't the cost: the upper bound of an abandoned call.</summary>
+    public NanoUsd? BudgetCost { get; init; }
+
+    /// <summary>The leases that cover it. On its way to the ledger only: posted there, and not kept.</summary>
+    public IReadOnlyList<BudgetCharge> Charges { get; init; } = [];
 }

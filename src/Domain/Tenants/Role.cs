@@ -26,6 +26,9 @@ public enum Right
     /// <summary>Provider keys, custom endpoints, API tokens: what could take money or data elsewhere.</summary>
     ManageCredentials,
 
+    /// <summary>Limits on spend.</summary>
+    ManageBudgets,
+
     /// <summary>The tenant itself and its members' roles.</summary>
     ManageTenant,
 
@@ -41,7 +44,7 @@ public static class Roles
         Right.ReadUsage => true,
         Right.ReadKeys => role is Role.Viewer or Role.Developer or Role.Admin or Role.Owner,
         Right.ManageKeys => role is Role.Developer or Role.Admin or Role.Owner,
-        Right.ManageCredentials => role is Role.Admin or Role.Owner,
+        Right.ManageCredentials or Right.ManageBudgets => role is Role.Admin or Role.Owner,
         Right.ManageTenant => role is Role.Owner,
         _ => false,
     };

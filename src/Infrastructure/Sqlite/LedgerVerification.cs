@@ -73,6 +73,19 @@ public sealed class LedgerVerification(SqliteDatabase database, TimeProvider tim
             $"tenant_id, environment, at - at % {Measures.Hour}, provider, model, key_id, project_id, team_id", "usage_events")),
         ("hourly_tags_equal_events", Difference("usage_hourly_tags", "tenant_id, environment, tag, hour, tag_value, provider, model",
             $"tenant_id, environment, t.key, at - at % {Measures.Hour}, t.value, provider, model", "usage_events, json_each(usage_events.tags) AS t")),
+        // Periods of which events have been deleted can't be counted again. A lease that was taken from its node counts as spent, one by one.
+        ("budget_posted_equals_events", $"""
+            WITH counted AS (SELECT account, sum(amount) AS amount FROM ({BudgetRows.CountedOn(Mine)}) GROUP BY account),
+                 forfeited AS (SELECT {BudgetRows.AccountColumns}, sum(amount_nano) AS amount FROM budget_forfeits WHERE {Mine} GROUP BY {BudgetRows.AccountColumns})
+            SELECT tenant_id, budget_id, subject, period_start, posted_nano, coalesce(counted.amount, 0) AS events, coalesce(forfeited.amount, 0) AS forfeited
+            FROM budget_accounts LEFT JOIN counted ON counted.account = budget_accounts.rowid LEFT JOIN forfeited USING ({BudgetRows.AccountColumns})
+            WHERE {Mine} AND period_start >= {Kept} AND posted_nano <> coalesce(counted.amount, 0) + coalesce(forfeited.amount, 0)
+            """),
+        ("budget_leased_equals_leases", $"""
+            SELECT tenant_id, budget_id, subject, period_start, leased_nano, coalesce(leases.amount, 0) AS leases FROM budget_accounts
+            LEFT JOIN (SELECT {BudgetRows.AccountColumns}, sum(granted_nano - returned_nano - consumed_nano) AS amount FROM budget_leases WHERE {Mine} GROUP BY {BudgetRows.AccountColumns}) AS leases USING ({BudgetRows.AccountColumns})
+            WHERE {Mine} AND leased_nano <> coalesce(leases.amount, 0)
+            """),
     ];
 
     // What the rollup has and what the events make, added with opposite signs: whatever is left is a difference, whichever side lacks the row.

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
@@ -41,6 +42,7 @@ public static class SqliteSetup
             options.UseSqlite(database.ConnectionString).AddInterceptors(new SqliteDatabase.Pragmas(database));
         });
         services.AddSingleton<IUsageLedger, SqliteUsageLedger>();
+        services.AddSingleton<IBudgetTruth, SqliteBudgetTruth>();
         services.AddSingleton<IUsageQueries, SqliteUsageQueries>();
         services.AddSingleton<ILedgerVerification, LedgerVerification>();
         services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();

@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
 
@@ -7,9 +8,9 @@ namespace Tokonomics.Infrastructure.Sqlite;
 /// <summary>
 /// Appends to the ledger by one connection and prepared statements. While its transaction is open nobody else writes, so that the rows that are new
 /// are exactly those with a rowid above the highest before: the rollups are made from them in SQL, and a row that stood there already counts
-/// nowhere twice.
+/// nowhere twice. The budgets that new rows count on are posted in the same transaction.
 /// </summary>
-public sealed class SqliteUsageLedger(SqliteDatabase database) : IUsageLedger, IDisposable
+public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time, IEnumerable<IPostedEvents> watchers) : IUsageLedger, IDisposable
 {
     private static readonly string AddHourly = $"""
         INSERT INTO usage_hourly (tenant_id, environment, hour, provider, model, key_id, project_id, team_id, {Measures.Columns})
@@ -38,7 +39,10 @@ public sealed class SqliteUsageLedger(SqliteDatabase database) : IUsageLedger, I
         try
         {
             // SQLite's calls block: not on the thread of whoever asked.
-            return await Task.Run(() => Append(events, cancellationToken), cancellationToken);
+            var added = await Task.Run(() => Append(events, cancellationToken), cancellationToken);
+            foreach (var watcher in watchers)
+                watcher.Posted(events);
+            return added;
         }
         catch
         {
@@ -59,24 +63,26 @@ public sealed class SqliteUsageLedger(SqliteDatabase database) : IUsageLedger, I
         using var transaction = prepared.Connection.BeginTransaction(deferred: false);
         prepared.Enlist(transaction);
         var after = (long)prepared.LastRow.ExecuteScalar()!;
-        var added = 0;
+        var added = new List<UsageEvent>(events.Count);
         foreach (var usage in events)
         {
             cancellationToken.ThrowIfCancellationRequested();
             UsageRow.Bind(prepared.Insert.Parameters, usage);
-            added += prepared.Insert.ExecuteNonQuery();
+            if (prepared.Insert.ExecuteNonQuery() > 0)
+                added.Add(usage);
         }
 
-        if (added > 0)
+        if (added.Count > 0)
         {
             prepared.Hourly.Parameters[0].Value = after;
             prepared.Hourly.ExecuteNonQuery();
             prepared.HourlyTags.Parameters[0].Value = after;
             prepared.HourlyTags.ExecuteNonQuery();
+            BudgetPosting.Post(prepared.Connection, transaction, after, added, time.GetUtcNow());
         }
 
         transaction.Commit();
-        return added;
+        return added.Count;
     }
 
     public void Dispose()

@@ -15,6 +15,7 @@ internal static class UsageRow
         "request_model", "response_model", "model", "usage", "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
         "output_tokens", "reasoning_tokens", "usage_source", "pricing_hints", "cost_nano", "price_status", "price_version", "provider_cost_nano",
         "status", "outcome", "finish_reason", "streamed", "latency_us", "first_byte_us", "request_bytes", "response_bytes", "provider_request_id", "tags", "other_models",
+        "upper_bound_nano", "budget_nano",
     ];
 
     public static readonly string ColumnList = string.Join(", ", Columns);
@@ -70,6 +71,8 @@ internal static class UsageRow
         Set(e.ProviderRequestId);
         Set(KeyTags.Write(e.Tags));
         Set(ModelUsage.Write(e.OtherModels));
+        Set(e.UpperBound?.Value);
+        Set(e.BudgetCost?.Value);
     }
 
     /// <summary>Reads a row selected by <see cref="ColumnList"/>.</summary>
@@ -111,6 +114,8 @@ internal static class UsageRow
             ProviderRequestId = Text(35),
             Tags = KeyTags.Read(row.GetString(36)),
             OtherModels = ModelUsage.Read(row.GetString(37)),
+            UpperBound = row.IsDBNull(38) ? null : new NanoUsd(row.GetInt64(38)),
+            BudgetCost = row.IsDBNull(39) ? null : new NanoUsd(row.GetInt64(39)),
         };
     }
 }

@@ -1,11 +1,14 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Tests.Tenants;
@@ -23,6 +26,8 @@ public sealed class PipelineTests
         await store.SendAsync(new AddCustomEndpoint(Caller.Operator, t, "my-llm", "https://llm.example.com", "openai"));
         var credential = (await store.SendAsync(new StoreProviderCredential(Caller.Operator, t, "openai", "sk-key-of-the-tenant-1"))).Value.Id;
         var price = (await store.SendAsync(new SetPriceOverride(Caller.Operator, t, "openai", "gpt-4o", Rates))).Value.Id;
+        var terms = new BudgetTerms { Limit = new NanoUsd(10 * NanoUsd.PerUsd) };
+        var budget = (await store.SendAsync(new CreateBudget(Caller.Operator, t, BudgetScope.Tenant, BudgetPeriod.Month, terms))).Value.Id;
         async Task<Refusal?> Send<T>(IUseCase<T> request) where T : class => (await store.SendAsync(request)).Refusal;
         return
         [
@@ -43,6 +48,10 @@ public sealed class PipelineTests
             (Right.ReadUsage, c => Send(new ListPriceOverrides(c, t))),
             (Right.ManageCredentials, c => Send(new SetPriceOverride(c, t, "openai", "gpt-5", Rates))),
             (Right.ManageCredentials, c => Send(new RemovePriceOverride(c, t, price))),
+            (Right.ReadUsage, c => Send(new ListBudgets(c, t))),
+            (Right.ManageBudgets, c => Send(new CreateBudget(c, t, BudgetScope.Key(of.LiveKey.Id), BudgetPeriod.Day, terms))),
+            (Right.ManageBudgets, c => Send(new UpdateBudget(c, t, budget, terms))),
+            (Right.ManageBudgets, c => Send(new DeleteBudget(c, t, budget))),
             (Right.Operate, c => Send(new CreateTenant(c, "New", "new@example.com"))),
             (Right.Operate, c => Send(new ProvisionTenant(c, "New", "new@example.com", []))),
             (Right.Operate, c => Send(new SetTenantStatus(c, t, TenantStatus.Active))),
@@ -66,7 +75,7 @@ public sealed class PipelineTests
         var stranger = await store.ProvisionAsync("Stranger");
         var cases = await CasesAsync(store, victim);
         const string State = "SELECT group_concat(name || coalesce(revoked_at, '') || tags) FROM metering_keys";
-        string Snapshot() => string.Join('/', Enumerable.Range(0, 1).Select(_ => Text(store, State))) + store.Count("SELECT count(*) FROM provider_credentials WHERE ended_at IS NULL") + store.Count("SELECT count(*) FROM custom_endpoints") + store.Count("SELECT count(*) FROM api_tokens WHERE revoked_at IS NULL") + store.Count("SELECT count(*) FROM tenants");
+        string Snapshot() => string.Join('/', Enumerable.Range(0, 1).Select(_ => Text(store, State))) + store.Count("SELECT count(*) FROM provider_credentials WHERE ended_at IS NULL") + store.Count("SELECT count(*) FROM custom_endpoints") + store.Count("SELECT count(*) FROM api_tokens WHERE revoked_at IS NULL") + store.Count("SELECT count(*) FROM tenants") + store.Count("SELECT sum(limit_nano) FROM budgets WHERE ended_at IS NULL");
         var before = Snapshot();
         foreach (var (_, send) in cases)
             (await send(new Caller(stranger.TenantId, stranger.OwnerId, Role.Owner)))!.Kind.ShouldBe(RefusalKind.NotFound);
@@ -88,14 +97,20 @@ public sealed class PipelineTests
         (await store.SendAsync(new RotateKey(caller, t, victim.LiveKey.Id, TimeSpan.Zero))).Refusal!.Code.ShouldBe("key_not_found");
         (await store.SendAsync(new DeleteProviderCredential(caller, t, credential))).Refusal!.Code.ShouldBe("credential_not_found");
         (await store.SendAsync(new RevokeApiToken(caller, t, victim.ApiToken.Id))).Refusal!.Code.ShouldBe("token_not_found");
+        var terms = new BudgetTerms { Limit = NanoUsd.Zero };
+        var budget = (await store.SendAsync(new CreateBudget(Caller.Operator, victim.TenantId, BudgetScope.Tenant, BudgetPeriod.Day, terms))).Value.Id;
+        (await store.SendAsync(new UpdateBudget(caller, t, budget, terms))).Refusal!.Code.ShouldBe("budget_not_found");
+        (await store.SendAsync(new DeleteBudget(caller, t, budget))).Refusal!.Code.ShouldBe("budget_not_found");
+        (await store.SendAsync(new ListBudgets(caller, t, budget))).Refusal!.Code.ShouldBe("budget_not_found");
+        (await store.SendAsync(new CreateBudget(caller, t, BudgetScope.Key(victim.LiveKey.Id), BudgetPeriod.Day, terms))).Refusal!.Code.ShouldBe("key_not_found");
     }
 
     [Theory]
     [InlineData(Role.Viewer, new[] { Right.ReadUsage, Right.ReadKeys })]
     [InlineData(Role.Billing, new[] { Right.ReadUsage })]
     [InlineData(Role.Developer, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys })]
-    [InlineData(Role.Admin, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys, Right.ManageCredentials })]
-    [InlineData(Role.Owner, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys, Right.ManageCredentials, Right.ManageTenant })]
+    [InlineData(Role.Admin, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys, Right.ManageCredentials, Right.ManageBudgets })]
+    [InlineData(Role.Owner, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys, Right.ManageCredentials, Right.ManageBudgets, Right.ManageTenant })]
     public async Task A_role_may_do_what_it_may_and_nothing_else(Role role, Right[] rights)
     {
         await using var store = new TempStore();
@@ -122,7 +137,7 @@ public sealed class PipelineTests
             await send(owner);
         await Task.WhenAll(Enumerable.Range(0, 20).Select(i => store.SendAsync(new CreateKey(owner, made.TenantId, $"k{i}", KeyEnvironment.Live))));
         Text(store, $"SELECT group_concat(action, ' ') FROM (SELECT action FROM audit_log WHERE tenant_id = '{made.TenantId}' AND result = 'done' ORDER BY seq LIMIT 9)")
-            .ShouldBe("provision_tenant add_custom_endpoint store_provider_credential set_price_override create_key update_key rotate_key revoke_key store_provider_credential");
+            .ShouldBe("provision_tenant add_custom_endpoint store_provider_credential set_price_override create_budget create_key update_key rotate_key revoke_key");
         store.Count($"SELECT count(*) FROM audit_log WHERE action = 'create_key'").ShouldBe(21);
         store.Count($"SELECT count(*) FROM audit_log WHERE actor = '{made.OwnerId}' AND action = 'revoke_key' AND subject = '{made.TestKey.Id}'").ShouldBe(1);
         (await store.Get<ILedgerVerification>().RunAsync(made.TenantId, Cancel)).Findings.ShouldBeEmpty();
