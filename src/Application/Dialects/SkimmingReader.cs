@@ -39,6 +39,9 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     /// <summary>Four bytes of text are about one token. The usual rule of thumb for English; other scripts cost more tokens, but have more bytes too.</summary>
     public const int BytesPerToken = 4;
 
+    // Tokens that begin and end an answer, of every choice and tool call; they have no text.
+    private const int HiddenTokens = 64;
+
     private enum Frame : byte { Unknown, Json, Lines, Events, None }
 
     private readonly JsonSkimmer _json;
@@ -53,6 +56,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     private ShortText _tier;
     private long _text;
     private long _text2;
+    private long _documents;
 
     protected SkimmingReader(JsonPaths paths, in RequestPeek peek, in ResponseFacts response, Unreported unreported)
     {
@@ -129,6 +133,9 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     }
 
     public sealed override long EstimatedOutputTokens => Tokens(Math.Max(_text, _text2));
+
+    public sealed override long OutputTokensAtMost =>
+        Math.Max(Seen.Output ?? 0, Math.Max(_text, _text2) + _documents + HiddenTokens);
 
     public sealed override MeteredResponse Finish(bool whole)
     {
@@ -277,5 +284,9 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
             _text2 += bytes;
     }
 
-    void IJsonSink.DocumentEnd() => OnDocumentEnd();
+    void IJsonSink.DocumentEnd()
+    {
+        _documents++;
+        OnDocumentEnd();
+    }
 }
