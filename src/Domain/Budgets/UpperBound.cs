@@ -17,6 +17,9 @@ public readonly record struct UpperBound
     /// <summary>Below this an answer is of no use to anybody; the request is refused instead.</summary>
     public const long LeastLimit = 64;
 
+    /// <summary>A limit that every model on sale takes; providers refuse one above their model's own, and where no sheet tells that, this is set at most.</summary>
+    public const long LimitThatAllTake = 4096;
+
     /// <summary>
     /// The longest window that is sold at a higher rate than the window that a sheet states. Claude Sonnet 4.5's is 200,000 tokens, and a
     /// million with a beta header and the rates above 200,000 (Anthropic, "Context windows", checked 2026-11-21).
@@ -28,21 +31,27 @@ public readonly record struct UpperBound
 
     private UpperBound(NoBound why) => Why = why;
 
-    private UpperBound(decimal fixedUsd, decimal usdPerToken, long limit, long mostLimit, long input, long output, NanoUsd most)
+    private UpperBound(decimal fixedUsd, decimal usdPerToken, long limit, long mostLimit, long input, long output, NanoUsd? most)
     {
         (_usdWhateverTheLimit, _usdPerTokenOfLimit) = (fixedUsd, usdPerToken);
         (Limit, MostLimit, InputTokens, OutputTokens, Most) = (limit, mostLimit, input, output, most);
     }
 
-    /// <summary>Null where there is no bound; <see cref="Why"/> says why not.</summary>
+    /// <summary>
+    /// Null where there is no bound; <see cref="Why"/> says why not. Where only the output is unbounded, <see cref="LimitFor"/> still tells a
+    /// limit that gives it one.
+    /// </summary>
     public NanoUsd? Most { get; }
 
-    public NoBound Why { get; }
+    public NoBound Why { get; private init; }
 
     /// <summary>The output limit that <see cref="Most"/> reckons with, tokens for each choice: the request's, else the model's. 0 where nothing comes out.</summary>
     public long Limit { get; }
 
-    /// <summary>The highest limit that may be set: the lower one of the request's and the model's. 0 where a limit would not hold.</summary>
+    /// <summary>
+    /// The highest limit that may be set: the lower one of the request's and the model's, <see cref="LimitThatAllTake"/> where neither is
+    /// known. 0 where a limit would not hold.
+    /// </summary>
     public long MostLimit { get; }
 
     /// <summary>Input tokens, at most.</summary>
@@ -139,16 +148,16 @@ public readonly record struct UpperBound
             return new UpperBound(NoBound.Unpriced);
         if (use.ReasonsBeyondLimit && model.MaxOutput is null)
             return new UpperBound(NoBound.Output);
-        if ((use.OutputLimit ?? model.MaxOutput) is not { } limit)
-            return new UpperBound(NoBound.Output);
+        // A limit that is put on a call which had none may be counted for each run as well.
         var runs = use.LimitIsPerRun || use.OutputLimit is null ? use.Runs : 1;
         var choices = Math.Max(1, use.Choices);
         var besides = checked(choices * use.OutputBesides) + (use.ReasonsBeyondLimit ? checked(choices * use.Runs * model.MaxOutput!.Value) : 0);
         var usdPerToken = outputRate.Value / RateSet.Per(UsageUnit.Output);
         fixedUsd += besides * usdPerToken;
         var perTokenOfLimit = choices * runs * usdPerToken;
+        if ((use.OutputLimit ?? model.MaxOutput) is not { } limit)
+            return new UpperBound(fixedUsd, perTokenOfLimit, 0, LimitThatAllTake, input, 0, null) { Why = NoBound.Output };
         var mostLimit = Math.Min(limit, model.MaxOutput ?? long.MaxValue);
-        // A limit that is set on a call which had none holds as the provider counts it: for each run, maybe.
         var most = NanoUsd.Ceiling(fixedUsd + (limit * perTokenOfLimit));
         return new UpperBound(fixedUsd, perTokenOfLimit, limit, mostLimit, input, checked((limit * choices * runs) + besides), most);
     }
@@ -162,7 +171,7 @@ public readonly record struct UpperBound
     /// <returns>Null where not even <paramref name="least"/> tokens can be paid for, or no limit would hold.</returns>
     public long? LimitFor(NanoUsd left, long least = LeastLimit)
     {
-        if (Most is null || MostLimit < least)
+        if (MostLimit < least)
             return null;
         var room = left.Usd - _usdWhateverTheLimit;
         if (room < least * _usdPerTokenOfLimit)
