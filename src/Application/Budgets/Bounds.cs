@@ -24,6 +24,9 @@ public static class Bounds
             return new MostUse { Unbounded = NoBound.OtherModels };
         if ((extent.Beyond & BeyondBody.Compaction) != 0)
             return new MostUse { Unbounded = NoBound.Compaction };
+        // Recorded: 1,522 input tokens of a body of 217 bytes in OpenAI's pro mode, of which no document says how often it reads the input.
+        if ((extent.Beyond & BeyondBody.ManyRuns) != 0 || BoundsFacts.Has(model, "multi-agent"))
+            return new MostUse { Unbounded = NoBound.ManyRuns };
 
         var use = new MostUse
         {

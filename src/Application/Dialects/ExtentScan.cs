@@ -16,10 +16,10 @@ internal struct ExtentScan(RequestExtent extent)
     private enum Name : byte
     {
         None, Type, Data, Mime, ImageUrl, InputAudio, VideoUrl, Url, FileData, FileId, FileUri, Images, Ttl, MaxUses, Opaque, MediaHolder,
-        WebSearch, CodeExecution, FileSearch, Maps, UrlContext, ClientDeclarations, OtherTool,
+        WebSearch, CodeExecution, FileSearch, Maps, UrlContext, ClientDeclarations, OtherTool, Mode,
     }
 
-    private enum Region : byte { Content, Tools, Prediction, Management, Other, Documents, Query, MediaList, Limits }
+    private enum Region : byte { Content, Tools, Prediction, Management, Other, Documents, Query, MediaList, Limits, Reasoning }
 
     private const int MaxDepth = 130;
 
@@ -146,6 +146,8 @@ internal struct ExtentScan(RequestExtent extent)
             _region = Region.Prediction;
         else if (name.SequenceEqual("context_management"u8))
             _region = Region.Management;
+        else if (name.SequenceEqual("reasoning"u8))
+            _region = Region.Reasoning;
         else if (name.SequenceEqual("documents"u8) || name.SequenceEqual("texts"u8))
             _region = Region.Documents;
         else if (name.SequenceEqual("query"u8))
@@ -215,7 +217,8 @@ internal struct ExtentScan(RequestExtent extent)
         return name.Length switch
         {
             3 => name.SequenceEqual("url"u8) ? Name.Url : name.SequenceEqual("ttl"u8) ? Name.Ttl : name.SequenceEqual("uri"u8) ? Name.FileUri : Name.None,
-            4 => name.SequenceEqual("type"u8) ? Name.Type : name.SequenceEqual("data"u8) ? Name.Data : name.SequenceEqual("args"u8) ? Name.Opaque : Name.None,
+            4 => name.SequenceEqual("type"u8) ? Name.Type : name.SequenceEqual("data"u8) ? Name.Data : name.SequenceEqual("args"u8) ? Name.Opaque
+                : name.SequenceEqual("mode"u8) ? Name.Mode : Name.None,
             5 => name.SequenceEqual("input"u8) && depth > 1 ? Name.Opaque : Name.None,
             6 => name.SequenceEqual("images"u8) ? Name.Images : Name.None,
             7 => name.SequenceEqual("file_id"u8) || name.SequenceEqual("fileUri"u8) ? Name.FileId : Name.None,
@@ -253,6 +256,11 @@ internal struct ExtentScan(RequestExtent extent)
             case Region.Management:
                 if (reader.TokenType == JsonTokenType.String && reader.ValueSpan.StartsWith("compact"u8))
                     extent.Beyond |= BeyondBody.Compaction;
+                return;
+
+            case Region.Reasoning:
+                if (name == Name.Mode && !(reader.TokenType == JsonTokenType.Null || (reader.TokenType == JsonTokenType.String && reader.ValueSpan.SequenceEqual("default"u8))))
+                    extent.Beyond |= BeyondBody.ManyRuns;
                 return;
 
             case Region.Query:
@@ -357,6 +365,10 @@ internal struct ExtentScan(RequestExtent extent)
         else if ((type.SequenceEqual("file"u8) || type.SequenceEqual("url"u8)) && _imageAt == 0)
         {
             _namedMedia++; // a document by id or link
+        }
+        else if (type.StartsWith("compaction_trigger"u8))
+        {
+            extent.Beyond |= BeyondBody.Compaction;
         }
     }
 

@@ -36,6 +36,9 @@ public enum BeyondBody : ushort
 
     /// <summary>The context may be summed up within the call.</summary>
     Compaction = 8,
+
+    /// <summary>The model works on the request several times over (<c>reasoning.mode: pro</c>) and bills each time.</summary>
+    ManyRuns = 16,
 }
 
 /// <summary>

@@ -82,6 +82,7 @@ public abstract class StreamCut : IJsonSink, ISseSink
     {
         foreach (var b in relayed)
             _edge.Step(b);
+        IsOver |= _edge.IsClosed;
         switch (_frame)
         {
             case Frame.Events:
@@ -221,6 +222,7 @@ public abstract class StreamCut : IJsonSink, ISseSink
         private bool _midLine;
         private bool _midEvent;
         private bool _lastWasCr;
+        private bool _pairs; // lines end in CR LF, so that after a CR the event has not ended yet
         private bool _inString;
         private bool _escaped;
         private int _depth;
@@ -229,7 +231,10 @@ public abstract class StreamCut : IJsonSink, ISseSink
 
         public bool NeedsComma { get; private set; }
 
-        public readonly bool IsBoundary => array ? _depth <= 1 && !_inString : lines ? !_midLine : !_midEvent;
+        /// <summary>The array has ended.</summary>
+        public readonly bool IsClosed => array && ArrayBegun && _depth == 0;
+
+        public readonly bool IsBoundary => array ? _depth <= 1 && !_inString : lines ? !_midLine : !_midEvent && !(_lastWasCr && _pairs);
 
         public void Step(byte b)
         {
@@ -246,6 +251,7 @@ public abstract class StreamCut : IJsonSink, ISseSink
             if (b == '\n' && _lastWasCr)
             {
                 _lastWasCr = false; // the second half of a line's end
+                _pairs = true;
                 return;
             }
 

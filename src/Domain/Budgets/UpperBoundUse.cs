@@ -40,6 +40,9 @@ public enum NoBound : byte
     /// <summary>The call may read and sum up its own context as often as it finds need to.</summary>
     Compaction,
 
+    /// <summary>The model works on the request several times over, and bills each time; how often, nobody says.</summary>
+    ManyRuns,
+
     /// <summary>What is billed can't be told from the request: a recording's length, the tokens of an image to be made.</summary>
     Pieces,
 }

@@ -112,6 +112,8 @@ public sealed class BoundsClampTests(ITestOutputHelper output)
         (body["thinking"] as JsonObject)?.Remove("budget_tokens");
         foreach (var holder in (string[])["generationConfig", "generation_config", "options"])
         {
+            if (field.Holder is not null && body[holder] is null)
+                body.Remove(holder); // null, or absent
             if (field.Holder is null || body[holder] is not JsonObject inside)
                 continue;
             foreach (var name in names)

@@ -69,6 +69,20 @@ public sealed partial class BoundsCorpusTests(ITestOutputHelper output)
             output.WriteLine($"VIOLATION {c.Exchange.Id} {c.Dialect} {c.Exchange.Provider} {c.Model} -> {c.Metered.Model}: cost {c.Cost} > bound {most}; {c.Metered.Usage} {c.Metered.PricingHints}; bound in {c.Bound.InputTokens} out {c.Bound.OutputTokens}");
         }
 
+        // Stronger: the tokens are bounded one by one, and by the body's bytes alone not always, so that the comparison can fail.
+        var tokens = cases.Where(c => c.Bound.Most is { Value: > 0 }).ToList();
+        foreach (var c in tokens.Where(c => c.Bound.InputTokens < c.Metered.Usage.InputTokens || (c.Bound.OutputTokens > 0 && c.Bound.OutputTokens < c.Metered.Usage.OutputTokens)))
+        {
+            violations++;
+            output.WriteLine($"TOO FEW TOKENS {c.Exchange.Id} {c.Dialect} {c.Model}: {c.Metered.Usage} against {c.Bound.InputTokens} and {c.Bound.OutputTokens}");
+        }
+
+        tokens.Count(c => c.Exchange.Request.Length < c.Metered.Usage.InputTokens).ShouldBeGreaterThan(20);
+        tokens.Count(c => c.Peek.MaxOutputTokens < c.Metered.Usage.OutputTokens).ShouldBeGreaterThan(2);
+        var stated = cases.Where(c => c.Bound.Most is { Value: > 0 } && c.Metered.ProviderCost is not null).ToList();
+        var dearer = stated.Where(c => c.Metered.ProviderCost!.Value > c.Bound.Most!.Value).ToList();
+        output.WriteLine($"costs that the provider states itself: {stated.Count}, above the bound: {dearer.Count} {string.Join(", ", dearer.Select(c => $"{c.Exchange.Id} {c.Model} {c.Metered.ProviderCost} > {c.Bound.Most}"))}");
+
         foreach (var group in cases.GroupBy(c => c.Dialect).OrderBy(g => g.Key, StringComparer.Ordinal))
         {
             var bounded = group.Where(c => c.Bound.Most is not null && c.Cost.Value > 0).Select(c => (decimal)c.Bound.Most!.Value.Value / c.Cost.Value).Order().ToList();

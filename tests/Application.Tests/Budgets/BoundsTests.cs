@@ -112,7 +112,7 @@ public sealed class BoundsTests
     public void What_only_looks_like_a_medium_is_text(string dialect, string body)
     {
         var text = new string('x', 100_000);
-        Use(dialect, "openai", body.Replace("TEXT", text)).InputTokens!.Value.ShouldBeGreaterThan(100_000);
+        Use(dialect, "openai", body.Replace("TEXT", text), "claude-haiku-4-5").InputTokens!.Value.ShouldBeGreaterThan(100_000);
     }
 
     [Fact]
@@ -135,6 +135,8 @@ public sealed class BoundsTests
     [InlineData("openai-chat", "venice", """{"model":"m","venice_parameters":{"enable_web_search":"auto"},"messages":[]}""", NoBound.ServerTools)]
     [InlineData("openai-responses", "openai", """{"model":"m","prompt":{"id":"pmpt_1"}}""", NoBound.StoredRequest)]
     [InlineData("openai-responses", "openai", """{"model":"m","input":"x","tools":[{"type":"web_search"}]}""", NoBound.ServerTools)]
+    [InlineData("openai-responses", "openai", """{"model":"m","input":"x","reasoning":{"effort":"high","mode":"pro"}}""", NoBound.ManyRuns)]
+    [InlineData("openai-responses", "openai", """{"model":"m","input":[{"type":"compaction_trigger"}]}""", NoBound.Compaction)]
     [InlineData("openai-responses", "openrouter", """{"model":"m","input":"x","max_tool_calls":2,"tools":[{"type":"web_search"}]}""", NoBound.ServerTools)]
     [InlineData("openai-responses", "openai", """{"model":"m","input":"x","max_tool_calls":2,"tools":[{"type":"image_generation"}]}""", NoBound.OtherModels)]
     [InlineData("openai-responses", "openai", """{"model":"m","input":"x","max_tool_calls":2,"tools":[{"type":"brand_new"}]}""", NoBound.ServerTools)]
