@@ -20,6 +20,8 @@ internal sealed class AnthropicComplete : Dialect
 
     public override ErrorShape Errors => ErrorShape.Anthropic;
 
+    public override LimitField? OutputLimit(string provider) => new(null, "max_tokens_to_sample");
+
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, Shape);
 
     public override ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response) => new Reader(peek, response);

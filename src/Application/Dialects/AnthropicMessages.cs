@@ -33,6 +33,7 @@ internal sealed class AnthropicMessages : Dialect
         ("model", Field.Model),
         ("stream", Field.Stream),
         ("max_tokens", Field.Limit),
+        ("thinking.budget_tokens", Field.ThinkingBudget),
         ("service_tier", Field.Tier),
         ("inference_geo", Field.Geo),
         ("speed", Field.Speed));
@@ -40,6 +41,8 @@ internal sealed class AnthropicMessages : Dialect
     public override string Name => "anthropic-messages";
 
     public override ErrorShape Errors => ErrorShape.Anthropic;
+
+    public override LimitField? OutputLimit(string provider) => new(null, "max_tokens");
 
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, Shape);
 

@@ -43,7 +43,7 @@ internal sealed class Cohere : Dialect
     }
 
     public static Cohere Chat { get; } = new("cohere-chat", Unreported.EstimateText,
-        new(("model", Field.Model), ("stream", Field.Stream), ("max_tokens", Field.Limit)));
+        new(("model", Field.Model), ("stream", Field.Stream), ("max_tokens", Field.Limit), ("thinking.token_budget", Field.ThinkingBudget)));
 
     public static Cohere Generate { get; } = new("cohere-generate", Unreported.EstimateText,
         new(("model", Field.Model), ("stream", Field.Stream), ("max_tokens", Field.Limit), ("num_generations", Field.Choices)));
@@ -55,6 +55,9 @@ internal sealed class Cohere : Dialect
     public override string Name { get; }
 
     public override ErrorShape Errors => ErrorShape.Cohere;
+
+    public override LimitField? OutputLimit(string provider) =>
+        ReferenceEquals(this, Chat) || ReferenceEquals(this, Generate) ? new(null, "max_tokens") : null;
 
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, _shape);
 

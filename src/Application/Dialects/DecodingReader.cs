@@ -66,6 +66,9 @@ public sealed class DecodingReader : ResponseReader
 
     public override long EstimatedOutputTokens => _inner.EstimatedOutputTokens;
 
+    // What could not be decompressed could be anything.
+    public override long OutputTokensAtMost => _stopped ? long.MaxValue : _inner.OutputTokensAtMost;
+
     public override MeteredResponse Finish(bool whole)
     {
         _brotli.Dispose();

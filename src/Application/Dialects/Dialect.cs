@@ -20,6 +20,10 @@ public abstract class Dialect
     /// <param name="body">The whole body, decoded.</param>
     public abstract RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body);
 
+    /// <summary>The field that sets the output limit of a request which has none; null where the dialect knows no such limit.</summary>
+    /// <param name="provider">The provider's name: OpenAI's own chat takes another field than those who copy it.</param>
+    public virtual LimitField? OutputLimit(string provider) => null;
+
     /// <summary>A reader for one answer to that request.</summary>
     public abstract ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response);
 }
@@ -73,7 +77,15 @@ public readonly record struct RequestPeek
 
     /// <summary>What the price depends on and the request says (<c>service_tier=flex</c>, <c>image=1024x1024/hd</c>), as in the ledger.</summary>
     public string PricingHints { get; init; }
+
+    /// <summary>How large the request is and what it allows, for the bound of its cost. Null where the body could not be read as a request.</summary>
+    public RequestExtent? Extent { get; init; }
 }
+
+/// <summary>The field that limits an answer's output.</summary>
+/// <param name="Holder">The object that it is in; null where that is the body itself.</param>
+/// <param name="Name">Its name.</param>
+public readonly record struct LimitField(string? Holder, string Name);
 
 /// <summary>What one answer used, said once, at its end.</summary>
 public readonly record struct MeteredResponse
@@ -115,6 +127,12 @@ public abstract class ResponseReader
 
     /// <summary>An estimate of the output tokens passed so far, from their text, for a relay that must stop a provider which ignores its limit.</summary>
     public virtual long EstimatedOutputTokens => 0;
+
+    /// <summary>
+    /// The most output tokens that what has passed so far can stand for, hidden reasoning left out: a token of text is at least one byte, and
+    /// every event may hide one that has no text. For a hold that is extended while a stream runs.
+    /// </summary>
+    public virtual long OutputTokensAtMost => 0;
 }
 
 /// <summary>The error formats that SDKs know.</summary>

@@ -28,6 +28,8 @@ internal sealed class GeminiGenerate : Dialect
         ("candidates[].content.parts[].executableCode.code", Skim.Count, SkimmingReader.Text));
 
     private static readonly RequestShape Shape = new(
+        ("generationConfig", Field.LimitHolder),
+        ("generation_config", Field.LimitHolder),
         ("generationConfig.maxOutputTokens", Field.Limit),
         ("generationConfig.max_output_tokens", Field.Limit),
         ("generation_config.max_output_tokens", Field.Limit),
@@ -42,6 +44,8 @@ internal sealed class GeminiGenerate : Dialect
     public override string Name => "gemini-generate";
 
     public override ErrorShape Errors => ErrorShape.Gemini;
+
+    public override LimitField? OutputLimit(string provider) => new("generationConfig", "maxOutputTokens");
 
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, Shape);
 

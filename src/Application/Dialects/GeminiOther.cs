@@ -40,13 +40,16 @@ internal sealed class GeminiOther : Dialect
 
     public static GeminiOther Interactions { get; } = new("gemini-interactions", Unreported.EstimateText,
         new(("model", Field.Model), ("stream", Field.Stream), ("service_tier", Field.Tier),
-            ("generation_config.max_output_tokens", Field.Limit), ("generation_config.maxOutputTokens", Field.Limit)));
+            ("generation_config", Field.LimitHolder), ("generation_config.max_output_tokens", Field.Limit), ("generation_config.maxOutputTokens", Field.Limit)));
 
-    public static GeminiOther Predict { get; } = new("gemini-predict", Unreported.Nothing, new()); // Q3
+    public static GeminiOther Predict { get; } = new("gemini-predict", Unreported.Nothing, new(("parameters.sampleCount", Field.Choices))); // Q3
 
     public override string Name { get; }
 
     public override ErrorShape Errors => ErrorShape.Gemini;
+
+    public override LimitField? OutputLimit(string provider) =>
+        ReferenceEquals(this, Interactions) ? new("generation_config", "max_output_tokens") : null;
 
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, _shape);
 

@@ -22,6 +22,7 @@ internal static class MultipartReader
         if (at < 0)
             return new RequestPeek { Model = facts.PathModel, Choices = 1, Stream = facts.PathStreams, PricingHints = "" };
 
+        var extent = new RequestExtent { TextBytes = body.Length };
         var model = facts.PathModel;
         var stream = facts.PathStreams;
         long choices = 1, text = 0;
@@ -42,6 +43,8 @@ internal static class MultipartReader
             var value = part[(split + 4)..];
             if (value.EndsWith("\r\n"u8))
                 value = value[..^2];
+            if (IsFile(part[..split]))
+                Recording.Add(extent, value);
             if (value.Length > MaxValueBytes || Name(part[..split]) is not { } name)
                 continue;
 
@@ -79,6 +82,7 @@ internal static class MultipartReader
         if (shape.Units == FixedUnits.Images)
         {
             units[UsageUnit.Image] = Math.Max(1, choices);
+            extent.ImageSettled = !string.IsNullOrEmpty(size) && size != "auto" && !string.IsNullOrEmpty(quality) && quality != "auto";
             hints.Image = $"{(string.IsNullOrEmpty(size) ? "1024x1024" : size)}/{(string.IsNullOrEmpty(quality) ? "standard" : quality)}";
         }
 
@@ -90,8 +94,11 @@ internal static class MultipartReader
             PromptBytes = text,
             Units = units,
             PricingHints = hints.ToString(),
+            Extent = extent,
         };
     }
+
+    private static bool IsFile(ReadOnlySpan<byte> headers) => headers.Length <= 4096 && headers.IndexOf("filename"u8) >= 0;
 
     private static RequestPeek Refuse(string problem) => new() { Problem = problem, Choices = 1, PricingHints = "" };
 

@@ -28,6 +28,7 @@ internal sealed class Ollama : Dialect
     private static readonly RequestShape Shape = new(
         ("model", Field.Model),
         ("stream", Field.Stream),
+        ("options", Field.LimitHolder),
         ("options.num_predict", Field.Limit))
     {
         StreamsByDefault = true, // Q1
@@ -37,6 +38,8 @@ internal sealed class Ollama : Dialect
     public override string Name => "ollama";
 
     public override ErrorShape Errors => ErrorShape.Ollama;
+
+    public override LimitField? OutputLimit(string provider) => new("options", "num_predict");
 
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, Shape);
 

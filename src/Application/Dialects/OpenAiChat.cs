@@ -11,6 +11,7 @@ namespace Tokonomics.Application.Dialects;
 /// Q4 White space before the JSON as keep-alive (OpenRouter): the skimmer doesn't mind.
 /// Q5 Padding against traffic analysis (<c>obfuscation</c>, <c>p</c>) makes a stream's length useless: only named text fields are counted.
 /// Q6 With n = 2 llama.cpp sends a usage chunk after each choice, the first while the other choice still runs.
+/// Q7 OpenAI's reasoning models refuse <c>max_tokens</c>; most of those who copy OpenAI know nothing else.
 /// The meaning of the counts, provider by provider: <see cref="OpenAiUsage"/>.
 /// </remarks>
 internal sealed class OpenAiChat(string name) : Dialect
@@ -48,6 +49,7 @@ internal sealed class OpenAiChat(string name) : Dialect
         ("n", Field.Choices),
         ("best_of", Field.BestOf),
         ("prompt", Field.Prompt),
+        ("reasoning.max_tokens", Field.ThinkingBudget),
         ("service_tier", Field.Tier),
         ("speed", Field.Speed),
         ("web_search_options.search_context_size", Field.SearchContext))
@@ -58,6 +60,9 @@ internal sealed class OpenAiChat(string name) : Dialect
     public override string Name => name;
 
     public override ErrorShape Errors => ErrorShape.OpenAi;
+
+    public override LimitField? OutputLimit(string provider) =>
+        new(null, name == "openai-chat" && (provider is "openai" or "azure-openai") ? "max_completion_tokens" : "max_tokens"); // Q7
 
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, Shape);
 

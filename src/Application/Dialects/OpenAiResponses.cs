@@ -58,6 +58,8 @@ internal sealed class OpenAiResponses : Dialect
 
     public override ErrorShape Errors => ErrorShape.OpenAi;
 
+    public override LimitField? OutputLimit(string provider) => new(null, "max_output_tokens");
+
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, Shape);
 
     public override ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response) =>

@@ -40,10 +40,11 @@ internal static class RequestReader
         if (json.Trim(" \t\r\n"u8).IsEmpty)
             return Refuse("The request has no body. Send a JSON object.");
         var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth });
-        var found = new Found { Choices = 1, BestOf = 1, Stream = facts.PathStreams || shape.StreamsByDefault, Offset = bom };
+        var extent = new RequestExtent();
+        var found = new Found { Extent = extent, Choices = 1, BestOf = 1, Stream = facts.PathStreams || shape.StreamsByDefault, Offset = bom };
         try
         {
-            return Scan(ref reader, shape, ref found) is { } problem ? Refuse(problem) : found.ToPeek(facts, shape);
+            return Scan(ref reader, shape, ref found, json.Length) is { } problem ? Refuse(problem) : found.ToPeek(facts, shape);
         }
         catch (JsonException) when (reader.CurrentDepth >= MaxDepth - 1)
         {
@@ -64,6 +65,7 @@ internal static class RequestReader
     private struct Found
     {
         public int Offset;
+        public RequestExtent Extent;
         public string? Model;
         public (int, int) ModelAt;
         public bool Stream;
@@ -94,6 +96,7 @@ internal static class RequestReader
             if (shape.Units == FixedUnits.Images)
             {
                 units[UsageUnit.Image] = choices;
+                Extent.ImageSettled = !string.IsNullOrEmpty(Size) && Size != "auto" && !string.IsNullOrEmpty(Quality) && Quality != "auto";
                 hints.Image = $"{(string.IsNullOrEmpty(Size) ? "1024x1024" : Size)}/{(string.IsNullOrEmpty(Quality) ? "standard" : Quality)}";
             }
 
@@ -108,6 +111,7 @@ internal static class RequestReader
                 PromptBytes = Text,
                 Units = units,
                 PricingHints = hints.ToString(),
+                Extent = Extent,
             };
         }
 
@@ -119,11 +123,14 @@ internal static class RequestReader
     }
 
     // The steps: 1. one object; 2. its members, each known field at most once; 3. all text on the way is counted. Returns what is wrong.
-    private static string? Scan(ref Utf8JsonReader reader, RequestShape shape, ref Found found)
+    private static string? Scan(ref Utf8JsonReader reader, RequestShape shape, ref Found found, int bytes)
     {
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
             return "The request body is not a JSON object. Send one, such as {\"model\": \"...\", ...}.";
         found.Brace = (int)reader.TokenStartIndex + found.Offset;
+        found.Extent.Brace = found.Brace;
+        found.Extent.IsEmptyObject = true;
+        var scan = new ExtentScan(found.Extent);
         var seen = 0u;
         var parents = 0u;
         byte[]? parent = null;
@@ -132,9 +139,11 @@ internal static class RequestReader
         var aside = false;
         while (reader.Read())
         {
+            scan.Token(ref reader);
             switch (reader.TokenType)
             {
                 case JsonTokenType.PropertyName:
+                    found.Extent.IsEmptyObject = false;
                     field = Field.None;
                     var depth = reader.CurrentDepth;
                     if (depth == 1)
@@ -198,6 +207,7 @@ internal static class RequestReader
             }
         }
 
+        scan.End(bytes);
         return null;
     }
 
@@ -267,9 +277,13 @@ internal static class RequestReader
             case Field.IncludeUsage:
                 return "'stream_options.include_usage' must be true or false.";
 
-            case Field.Limit or Field.OtherLimit when token != JsonTokenType.Null:
+            case Field.Limit or Field.OtherLimit when token == JsonTokenType.Null:
+                found.Extent.LimitsAt.Add((start, reader.ValueSpan.Length));
+                return null;
+            case Field.Limit or Field.OtherLimit:
                 if (Whole(ref reader) is not { } limit || (limit < 0 && !shape.NegativeLimitIsNone))
                     return "The output limit must be a whole number that is not negative.";
+                found.Extent.LimitsAt.Add((start, reader.ValueSpan.Length));
                 if (limit >= 0)
                     found.Limit = Math.Max(found.Limit ?? 0, limit);
                 return null;
@@ -283,18 +297,35 @@ internal static class RequestReader
                     found.BestOf = (int)Math.Max(1, choices);
                 return null;
 
+            case Field.LimitHolder when token == JsonTokenType.StartObject:
+                found.Extent.HolderAt = start;
+                var inside = reader;
+                found.Extent.HolderIsEmpty = inside.Read() && inside.TokenType == JsonTokenType.EndObject;
+                return null;
+            case Field.LimitHolder when token == JsonTokenType.Null:
+                (found.Extent.HolderAt, found.Extent.HolderIsNull) = (start, true);
+                return null;
+
+            case Field.ThinkingBudget when token == JsonTokenType.Number && Whole(ref reader) is { } budget:
+                found.Extent.ThinkingBudget = Math.Max(0, budget);
+                found.Extent.ThinkingBudgetAt = (start, reader.ValueSpan.Length);
+                return null;
+
             case Field.Tier when token == JsonTokenType.String:
+                found.Extent.TierSettled = !reader.ValueIsEscaped && !reader.ValueSpan.SequenceEqual("auto"u8);
                 found.Hints.Tier = Hints.PlainTier(reader.ValueSpan);
                 return null;
             case Field.Tier when token != JsonTokenType.Null:
                 return "'service_tier' must be a string.";
             case Field.Geo when token == JsonTokenType.String:
+                found.Extent.GeoSettled = true;
                 found.Hints.Geo = Hints.PlainGeo(reader.ValueSpan);
                 return null;
             case Field.Speed when token == JsonTokenType.String:
                 found.Hints.Speed = Hints.PlainSpeed(reader.ValueSpan);
                 return null;
             case Field.SearchContext when token == JsonTokenType.String:
+                found.Extent.SearchContextSettled = true;
                 found.Hints.Search = Hints.PlainSearch(reader.ValueSpan);
                 return null;
             case Field.Size when token == JsonTokenType.String:

@@ -23,6 +23,12 @@ internal enum Field : byte
     Prompt,
     Input,
     Spoken,
+
+    /// <summary>A limit for thinking alone.</summary>
+    ThinkingBudget,
+
+    /// <summary>The object that the output limit belongs into.</summary>
+    LimitHolder,
 }
 
 /// <summary>What the request itself fixes of what is billed.</summary>

@@ -39,6 +39,9 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     /// <summary>Four bytes of text are about one token. The usual rule of thumb for English; other scripts cost more tokens, but have more bytes too.</summary>
     public const int BytesPerToken = 4;
 
+    // Tokens that begin and end an answer, of every choice and tool call; they have no text.
+    private const int HiddenTokens = 64;
+
     private enum Frame : byte { Unknown, Json, Lines, Events, None }
 
     private readonly JsonSkimmer _json;
@@ -55,6 +58,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     private long _text2;
     private long _pieces;
     private bool _pieceHasText;
+    private long _documents;
 
     protected SkimmingReader(JsonPaths paths, in RequestPeek peek, in ResponseFacts response, Unreported unreported)
     {
@@ -132,6 +136,9 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
 
     // Providers stream a token or more in each event, so that events with text count at least one each.
     public sealed override long EstimatedOutputTokens => Math.Max(Tokens(Math.Max(_text, _text2)), _pieces);
+
+    public sealed override long OutputTokensAtMost =>
+        Math.Max(Seen.Output ?? 0, Math.Max(_text, _text2) + _documents + HiddenTokens);
 
     public sealed override MeteredResponse Finish(bool whole)
     {
@@ -286,6 +293,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
         if (_pieceHasText)
             _pieces++;
         _pieceHasText = false;
+        _documents++;
         OnDocumentEnd();
     }
 }

@@ -102,7 +102,7 @@ public static class Rating
         return usage[UsageUnit.Request] ?? 1;
     }
 
-    private static bool Lists(RateCard card, UsageUnit unit)
+    internal static bool Lists(RateCard card, UsageUnit unit)
     {
         if (card.Rates[unit] is not null || card.Fees[unit] is not null)
             return true;
@@ -152,7 +152,7 @@ public static class Rating
     }
 
     /// <summary>The unit that a unit is a kind of; null at the end of the chain.</summary>
-    private static UsageUnit? KindOf(UsageUnit unit) => unit switch
+    internal static UsageUnit? KindOf(UsageUnit unit) => unit switch
     {
         UsageUnit.CacheReadAudio or UsageUnit.CacheReadImage => UsageUnit.CacheRead,
         UsageUnit.CacheWrite1h => UsageUnit.CacheWrite,
@@ -162,7 +162,7 @@ public static class Rating
     };
 
     /// <summary>Whether <c>a=1;b=2</c> says the variant's hint. No allocation: this runs for every call.</summary>
-    private static bool Says(string hints, RateVariant variant)
+    internal static bool Says(string hints, RateVariant variant)
     {
         var rest = hints.AsSpan();
         while (!rest.IsEmpty)

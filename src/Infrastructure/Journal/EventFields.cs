@@ -1,3 +1,4 @@
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
@@ -104,6 +105,19 @@ internal static class EventFields
         to.Number(e.ResponseBytes);
         to.Text(e.ProviderRequestId);
         Write(ref to, e.Tags);
+        Write(ref to, e.UpperBound?.Value);
+        Write(ref to, e.BudgetCost?.Value);
+        to.Number(e.Charges.Count);
+        for (var i = 0; i < e.Charges.Count; i++)
+        {
+            var (account, owner, covered) = e.Charges[i];
+            to.Text(account.TenantId);
+            to.Text(account.BudgetId);
+            to.Text(account.Subject);
+            to.Number(account.PeriodStart);
+            to.Text(owner);
+            to.Number(covered.Value);
+        }
     }
 
     public static UsageEvent ReadEvent(ref RecordReader from) => new()
@@ -139,6 +153,9 @@ internal static class EventFields
         ResponseBytes = from.Number(),
         ProviderRequestId = from.Text(),
         Tags = ReadTags(ref from),
+        UpperBound = ReadOptional(ref from) is { } bound ? new NanoUsd(bound) : null,
+        BudgetCost = ReadOptional(ref from) is { } counted ? new NanoUsd(counted) : null,
+        Charges = ReadCharges(ref from),
     };
 
     // Which units are reported, as bits, then the count of each.
@@ -210,6 +227,15 @@ internal static class EventFields
         for (var i = 0; i < count; i++)
             models[i] = new ModelUsage(from.Name(), ReadUsage(ref from));
         return models;
+    }
+
+    private static BudgetCharge[] ReadCharges(ref RecordReader from)
+    {
+        var count = from.Count(MaxTags);
+        var charges = count == 0 ? [] : new BudgetCharge[count];
+        for (var i = 0; i < count; i++)
+            charges[i] = new BudgetCharge(new AccountKey(from.Name(), from.Name(), from.Name(), from.Number()), from.Name(), new NanoUsd(from.Number()));
+        return charges;
     }
 
     private static DateTimeOffset Time(ref RecordReader from) =>
