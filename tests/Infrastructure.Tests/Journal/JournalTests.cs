@@ -1,3 +1,4 @@
+using Tokonomics.Domain.Budgets;
 using System.Diagnostics;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
@@ -119,13 +120,17 @@ public sealed class JournalTests(ITestOutputHelper output) : IDisposable
             FinishReason = new string('f', 5000),
             Cost = new NanoUsd(long.MaxValue),
             ProviderCost = new NanoUsd(-1),
+            UpperBound = new NanoUsd(7),
+            BudgetCost = new NanoUsd(6),
+            Charges = [new BudgetCharge(new AccountKey("ten_a", "bud_1", "acme", 1_790_000_000_000_000), "node-1#3", new NanoUsd(5)), new BudgetCharge(new AccountKey("ten_a", "bud_2", "", 0), "node-1#4", NanoUsd.Zero)],
         });
         foreach (var usage in events)
             Journal.Settle(usage, default, last: true);
         _temp.Kill().Open().ShouldBe(501);
         foreach (var (read, written) in _temp.Ship().Zip(events))
         {
-            read.ShouldBe(written with { OtherModels = read.OtherModels, Tags = read.Tags });
+            read.ShouldBe(written with { OtherModels = read.OtherModels, Tags = read.Tags, Charges = read.Charges });
+            read.Charges.ShouldBe(written.Charges);
             read.OtherModels.ShouldBe(written.OtherModels);
             read.Tags.ShouldBe(written.Tags);
         }
