@@ -57,6 +57,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     private long _text;
     private long _text2;
     private long _documents;
+    private long _escapes;
 
     protected SkimmingReader(JsonPaths paths, in RequestPeek peek, in ResponseFacts response, Unreported unreported)
     {
@@ -135,7 +136,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     public sealed override long EstimatedOutputTokens => Tokens(Math.Max(_text, _text2));
 
     public sealed override long OutputTokensAtMost =>
-        Math.Max(Seen.Output ?? 0, Math.Max(_text, _text2) + _documents + HiddenTokens);
+        Math.Max(Seen.Output ?? 0, Math.Max(_text, _text2) + _escapes + _documents + HiddenTokens);
 
     public sealed override MeteredResponse Finish(bool whole)
     {
@@ -278,6 +279,9 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
 
     void IJsonSink.Count(int slot, int bytes)
     {
+        // \uXXXX has been counted as two bytes of text and may be three.
+        if (bytes < 0)
+            _escapes++;
         if (slot == Text)
             _text += bytes;
         else
