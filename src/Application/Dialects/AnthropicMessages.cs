@@ -25,6 +25,7 @@ internal sealed class AnthropicMessages : Dialect
         ("delta.text", Skim.Count, SkimmingReader.Text),
         ("delta.thinking", Skim.Count, SkimmingReader.Text),
         ("delta.partial_json", Skim.Count, SkimmingReader.Text),
+        ("delta.content", Skim.Count, SkimmingReader.Text), // a compaction's summary
         ("content[].text", Skim.Count, SkimmingReader.Text2),
         ("content[].thinking", Skim.Count, SkimmingReader.Text2),
         ("content[].input", Skim.Count, SkimmingReader.Text2));

@@ -59,6 +59,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     private long _pieces;
     private bool _pieceHasText;
     private long _documents;
+    private long _escapes;
 
     protected SkimmingReader(JsonPaths paths, in RequestPeek peek, in ResponseFacts response, Unreported unreported)
     {
@@ -138,7 +139,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     public sealed override long EstimatedOutputTokens => Math.Max(Tokens(Math.Max(_text, _text2)), _pieces);
 
     public sealed override long OutputTokensAtMost =>
-        Math.Max(Seen.Output ?? 0, Math.Max(_text, _text2) + _documents + HiddenTokens);
+        Math.Max(Seen.Output ?? 0, Math.Max(_text, _text2) + _escapes + _documents + HiddenTokens);
 
     public sealed override MeteredResponse Finish(bool whole)
     {
@@ -282,6 +283,9 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     void IJsonSink.Count(int slot, int bytes)
     {
         _pieceHasText |= bytes > 0;
+        // \uXXXX has been counted as two bytes of text and may be three.
+        if (bytes < 0)
+            _escapes++;
         if (slot == Text)
             _text += bytes;
         else

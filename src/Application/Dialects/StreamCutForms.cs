@@ -17,6 +17,7 @@ internal sealed class ChatCut(bool text, int choices) : StreamCut(Paths)
         ("choices[]", Skim.Mark, 5));
 
     private readonly bool[] _finished = new bool[Math.Min(choices, MostChoices)];
+    private readonly bool[] _begun = new bool[Math.Min(choices, MostChoices)];
     private ShortText _id;
     private ShortText _model;
     private long _created;
@@ -47,8 +48,12 @@ internal sealed class ChatCut(bool text, int choices) : StreamCut(Paths)
 
     private protected override void OnMark(int slot, byte first)
     {
-        if (_finishHere && _index >= 0 && _index < _finished.Length)
-            _finished[_index] = true;
+        if (_index >= 0 && _index < _finished.Length)
+        {
+            _begun[_index] = true;
+            _finished[_index] |= _finishHere;
+        }
+
         (_index, _finishHere) = (0, false);
     }
 
@@ -72,6 +77,13 @@ internal sealed class ChatCut(bool text, int choices) : StreamCut(Paths)
                 else
                 {
                     json.WriteStartObject("delta");
+                    if (!_begun[index])
+                    {
+                        // OpenAI's SDK refuses a choice that has never said its role.
+                        json.WriteString("role", "assistant");
+                        json.WriteString("content", "");
+                    }
+
                     json.WriteEndObject();
                 }
 

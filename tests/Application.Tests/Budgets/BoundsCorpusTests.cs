@@ -97,5 +97,41 @@ public sealed partial class BoundsCorpusTests(ITestOutputHelper output)
         violations.ShouldBe(0);
     }
 
+    [Fact]
+    public void What_has_passed_of_a_recorded_stream_is_never_counted_too_low()
+    {
+        var (tried, loose) = (0, new List<decimal>());
+        var low = 0;
+        foreach (var e in Corpus.All)
+        {
+            if (e.Billable != true || e.Status != 200 || Corpus.DialectOf(e) is not ("openai-chat" or "openai-responses" or "anthropic-messages" or "cohere-chat") || e.ResponseType?.Contains("event-stream", StringComparison.Ordinal) != true)
+                continue;
+            // Without the provider's own figures; reasoning that is not shown can't be seen in passing.
+            var text = System.Text.Encoding.Latin1.GetString(e.Response);
+            var unsaid = System.Text.Encoding.Latin1.GetBytes(text.Replace("\"usage\"", "\"usagX\"", StringComparison.Ordinal));
+            var whole = Corpus.Meter(e);
+            var visible = whole.Usage.OutputTokens - whole.Usage.Count(Domain.Metering.UsageUnit.Reasoning);
+            if (whole.Usage.Count(Domain.Metering.UsageUnit.OutputAudio) > 0 || text.Contains("thinking", StringComparison.Ordinal) || text.Contains("server_tool_use\"", StringComparison.Ordinal))
+                continue;
+            var (dialect, facts, peek, response) = Corpus.Open(e);
+            var reader = dialect.Read(facts, peek, response);
+            reader.Feed(unsaid);
+            tried++;
+            if (reader.OutputTokensAtMost < visible)
+            {
+                low++;
+                output.WriteLine($"{e.Id} {dialect.Name} {whole.Model}: {reader.OutputTokensAtMost} < {visible}; {whole.Usage}");
+            }
+
+            if (visible > 200)
+                loose.Add((decimal)reader.OutputTokensAtMost / visible);
+        }
+
+        loose.Sort();
+        output.WriteLine($"{tried} streams, {low} too low; median ratio of those above 200 tokens {Median(loose):0.#}");
+        tried.ShouldBeGreaterThan(300);
+        low.ShouldBe(0);
+    }
+
     private static decimal Median(List<decimal> sorted) => sorted.Count == 0 ? 0 : sorted[sorted.Count / 2];
 }
