@@ -135,7 +135,7 @@ public sealed partial class BudgetGate
         await _refreshing.WaitAsync(cancellationToken);
         try
         {
-            var changed = _directory.Apply(await _truth.ChangesAsync(_directory.Seq, cancellationToken));
+            var changed = _directory.Apply(await _truth.ChangesAsync(_directory.Seq, cancellationToken)).OrderBy(a => a.Owner.Serial).ToList();
             foreach (var account in changed)
             {
                 account.Sync.Enter();
@@ -161,7 +161,8 @@ public sealed partial class BudgetGate
     public async Task TidyAsync(CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
-        foreach (var (owner, account) in _byOwner)
+        // In the order of their making: the dictionary's own order differs from run to run, and a simulation's seed must mean the same in each.
+        foreach (var account in _byOwner.Values.OrderBy(a => a.Owner.Serial))
         {
             cancellationToken.ThrowIfCancellationRequested();
             account.Sync.Enter();
@@ -185,7 +186,7 @@ public sealed partial class BudgetGate
             {
                 account.Slot.Forget(account);
                 if (await GiveBackAsync(account, close: true))
-                    _byOwner.TryRemove(owner, out _);
+                    _byOwner.TryRemove(account.Owner.ToString(), out _);
             }
         }
     }
@@ -193,7 +194,7 @@ public sealed partial class BudgetGate
     /// <summary>Gives everything back that is free, for a node that stops. Open holds must have ended.</summary>
     public async Task DrainAsync()
     {
-        foreach (var account in _byOwner.Values)
+        foreach (var account in _byOwner.Values.OrderBy(a => a.Owner.Serial))
         {
             account.Sync.Enter();
             account.ReturnFree();
