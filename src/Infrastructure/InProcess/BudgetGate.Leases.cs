@@ -131,17 +131,27 @@ public sealed partial class BudgetGate
     /// <summary>Reads what changed in the budgets. When it completes no hold is taken from what was leased under the terms before.</summary>
     public async Task RefreshAsync(CancellationToken cancellationToken)
     {
-        var changed = _directory.Apply(await _truth.ChangesAsync(_directory.Seq, cancellationToken));
-        foreach (var account in changed)
+        // One after the other: who finds nothing changed must not be told so before whoever found the change is done with it.
+        await _refreshing.WaitAsync(cancellationToken);
+        try
         {
-            account.Sync.Enter();
-            account.ReturnFree();
-            account.ForgetRefusal();
-            account.Sync.Exit();
-        }
+            var changed = _directory.Apply(await _truth.ChangesAsync(_directory.Seq, cancellationToken)).OrderBy(a => a.Owner.Serial).ToList();
+            foreach (var account in changed)
+            {
+                account.Sync.Enter();
+                account.Recalled = true; // until the truth has said how it stands under the new terms
+                account.ReturnFree();
+                account.ForgetRefusal();
+                account.Sync.Exit();
+            }
 
-        foreach (var account in changed)
-            await GiveBackAsync(account);
+            foreach (var account in changed)
+                await GiveBackAsync(account);
+        }
+        finally
+        {
+            _refreshing.Release();
+        }
     }
 
     /// <summary>
@@ -151,7 +161,8 @@ public sealed partial class BudgetGate
     public async Task TidyAsync(CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
-        foreach (var (owner, account) in _byOwner)
+        // In the order of their making: the dictionary's own order differs from run to run, and a simulation's seed must mean the same in each.
+        foreach (var account in _byOwner.Values.OrderBy(a => a.Owner.Serial))
         {
             cancellationToken.ThrowIfCancellationRequested();
             account.Sync.Enter();
@@ -160,7 +171,7 @@ public sealed partial class BudgetGate
             if (idle && !account.Retired)
                 account.ReturnFree();
             var done = idle && account.Held == NanoUsd.Zero && account.Unposted == NanoUsd.Zero;
-            var due = account.Returned != account.ReturnedForSure || account.Uncertain;
+            var due = account.Returned != account.ReturnedForSure || account.Uncertain || account.Recalled;
             if (done && !account.Retired && !due)
             {
                 // Whoever has found it already is told, and finds its successor.
@@ -175,7 +186,7 @@ public sealed partial class BudgetGate
             {
                 account.Slot.Forget(account);
                 if (await GiveBackAsync(account, close: true))
-                    _byOwner.TryRemove(owner, out _);
+                    _byOwner.TryRemove(account.Owner.ToString(), out _);
             }
         }
     }
@@ -183,7 +194,7 @@ public sealed partial class BudgetGate
     /// <summary>Gives everything back that is free, for a node that stops. Open holds must have ended.</summary>
     public async Task DrainAsync()
     {
-        foreach (var account in _byOwner.Values)
+        foreach (var account in _byOwner.Values.OrderBy(a => a.Owner.Serial))
         {
             account.Sync.Enter();
             account.ReturnFree();
@@ -201,9 +212,10 @@ public sealed partial class BudgetGate
             account.Sync.Enter();
             try
             {
-                if (!account.Uncertain && (account.Epoch == 0 || (account.Returned == account.ReturnedForSure && !close)))
+                if (!account.Uncertain && !account.Recalled && (account.Epoch == 0 || (account.Returned == account.ReturnedForSure && !close)))
                     return true; // the truth knows it all, or was never asked
-                if (close)
+                // A grant that was on its way when its limit was lowered came in while this call waited for its turn.
+                if (close || account.Recalled)
                     account.ReturnFree();
                 request = account.Call(_options.Nodes) with { Close = close };
             }

@@ -58,6 +58,7 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
     private readonly Meter? _meter;
     private readonly Counter<long>? _refusals;
     private readonly List<string> _names;
+    private readonly SemaphoreSlim _refreshing = new(1, 1);
     private long _serial;
 
     public BudgetGate(IBudgetTruth truth, BudgetGateOptions options, TimeProvider time, ILogger<BudgetGate> log, IMeterFactory? meters = null)
@@ -256,6 +257,8 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
                 account.Void(hold.AmountAt(i).Value);
             else
                 hold.Cover(i, account.Settle(hold.AmountAt(i).Value, cost));
+            if (account.Recalled)
+                account.ReturnFree();
             var changed = account.TakeChanged();
             account.Sync.Exit();
             changed?.TrySetResult();
@@ -306,7 +309,11 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
         return account;
     }
 
-    public void Dispose() => _meter?.Dispose();
+    public void Dispose()
+    {
+        _meter?.Dispose();
+        _refreshing.Dispose();
+    }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The truth about budget {Budget} can't be asked; what is leased here serves on")]
     private partial void TruthAway(Exception e, string budget);

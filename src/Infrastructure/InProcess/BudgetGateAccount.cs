@@ -33,6 +33,11 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
     /// <summary>A call to the truth was not answered: whether it was heard is not known.</summary>
     public bool Uncertain { get; set; }
 
+    /// <summary>
+    /// More is out than the limit, which was lowered: what holds don't need goes back instead of to the next hold, until the truth says that it fits again.
+    /// </summary>
+    public bool Recalled { get; set; }
+
     /// <summary>On the monotonic clock.</summary>
     public long LastTaken { get; private set; }
 
@@ -66,6 +71,9 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
     public void Told(LeaseAnswer answer, NanoUsd returned)
     {
         ReturnedForSure = returned;
+        Recalled = answer.Posted + answer.Leased > answer.Limit;
+        if (Recalled)
+            ReturnFree();
         (_limit, _posted, _leased) = (answer.Limit, answer.Posted, answer.Leased);
     }
 

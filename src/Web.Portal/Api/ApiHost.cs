@@ -80,7 +80,7 @@ internal static class ApiHost
         },
         refusal.Code,
         refusal.Message,
-        refusal.Fields.Count == 0 ? null : refusal.Fields.GroupBy(f => JsonNamingPolicy.SnakeCaseLower.ConvertName(f.Field)).ToDictionary(f => f.Key, f => f.Select(x => x.Message).ToArray()));
+        refusal.Fields.Count == 0 ? null : refusal.Fields.GroupBy(f => JsonNamingPolicy.SnakeCaseLower.ConvertName(f.Field[(f.Field.LastIndexOf('.') + 1)..])).ToDictionary(f => f.Key, f => f.Select(x => x.Message).ToArray()));
 
     /// <summary>RFC 9457. The type is stable: programs branch on it.</summary>
     public static IResult Problem(int status, string code, string detail, IReadOnlyDictionary<string, string[]>? errors = null)

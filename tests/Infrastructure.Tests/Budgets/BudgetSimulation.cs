@@ -66,6 +66,9 @@ internal sealed class BudgetSimulation
         public List<Entry> Journal { get; } = [];
         public List<string> FormerRuns { get; } = [];
         public int Run { get; set; }
+
+        /// <summary>The revision of the budgets that its gate goes by for certain.</summary>
+        public long Seen { get; set; }
         public bool Up { get; set; }
         public BudgetGate? Gate { get; set; }
         public string Name => $"node{Number}.{Run}";
@@ -189,6 +192,13 @@ internal sealed class BudgetSimulation
         }
 
         Admitted++;
+        if (_design == SimulatedDesign.Leases && node.Seen == _truth.Revision)
+            foreach (var charge in hold.Charges())
+            {
+                var (_, account, _) = _truth.Accounts.Single(a => a.Key == charge.Account);
+                (account.Posted + account.Leased).ShouldBeLessThanOrEqualTo(account.Limit, $"{charge.Account}: admitted above a limit that was lowered before, and that this node had read");
+            }
+
         var entry = new Entry { Id = $"req_{node.Number}_{node.Journal.Count}", At = at, Customer = customer, UpperBound = bound, Charges = _design == SimulatedDesign.CheckThenCharge ? Charges(customer, at) : hold.Charges() };
         node.Journal.Add(entry);
         await PauseAsync();
@@ -279,12 +289,14 @@ internal sealed class BudgetSimulation
         }
     }
 
-    private static async Task RefreshAsync(Node node)
+    private async Task RefreshAsync(Node node)
     {
-        var gate = node.Gate!;
+        var (gate, revision) = (node.Gate!, _truth.Revision);
         try
         {
             await gate.RefreshAsync(CancellationToken.None);
+            if (node.Gate == gate && revision > node.Seen)
+                node.Seen = revision;
         }
         catch (TimeoutException)
         {
@@ -306,6 +318,7 @@ internal sealed class BudgetSimulation
     private void Restart(Node node)
     {
         node.Run++;
+        node.Seen = 0;
         node.Up = true;
         var options = new BudgetGateOptions { Node = node.Name, Nodes = 3, IdleAfter = TimeSpan.FromSeconds(1), LeaseLifetime = TimeSpan.FromSeconds(3), LeaseAhead = TimeSpan.FromSeconds(2) };
         var run = node.Run;

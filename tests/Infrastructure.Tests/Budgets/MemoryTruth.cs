@@ -25,6 +25,8 @@ public sealed class MemoryTruth(TimeProvider time) : IBudgetTruth, IUsageLedger
 
     public List<IPostedEvents> Watchers { get; } = [];
 
+    public long Revision => _revision;
+
     public int AlertCount => _alerts.Count;
 
     public IEnumerable<UsageEvent> Events => _events.Values;
