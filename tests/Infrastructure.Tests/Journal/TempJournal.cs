@@ -118,7 +118,7 @@ internal sealed class FailingDisk(Random random) : JournalDisk
     public override void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long at)
     {
         if (Full || DiesIn == 0)
-            base.Write(file, bytes[..random.Next(bytes.Length)], at);
+            base.Write(file, bytes[..random.Next(bytes.Length + 1)], at); // all of it, perhaps, and an error still
         Live();
         if (Full)
             throw new IOException("No space left on device");
