@@ -62,7 +62,7 @@ public static class Bounds
         };
     }
 
-    /// <summary>The lowest limit to which a request may be clamped: Anthropic takes no thinking budget below 1,024, and wants the limit above it (docs.anthropic.com, "Extended thinking", 2026-11-21).</summary>
+    /// <summary>The lowest limit to which a request may be clamped: Anthropic takes no thinking budget below 1,024, and wants the limit above it.</summary>
     public static long LeastLimit(string dialect, in RequestPeek peek) =>
         dialect == "anthropic-messages" && peek.Extent?.ThinkingBudget is not null ? BoundsClamp.LeastThinkingBudget + 1 : UpperBound.LeastLimit;
 
@@ -99,7 +99,7 @@ public static class Bounds
         var searches = BoundsFacts.Has(model, "-search");
         if (searches && (provider is "openai" or "azure-openai") && (tools & ~ServerTools.WebSearch) == 0)
         {
-            // OpenAI's search models search once for each call, whether or not they are told how.
+            // OpenAI's search models charge one search for each call, whether or not they are told how (not confirmed).
             var once = new TokenUsage { [UsageUnit.WebSearch] = 1 };
             return bounded with { InputTokens = null, Fees = once };
         }
@@ -116,7 +116,7 @@ public static class Bounds
             return use;
         if ((tools & (ServerTools.ImageGeneration | ServerTools.Advisor)) != 0)
             return new MostUse { Unbounded = NoBound.OtherModels };
-        // max_tool_calls bounds the calls of all built-in tools together (OpenAI's reference, "Create a model response", 2026-11-21). Others may
+        // max_tool_calls bounds the calls of all built-in tools together (OpenAI's text as Azure's reference repeats it, MaxToolCalls, 2026-11-22). Others may
         // not know the field, or mean something else by it (OpenRouter: steps).
         if (extent.MaxToolCalls is not (<= 1000 and var calls) || (provider is not ("openai" or "azure-openai")) || (tools & ServerTools.Other) != 0)
             return new MostUse { Unbounded = NoBound.ServerTools };
@@ -129,7 +129,7 @@ public static class Bounds
 
     private static MostUse Anthropic(in MostUse use, RequestExtent extent)
     {
-        // thinking.budget_tokens is inside max_tokens (docs.anthropic.com, "Extended thinking", 2026-11-21).
+        // thinking.budget_tokens is inside max_tokens (its SDK's reference, ThinkingConfigEnabled, 2026-11-22).
         var tools = extent.ServerTools;
         if (tools == ServerTools.None)
             return use;

@@ -9,7 +9,7 @@ namespace Tokonomics.Application.Budgets;
 /// </summary>
 public static class BoundsClamp
 {
-    /// <summary>The least thinking budget that Anthropic takes (docs.anthropic.com, "Extended thinking", checked 2026-11-21).</summary>
+    /// <summary>The least thinking budget that Anthropic takes (its SDK's reference, ThinkingConfigEnabled: at least 1,024 and less than max_tokens; looked up 2026-11-22).</summary>
     public const long LeastThinkingBudget = 1024;
 
     /// <summary>The splices that set the limit, in the order of their offsets and not overlapping.</summary>

@@ -1,11 +1,12 @@
 namespace Tokonomics.Application.Budgets;
 
-/// <summary>The figures that bounds rest on beside the request's own bytes, each with its source. All checked on 2026-11-21.</summary>
+/// <summary>The figures that bounds rest on beside the request's own bytes, each with its source. Looked up on 2026-11-22 unless it says
+/// "not confirmed": such a figure is the maker's as it has long been quoted, and to be compared with the maker's page before a cap relies on it.</summary>
 internal static class BoundsFacts
 {
     /// <summary>
     /// Tokens that a provider puts before a prompt without being asked: its template's own system text. Most in 1,893 recorded calls: 548
-    /// beyond the body's bytes (Grok 4, "hi"), of which the body covers another 100. Llama 4, gpt-oss and Qwen templates: below 150.
+    /// beyond the body's bytes (Grok 4). Llama 4, gpt-oss and Qwen templates: below 150.
     /// </summary>
     public const long Preamble = 1024;
 
@@ -19,8 +20,8 @@ internal static class BoundsFacts
     public const long ToolsPreamble = 1024;
 
     /// <summary>
-    /// Tools that Anthropic has defined bring instructions of their own: 735 tokens the computer, 700 the editor, 245 the shell, and 466 to 499
-    /// for the computer's system prompt (docs.anthropic.com, "Computer use", "Text editor", "Bash").
+    /// Tools that Anthropic has defined bring instructions of their own: 735 tokens the computer, 700 the editor, 245 the shell, and 346 in common
+    /// (as quoted from Anthropic's pages by claudecodeguides.com; the pages themselves were not at hand).
     /// </summary>
     public const long ProvidersOwnTool = 1536;
 
@@ -28,17 +29,18 @@ internal static class BoundsFacts
     public const long TokensPerToolValue = 2;
 
     /// <summary>
-    /// Anthropic's loop of server tools runs ten times and then stops with <c>pause_turn</c> (platform.claude.com, "Handling stop reasons",
-    /// "Server tools"); and once more to answer.
+    /// Anthropic's loop of server tools runs ten times and then stops with <c>pause_turn</c> (the default limit of Anthropic's stop reasons
+    /// reference, as quoted by startdebugging.net, 2026-05-30); and once more to answer.
     /// </summary>
     public const int AnthropicRuns = 11;
 
-    /// <summary>What Imagen makes where nothing is said (ai.google.dev, "Imagen": numberOfImages, "the default is 4").</summary>
+    /// <summary>What Imagen makes where nothing is said: 4 by Google's REST reference (not confirmed), 1 by Firebase's. The higher one bounds.</summary>
     public const int ImagenDefault = 4;
 
     /// <summary>
     /// Output tokens of an image by gpt-image-1 and its kin at the dearest size and quality, 1024x1536 and high: 6,240, and 100 for each of at
-    /// most three partial images (developers.openai.com, "Image generation"). gpt-image-2 has no such table.
+    /// most three partial images (OpenAI's guide to image generation; not confirmed, though 6,240 at 40 USD a million is the 0.25 USD of its price list).
+    /// gpt-image-2 takes any size and has no such table.
     /// </summary>
     public const long GptImage1Tokens = 6240 + (3 * 100);
 
@@ -51,10 +53,12 @@ internal static class BoundsFacts
     /// The most tokens that an image takes; null where the maker publishes no maximum, so that only the model's window bounds it.
     /// </summary>
     /// <remarks>
-    /// Claude: at most 4,784 of 28x28 pixels after scaling (platform.claude.com, "Vision": 2,576 pixels on the long edge; 4,005 measured for 12 megapixels).
-    /// Gemini: up to 2 by tiles of 258 tokens and at least 256 pixels of 3072x3072, at most 12 by 2 of them; from 3 on up to 2,240 (ai.google.dev, "Image understanding", "Media resolution").
-    /// OpenAI (developers.openai.com, "Images and vision"): by tiles, scaled into 2048x768, 8 of 170 and 85; gpt-4o-mini bills 8 of 5,667 and
-    /// 2,833 for the same, beyond its window; the small ones by 1,536 patches times at most 2.46. Later models take as many patches as the image has.
+    /// Claude: one for 28x28 pixels after scaling to 2,576 on the long edge (platform.claude.com, "Vision"); 4,005 measured for 12 megapixels, at most 4,784 (not confirmed).
+    /// Gemini: to version 2 by tiles of 258 tokens, of at least 256 pixels of 3072x3072, which makes at most 12 by 2 (not confirmed); from 3 on
+    /// 1,101 measured by default and 2,240 at the highest resolution (not confirmed).
+    /// OpenAI: by tiles, scaled into 2048x768, 8 of 170 and 85; gpt-4o-mini bills 8 of 5,667 and 2,833 for the same (not confirmed), beyond its
+    /// window (pypi.org/project/pictoken); the small ones by 1,536 patches times at most 2.46 (not confirmed). Later models take as many
+    /// patches as the image has: 14,364 tokens measured (huggingface.co/datasets/JOHNISKING/image-token-cost).
     /// </remarks>
     public static long? ImageTokens(string model)
     {

@@ -75,7 +75,8 @@ internal struct ExtentScan(RequestExtent extent)
             case JsonTokenType.StartObject or JsonTokenType.StartArray:
                 if (_region == Region.Tools)
                     extent.ToolValues++;
-                Said(ref reader);
+                if (_top)
+                    Said(ref reader);
                 if (!_afterName)
                     _names[depth] = Name.None;
                 if (_afterName && depth >= 2 && _opaqueAt == 0 && _region == Region.Content && _names[depth] == Name.Opaque)
@@ -102,7 +103,8 @@ internal struct ExtentScan(RequestExtent extent)
                 return;
 
             default:
-                Said(ref reader);
+                if (_top)
+                    Said(ref reader);
                 Scalar(ref reader, depth);
                 _afterName = false;
                 return;
@@ -119,7 +121,7 @@ internal struct ExtentScan(RequestExtent extent)
     // What the top-level name itself says, once its value is known not to be null or false.
     private void Said(ref Utf8JsonReader reader)
     {
-        if (!_top || reader.CurrentDepth != 1 || reader.TokenType is JsonTokenType.Null or JsonTokenType.False)
+        if (reader.CurrentDepth != 1 || reader.TokenType is JsonTokenType.Null or JsonTokenType.False)
             return;
 
         _top = false;
@@ -214,24 +216,33 @@ internal struct ExtentScan(RequestExtent extent)
                 : Name.None;
         }
 
-        return name.Length switch
-        {
-            3 => name.SequenceEqual("url"u8) ? Name.Url : name.SequenceEqual("ttl"u8) ? Name.Ttl : name.SequenceEqual("uri"u8) ? Name.FileUri : Name.None,
-            4 => name.SequenceEqual("type"u8) ? Name.Type : name.SequenceEqual("data"u8) ? Name.Data : name.SequenceEqual("args"u8) ? Name.Opaque
-                : name.SequenceEqual("mode"u8) ? Name.Mode : Name.None,
-            5 => name.SequenceEqual("input"u8) && depth > 1 ? Name.Opaque : Name.None,
-            6 => name.SequenceEqual("images"u8) ? Name.Images : Name.None,
-            7 => name.SequenceEqual("file_id"u8) || name.SequenceEqual("fileUri"u8) ? Name.FileId : Name.None,
-            8 => name.SequenceEqual("mimeType"u8) ? Name.Mime : name.SequenceEqual("response"u8) && depth > 1 ? Name.Opaque
-                : name.SequenceEqual("file_url"u8) || name.SequenceEqual("file_ids"u8) || name.SequenceEqual("file_uri"u8) ? Name.FileId
-                : name.SequenceEqual("fileData"u8) ? Name.MediaHolder : Name.None,
-            9 => name.SequenceEqual("mime_type"u8) ? Name.Mime : name.SequenceEqual("image_url"u8) ? Name.ImageUrl : name.SequenceEqual("video_url"u8) ? Name.VideoUrl
-                : name.SequenceEqual("file_data"u8) ? Name.FileData : name.SequenceEqual("arguments"u8) ? Name.Opaque : Name.None,
-            10 => name.SequenceEqual("media_type"u8) ? Name.Mime : Name.None,
-            11 => name.SequenceEqual("input_audio"u8) ? Name.InputAudio : Name.None,
-            12 => name.SequenceEqual("document_url"u8) ? Name.FileId : Name.None,
-            _ => Name.None,
-        };
+        if (name.Length >= Firsts.Length || name.IsEmpty || (Firsts[name.Length] & (1u << (name[0] & 31))) == 0)
+            return Name.None; // most names end here
+        foreach (var (bytes, known) in ByName)
+            if (name.SequenceEqual(bytes))
+                return known == Name.Opaque && depth == 1 ? Name.None : known;
+        return Name.None;
+    }
+
+    // Names inside messages and other content that mean something at any depth; those of Opaque not at the top.
+    private static readonly (byte[] Bytes, Name Name)[] ByName = Array.ConvertAll<(string, Name), (byte[], Name)>(
+    [
+        ("type", Name.Type), ("data", Name.Data), ("mode", Name.Mode), ("url", Name.Url), ("ttl", Name.Ttl), ("uri", Name.FileUri), ("images", Name.Images),
+        ("mimeType", Name.Mime), ("mime_type", Name.Mime), ("media_type", Name.Mime), ("image_url", Name.ImageUrl), ("video_url", Name.VideoUrl), ("input_audio", Name.InputAudio),
+        ("file_id", Name.FileId), ("fileUri", Name.FileId), ("file_url", Name.FileId), ("file_ids", Name.FileId), ("file_uri", Name.FileId), ("document_url", Name.FileId),
+        ("file_data", Name.FileData), ("fileData", Name.MediaHolder), ("args", Name.Opaque), ("input", Name.Opaque), ("response", Name.Opaque), ("arguments", Name.Opaque),
+    ],
+    n => (System.Text.Encoding.ASCII.GetBytes(n.Item1), n.Item2));
+
+    // By length, the letters that one of them begins with.
+    private static readonly uint[] Firsts = FirstsOf();
+
+    private static uint[] FirstsOf()
+    {
+        var firsts = new uint[16];
+        foreach (var (bytes, _) in ByName)
+            firsts[bytes.Length] |= 1u << (bytes[0] & 31);
+        return firsts;
     }
 
     private void Scalar(ref Utf8JsonReader reader, int depth)

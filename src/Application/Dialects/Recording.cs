@@ -3,7 +3,7 @@ namespace Tokonomics.Application.Dialects;
 /// <summary>How long an uploaded file can play at most, from its bytes alone.</summary>
 /// <remarks>
 /// What the name or the content type claims is not believed: providers look into the file. MP3 has no bit rate below 8 kbit/s (ISO 13818-3).
-/// For the other containers the lowest rate of a speech codec in common use counts, 4.75 kbit/s (AMR; Opus begins at 6). FLAC packs silence
+/// For the other containers the lowest rate of a speech codec in common use counts (a convention, no proof: a codec may pack silence tighter), 4.75 kbit/s (AMR; Opus begins at 6). FLAC packs silence
 /// into next to nothing, so that no length follows from its size; the same holds for what isn't known.
 /// </remarks>
 internal static class Recording

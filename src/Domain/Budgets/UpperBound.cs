@@ -22,7 +22,7 @@ public readonly record struct UpperBound
 
     /// <summary>
     /// The longest window that is sold at a higher rate than the window that a sheet states. Claude Sonnet 4.5's is 200,000 tokens, and a
-    /// million with a beta header and the rates above 200,000 (Anthropic, "Context windows", checked 2026-11-21).
+    /// million with a beta header and the rates above 200,000 (until 2026-04-30, says 24-ai.news; looked up 2026-11-22, and kept as the safe side).
     /// </summary>
     private const long LongestTieredWindow = 1_048_576;
 
