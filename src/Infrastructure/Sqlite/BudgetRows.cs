@@ -17,10 +17,23 @@ internal sealed class BudgetRows(SqliteConnection connection, SqliteTransaction 
 
     public const string AccountColumns = "tenant_id, budget_id, subject, period_start";
 
-    /// <summary>The accounts that events count on, one row for each pair: <c>rowid</c> of the account and <c>amount</c>. The one place that says which event counts where.</summary>
+    /// <summary>The accounts that events count on, one row for each pair: <c>account</c> (its rowid) and <c>amount</c>.</summary>
     /// <param name="where">Over usage_events.</param>
     public static string CountedOn(string where) => $"""
-        SELECT a.rowid AS account, t.amount AS amount
+        SELECT a.rowid AS account, t.amount AS amount {InScope(where)}
+        CROSS JOIN budget_accounts AS a ON a.tenant_id = b.tenant_id AND a.budget_id = b.id AND a.subject = t.subject AND a.period_start <= t.at AND a.period_end > t.at
+        """;
+
+    /// <summary>The periods that events fall in and no account is open for: budget, subject, one instant in it, the tenant's time zone.</summary>
+    public static string NotOpen(string where) => $"""
+        SELECT DISTINCT b.tenant_id, b.id, t.subject, t.at, z.time_zone {InScope(where)}
+        CROSS JOIN tenants AS z ON z.id = b.tenant_id
+        WHERE b.ended_at IS NULL AND NOT EXISTS (
+            SELECT 1 FROM budget_accounts AS a WHERE a.tenant_id = b.tenant_id AND a.budget_id = b.id AND a.subject = t.subject AND a.period_start <= t.at AND a.period_end > t.at)
+        """;
+
+    // The one place that says which event is in which budget's scope. The order of the joins is the order of the look-ups: hence CROSS.
+    private static string InScope(string where) => $"""
         FROM (WITH e AS (SELECT tenant_id, environment, team_id, project_id, key_id, tags, at, {Counted} AS amount FROM usage_events WHERE {where})
               SELECT tenant_id, environment, at, amount, 'tenant' AS scope, '' AS name, '' AS value, '' AS subject FROM e
               UNION ALL SELECT tenant_id, environment, at, amount, 'team', '', team_id, '' FROM e
@@ -29,7 +42,6 @@ internal sealed class BudgetRows(SqliteConnection connection, SqliteTransaction 
               UNION ALL SELECT tenant_id, environment, at, amount, 'tag', j.key, j.value, '' FROM e, json_each(e.tags) AS j
               UNION ALL SELECT tenant_id, environment, at, amount, 'each', j.key, '', j.value FROM e, json_each(e.tags) AS j) AS t
         CROSS JOIN budgets AS b ON b.tenant_id = t.tenant_id AND b.environment = t.environment AND b.scope = t.scope AND b.scope_name = t.name AND b.scope_value = t.value
-        CROSS JOIN budget_accounts AS a ON a.tenant_id = b.tenant_id AND a.budget_id = b.id AND a.subject = t.subject AND a.period_start <= t.at AND a.period_end > t.at
         """;
 
     private const string BudgetColumns = """

@@ -202,6 +202,22 @@ public abstract class BudgetTruthTests
     }
 
     [Fact]
+    public async Task A_period_that_no_call_opened_is_opened_by_the_first_cost_in_it_and_alerts()
+    {
+        var budget = Tenant(100);
+        Put(budget);
+        Put(budget with { Id = "bud_each", Scope = BudgetScope.Tag("customer", null), Period = BudgetPeriod.Day });
+        await Ledger.AppendAsync([Cost("req_0", 500, MonthStart.AddDays(-1))], Cancel); // over when the budget was made
+        Alerts().ShouldBe(0);
+        await Ledger.AppendAsync([Cost("req_1", 30), Cost("req_2", 25), Cost("req_3", 10, Some.Noon.AddDays(1))], Cancel);
+        Alerts().ShouldBe(2); // 65 of the tenant's 100, 55 of acme's on the first day, 10 on the second
+        (await StateAsync(budget)).ShouldBe((65, 0, 0));
+        await Ledger.AppendAsync([Cost("req_4", 20)], Cancel);
+        Alerts().ShouldBe(3); // 85
+        (await StateAsync(budget)).ShouldBe((85, 0, 0));
+    }
+
+    [Fact]
     public async Task Many_at_once_never_get_more_than_there_is()
     {
         var budget = Tenant(1000);

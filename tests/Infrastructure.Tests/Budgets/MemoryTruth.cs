@@ -129,6 +129,16 @@ public sealed class MemoryTruth(TimeProvider time) : IBudgetTruth, IUsageLedger
                 Alert(book);
             }
 
+        foreach (var usage in added.Where(e => (e.BudgetCost ?? e.Cost ?? NanoUsd.Zero) != NanoUsd.Zero))
+            foreach (var budget in _budgets.Values)
+                foreach (var subject in budget.Scope.IsEachValue ? usage.Tags.Where(t => t.Name == budget.Scope.Name).Select(t => t.Value) : [""])
+                {
+                    var window = BudgetPeriods.Containing(budget.Period, TimeZoneInfo.Utc, usage.At, budget.CreatedAt);
+                    var key = new AccountKey(budget.TenantId, budget.Id, subject, window.StartMicros);
+                    if (window.End > budget.CreatedAt && !_books.ContainsKey(key) && Counts(budget, key, window.EndMicros, usage))
+                        Open(new AccountOpening(key, window.EndMicros), budget);
+                }
+
         foreach (var watcher in Watchers)
             watcher.Posted(events);
         return Task.FromResult(added.Count);
