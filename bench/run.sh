@@ -136,8 +136,8 @@ ${os.cpus().length} cores (${os.cpus()[0].model}), ${Math.round(os.totalmem() / 
 
 The provider is nginx with a file: a chat completion of 1 kB, or a stream of 50 events with usage. It is called directly, through nginx's
 \`proxy_pass\` (kept-alive connections, no buffering) and through Tokonomics with everything on that exists so far: key look-up, routing, a peek
-at every request, tap on every answer, price, and a ledger row in SQLite for each call; streams have \`include_usage\` injected and its chunk
-swallowed. Budgets, rate limits and the journal are not there yet. The three take turns in ${rounds} rounds of ${seconds} s each; figures are medians over the
+at every request, tap on every answer, price, the journal (two records for each call) and a ledger row in SQLite; streams have \`include_usage\` injected and its chunk
+swallowed. Budgets and rate limits are not there yet. The three take turns in ${rounds} rounds of ${seconds} s each; figures are medians over the
 rounds. Client (wrk, one thread), provider and relay share the machine's cores, so that at 32 connections the figures are a contest for CPU.
 "Added" is the relay's median less the direct one's of the same run.
 
