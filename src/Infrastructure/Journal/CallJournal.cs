@@ -418,17 +418,20 @@ public sealed partial class CallJournal : IDisposable
         }
     }
 
-    // Says and unsays that calls can be admitted.
+    private bool _refused;
+
+    // Says and unsays that calls can be admitted; that they can at the start goes without saying.
     private void Judge()
     {
         var writable = !_failed && HasRoomFor(RecordWriter.MaxBytes / 64);
         if (writable == _writable)
             return;
         _writable = writable;
-        if (writable)
-            WritableAgain(_folder);
-        else
+        if (!writable)
             NotWritable(_folder, _taken);
+        else if (_refused)
+            WritableAgain(_folder);
+        _refused = !writable;
     }
 
     private static ReadOnlySpan<byte> SentRecord(string requestId, int attempt)
