@@ -7,6 +7,7 @@ using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Providers;
@@ -37,7 +38,7 @@ internal sealed class Forwarder(
     public async Task HandleAsync(HttpContext context, ProxyTarget target)
     {
         var request = context.Request;
-        var call = new ProxyCall(RequestId.New(time.GetUtcNow()), time);
+        var call = new ProxyCall(SortableId.New("req", time.GetUtcNow()), time);
         context.Response.Headers[RequestIdHeader] = call.RequestId;
 
         // 1. Where to.
@@ -132,7 +133,7 @@ internal sealed class Forwarder(
     /// </summary>
     public Task RefuseNowhereAsync(HttpContext context)
     {
-        context.Response.Headers[RequestIdHeader] = RequestId.New(time.GetUtcNow());
+        context.Response.Headers[RequestIdHeader] = SortableId.New("req", time.GetUtcNow());
         var host = $"{context.Request.Scheme}://{context.Request.Host}";
         return new Refusal(404, "no_target", $"the base URL doesn't say where to: use {host}/v1, where the model decides, or {host}/proxy/{{provider}}, such as {host}/proxy/openai/v1")
             .WriteAsync(context, ShapeOf(context.Request, default));

@@ -3,6 +3,7 @@ using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Testing;
 using Tokonomics.Web.Proxy.Tests.Relay;
@@ -50,7 +51,7 @@ public sealed class LedgerPressureTests(LedgerPressureTests.Small upstream) : IC
             };
             while (recorder.Accepting)
             {
-                ids.Add(RequestId.New(TimeProvider.System.GetUtcNow()));
+                ids.Add(SortableId.New("req", TimeProvider.System.GetUtcNow()));
                 recorder.Record(template with { RequestId = ids[^1] });
             }
 
