@@ -36,6 +36,7 @@ public static class Product
         builder.Services.AddStore(builder.Configuration, data);
         builder.Services.AddHostedService(s => s.GetRequiredService<PriceVersions>());
         builder.Services.AddKeyDirectory();
+        builder.Services.AddBudgetGate(builder.Configuration);
         builder.Services.AddUsageRecorder(builder.Configuration);
         builder.Services.AddProxy(builder.Configuration);
         builder.Services.AddPortal(builder.Configuration);

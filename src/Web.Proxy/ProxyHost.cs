@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Options;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Pricing;
@@ -38,6 +39,8 @@ public static class ProxyHost
         services.AddHostedService(s => s.GetRequiredService<SandboxServer>());
         // Asked for by the first request at the earliest: the sandbox has its address by then.
         services.AddSingleton(s => new Upstreams(s.GetRequiredService<ProviderCatalogue>(), s.GetRequiredService<PriceBook>(), s.GetRequiredService<SandboxServer>().BaseUrl));
+        services.AddSingleton<RecentOutputs>();
+        services.AddSingleton<Admission>();
         services.AddSingleton<Settlement>();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<ModelsEndpoint>();

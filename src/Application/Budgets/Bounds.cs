@@ -1,4 +1,5 @@
 using Tokonomics.Application.Dialects;
+using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Metering;
 
@@ -61,6 +62,13 @@ public static class Bounds
             _ => new MostUse { Unbounded = NoBound.Unpriced },
         };
     }
+
+    /// <summary>
+    /// Whether the output of a stream can be counted as it passes, so that it may be paid for in slices: the model thinks in the open, the provider
+    /// stops billing when the connection closes, one run makes one answer, and the dialect has an ending for it.
+    /// </summary>
+    public static bool CountsAsItPasses(string dialect, Provider provider, string model, in RequestPeek peek) =>
+        !provider.BillsAfterDisconnect && peek.Choices <= 1 && peek.Extent is { ServerTools: ServerTools.None, ThinkingBudget: null } && StreamCut.Knows(dialect) && !BoundsFacts.ReasonsUnseen(model);
 
     /// <summary>The lowest limit to which a request may be clamped: Anthropic takes no thinking budget below 1,024, and wants the limit above it.</summary>
     public static long LeastLimit(string dialect, in RequestPeek peek) =>

@@ -12,6 +12,9 @@ public static class BoundsClamp
     /// <summary>The least thinking budget that Anthropic takes (its SDK's reference, ThinkingConfigEnabled: at least 1,024 and less than max_tokens; looked up 2026-11-22).</summary>
     public const long LeastThinkingBudget = 1024;
 
+    /// <summary>Whether <see cref="Splices"/> can set a limit in that request.</summary>
+    public static bool CanLimit(Dialect dialect, string provider, in RequestPeek peek) => peek.Extent is { Brace: >= 0 } && dialect.OutputLimit(provider) is not null;
+
     /// <summary>The splices that set the limit, in the order of their offsets and not overlapping.</summary>
     /// <param name="dialect">The request's dialect.</param>
     /// <param name="provider">The provider's name: which field it wants may depend on it.</param>

@@ -81,6 +81,25 @@ internal static class BoundsFacts
         Has(model, "grok") && !Has(model, "non-reasoning") && !Has(model, "grok-2") && !Has(model, "grok-beta") && !Has(model, "grok-vision")
         && (!Has(model, "grok-3") || Has(model, "mini"));
 
+    /// <summary>
+    /// Whether the model is sure not to reason out of sight, so that what passes is all it makes. By name, since makers say of their models that they
+    /// reason and never that they don't: families from before reasoning, or whose reasoning is another model's name. All others may.
+    /// </summary>
+    public static bool ReasonsUnseen(string model)
+    {
+        var name = model.AsSpan(model.LastIndexOf('/') + 1);
+        if (name.StartsWith("sandbox", StringComparison.OrdinalIgnoreCase))
+            return Has(name, "reason");
+        if (Has(name, "think") || Has(name, "reason") || Has(name, "deepseek-r"))
+            return true;
+        return !(name.StartsWith("gpt-3.5", StringComparison.OrdinalIgnoreCase) || name.StartsWith("gpt-4", StringComparison.OrdinalIgnoreCase)
+            || Has(name, "claude-3-5") || Has(name, "claude-3-haiku") || Has(name, "claude-3-opus") || Has(name, "claude-2")
+            || name.StartsWith("llama", StringComparison.OrdinalIgnoreCase) || name.StartsWith("meta-llama", StringComparison.OrdinalIgnoreCase)
+            || name.StartsWith("mixtral", StringComparison.OrdinalIgnoreCase) || name.StartsWith("codestral", StringComparison.OrdinalIgnoreCase)
+            || name.StartsWith("gemini-1", StringComparison.OrdinalIgnoreCase) || name.StartsWith("gemini-2.0", StringComparison.OrdinalIgnoreCase)
+            || (name.StartsWith("command-r", StringComparison.OrdinalIgnoreCase) && !Has(name, "reasoning")));
+    }
+
     public static bool Has(ReadOnlySpan<char> name, string part) => name.Contains(part, StringComparison.OrdinalIgnoreCase);
 
     // gpt-5, gpt-5-mini, and not gpt-5.4.

@@ -22,6 +22,12 @@ public interface IBudgetGate
     /// <summary>The same, asking the truth for more and waiting for others' holds to shrink, as the budgets say.</summary>
     ValueTask<HoldOutcome> HoldAsync(Hold hold, HoldRequest request, CancellationToken cancellationToken);
 
+    /// <summary>One of the hold's budgets must never be overshot: what can't be bounded is refused.</summary>
+    bool IsStrict(Hold hold);
+
+    /// <summary>How its tightest budget stands, as far as this node knows; null where no budget applies.</summary>
+    HoldRefusal? Tightest(Hold hold);
+
     /// <summary>Takes the budgets off that would send the call to a cheaper model: it is there now, and they let it pass.</summary>
     void Downgraded(Hold hold);
 
@@ -74,4 +80,10 @@ public readonly record struct HoldOutcome(HoldVerdict Verdict, HoldRefusal? Refu
 /// <param name="Subject">The tag's value in a budget for each value.</param>
 /// <param name="Held">Leased by nodes and not spent.</param>
 /// <param name="ResetsAt">Null where it never does.</param>
-public sealed record HoldRefusal(Budget Budget, string Subject, NanoUsd Limit, NanoUsd Spent, NanoUsd Held, DateTimeOffset? ResetsAt);
+public sealed record HoldRefusal(Budget Budget, string Subject, NanoUsd Limit, NanoUsd Spent, NanoUsd Held, DateTimeOffset? ResetsAt)
+{
+    public NanoUsd Unspent => Limit > Spent ? Limit - Spent : NanoUsd.Zero;
+
+    /// <summary>Whose budget it is, in words: <c>tag customer=acme</c>.</summary>
+    public string Scope => Budget.Scope.IsEachValue ? $"tag {Budget.Scope.Name}={Subject}" : Budget.Scope.ToString();
+}

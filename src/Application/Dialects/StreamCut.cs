@@ -69,6 +69,10 @@ public abstract class StreamCut : IJsonSink, ISseSink
         return cut;
     }
 
+    /// <summary>Whether streams of that dialect have an ending here, whatever their frame.</summary>
+    public static bool Knows(string dialect) => dialect is "openai-chat" or "openai-completions" or "openai-responses" or "anthropic-messages" or "anthropic-complete"
+        or "gemini-generate" or "gemini-interactions" or "cohere-chat" or "cohere-generate" or "ollama";
+
     /// <summary>Nothing is open: the stream may be ended here.</summary>
     public bool AtBoundary => _edge.IsBoundary;
 

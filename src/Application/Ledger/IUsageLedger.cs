@@ -1,4 +1,6 @@
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
 
 namespace Tokonomics.Application.Ledger;
 
@@ -41,6 +43,12 @@ public interface IUsageRecorder
     /// <param name="attempt">1 for the first.</param>
     /// <returns>False where it can't be written: the attempt must not be sent.</returns>
     bool Sent(CallTicket ticket, int attempt);
+
+    /// <summary>Puts on file that more is held for a call.</summary>
+    /// <param name="upperBound">The new one.</param>
+    /// <param name="charges">All that each lease covers now.</param>
+    /// <returns>False where it can't be written: the call must not use what it was given.</returns>
+    bool Extend(CallTicket ticket, NanoUsd upperBound, IReadOnlyList<BudgetCharge> charges);
 
     /// <summary>Closes a call that was not sent: there will be no row.</summary>
     void Void(CallTicket ticket);

@@ -49,12 +49,20 @@ public static class CallRating
         return card;
     }
 
-    private static RateCard? Card(PriceBook book, string provider, string model, UsageEvent usage)
+    /// <summary>The model that prices a call at that instant; null where none does.</summary>
+    /// <param name="route">Which of a router's providers the path chose; null where it is no router.</param>
+    public static ModelPrices? Model(PriceBook book, string provider, string model, string? route, KeyEnvironment environment, DateTimeOffset at)
     {
-        var card = Route(usage.PricingHints) is { } route ? book.Find(provider, $"{route}/{model}", usage.At) : null;
-        card ??= book.Find(provider, model, usage.At);
-        return card ?? (usage.Environment == KeyEnvironment.Test ? book.Find("sandbox", model, usage.At) : null);
+        // The sandbox answers under every provider's name, and charges by its own sheet where that lists the model.
+        if (environment == KeyEnvironment.Test && book.FindModel("sandbox", model) is { } sandboxed && sandboxed.At(at) is not null)
+            return sandboxed;
+        if (route is not null && book.FindModel(provider, $"{route}/{model}") is { } routed && routed.At(at) is not null)
+            return routed;
+        return book.FindModel(provider, model) is { } found && found.At(at) is not null ? found : null;
     }
+
+    private static RateCard? Card(PriceBook book, string provider, string model, UsageEvent usage) =>
+        Model(book, provider, model, Route(usage.PricingHints), usage.Environment, usage.At)?.At(usage.At);
 
     /// <summary>The hint that names which of a router's providers the path chose (Hugging Face: <c>/together/v1/…</c>).</summary>
     public const string RouteHint = "route";

@@ -30,6 +30,9 @@ public sealed record Provider
     /// <summary>Its streams report usage only when asked to, and it accepts being asked.</summary>
     public bool StreamUsageOnDemand { get; init; }
 
+    /// <summary>It goes on generating, and charging, when the connection is closed: what a broken-off call cost can't be known from what was seen.</summary>
+    public bool BillsAfterDisconnect { get; init; }
+
     /// <summary>A tenant's own endpoint: the connection is guarded against private addresses.</summary>
     public bool Guarded { get; init; }
 

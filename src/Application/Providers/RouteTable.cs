@@ -45,6 +45,16 @@ public sealed record RouteMatch(Route Route, Surface Surface, string UpstreamPat
 {
     /// <summary>The path itself asks for a stream.</summary>
     public bool PathStreams { get; } = Route.Template.EndsWith(":streamGenerateContent", StringComparison.Ordinal);
+
+    /// <summary>The same call of another model; null where the path doesn't name the model in one piece.</summary>
+    public RouteMatch? WithModel(string model)
+    {
+        foreach (var written in (ReadOnlySpan<string>)[PathModel ?? "", Uri.EscapeDataString(PathModel ?? "")])
+            if (written.Length > 0 && UpstreamPath.LastIndexOf(written, StringComparison.Ordinal) is var at and >= 0
+                && (at == 0 || UpstreamPath[at - 1] == '/') && (at + written.Length == UpstreamPath.Length || UpstreamPath[at + written.Length] is '/' or ':'))
+                return this with { PathModel = model, UpstreamPath = string.Concat(UpstreamPath.AsSpan(0, at), Uri.EscapeDataString(model), UpstreamPath.AsSpan(at + written.Length)) };
+        return null;
+    }
 }
 
 /// <summary>

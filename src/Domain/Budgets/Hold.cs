@@ -24,7 +24,7 @@ public enum HoldState
 /// </summary>
 public sealed class Hold
 {
-    private Slot[] _slots = new Slot[4];
+    private Slot[] _slots = [];
     private int _state;
 
     private struct Slot
@@ -67,7 +67,7 @@ public sealed class Hold
         if (State != HoldState.New)
             throw new InvalidOperationException($"The hold is {State}: the budgets that apply are found before it is taken.");
         if (Count == _slots.Length)
-            Array.Resize(ref _slots, Count * 2);
+            Array.Resize(ref _slots, Math.Max(4, Count * 2));
         var at = Count++;
         for (; at > 0 && _slots[at - 1].Lease.Owner.Serial > lease.Owner.Serial; at--)
             _slots[at] = _slots[at - 1];
@@ -109,7 +109,7 @@ public sealed class Hold
             return [];
         var charges = new BudgetCharge[Count];
         for (var i = 0; i < Count; i++)
-            charges[i] = new BudgetCharge(_slots[i].Lease.Account, _slots[i].Lease.Owner.ToString(), State == HoldState.Held ? AmountAt(i) : CoveredAt(i));
+            charges[i] = new BudgetCharge(_slots[i].Lease.Account, _slots[i].Lease.OwnerName, State == HoldState.Held ? AmountAt(i) : CoveredAt(i));
         return charges;
     }
 }

@@ -18,6 +18,9 @@ public class Lease(AccountKey account, LeaseOwner owner)
 
     public LeaseOwner Owner { get; } = owner;
 
+    /// <summary><see cref="Owner"/> as it stands in the store.</summary>
+    public string OwnerName { get; } = owner.ToString();
+
     /// <summary>All that the truth ever set aside for it.</summary>
     public NanoUsd Granted => new(_granted);
 

@@ -1,3 +1,4 @@
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 
@@ -46,11 +47,11 @@ public readonly record struct CallAdmission
     /// <summary>What the request alone says that will be used: our estimate of its input, units that it fixes.</summary>
     public TokenUsage Estimate { get; init; }
 
-    /// <summary>What is set aside for it on each of <see cref="Budgets"/>.</summary>
-    public NanoUsd Held { get; init; }
+    /// <summary>The most that it can cost, as held on its budgets; null where no budget applies. What budgets count should it never be settled.</summary>
+    public NanoUsd? UpperBound { get; init; }
 
-    /// <summary>The accounts that the hold stands on, by their ids; none where no budget applies.</summary>
-    public IReadOnlyList<string> Budgets { get; init; }
+    /// <summary>The leases that the hold was taken from.</summary>
+    public IReadOnlyList<BudgetCharge> Charges { get; init; }
 
     public IReadOnlyList<Tag> Tags { get; init; }
 
@@ -64,6 +65,9 @@ public readonly record struct CallAdmission
         Cost = Rated == PriceStatus.Priced ? cost : NanoUsd.Zero,
         PriceStatus = Rated != PriceStatus.Priced ? Rated : cost is null ? PriceStatus.Unpriced : PriceStatus.Priced,
         Outcome = CallOutcome.Abandoned,
+        UpperBound = UpperBound,
+        BudgetCost = UpperBound,
+        Charges = Charges ?? [],
     };
 
     /// <summary>The row of an attempt whose connection closed before any answer, and which the connection pool repeated.</summary>

@@ -84,7 +84,7 @@ public sealed partial class BudgetGate
             Fenced(account.Account);
             lock (_names)
                 if (_names[^1] == account.Owner.Node)
-                    _names.Add($"{_options.Node}.{_names.Count + 1}");
+                    _names.Add($"{_node}.{_names.Count + 1}");
             Retire(account);
             return false;
         }

@@ -12,9 +12,6 @@ namespace Tokonomics.Infrastructure.InProcess;
 /// <summary>Settings under <c>Budgets</c>.</summary>
 public sealed class BudgetGateOptions
 {
-    /// <summary>This run of this node. Another run is another node: what it finds leased to the former is not its own.</summary>
-    public string Node { get; set; } = $"{Environment.MachineName}-{Guid.NewGuid():n}";
-
     /// <summary>How many nodes share the budgets. 1 to 1000.</summary>
     public int Nodes { get; set; } = 1;
 
@@ -28,8 +25,7 @@ public sealed class BudgetGateOptions
     public TimeSpan LeaseLifetime { get; set; } = TimeSpan.FromMinutes(10);
 
     internal string? Problem() =>
-        string.IsNullOrWhiteSpace(Node) || Node.Contains('#', StringComparison.Ordinal) ? "Budgets:Node must be a name without '#'."
-        : Nodes is < 1 or > 1000 ? $"Budgets:Nodes is {Nodes}; it must be 1 to 1000."
+        Nodes is < 1 or > 1000 ? $"Budgets:Nodes is {Nodes}; it must be 1 to 1000."
         : LeaseAhead < TimeSpan.FromMilliseconds(100) || LeaseAhead > TimeSpan.FromSeconds(60) ? $"Budgets:LeaseAhead is {LeaseAhead}; it must be 100 ms to 60 s."
         : IdleAfter < TimeSpan.FromMilliseconds(100) || IdleAfter > TimeSpan.FromMinutes(10) ? $"Budgets:IdleAfter is {IdleAfter}; it must be 100 ms to 10 min."
         : LeaseLifetime < TimeSpan.FromSeconds(1) || LeaseLifetime > TimeSpan.FromHours(1) ? $"Budgets:LeaseLifetime is {LeaseLifetime}; it must be 1 s to 1 h."
@@ -49,6 +45,7 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
     // Holds of other nodes that end are not heard of here: whoever waits for room asks the truth again after so long.
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(50);
 
+    private readonly string _node;
     private readonly BudgetGateOptions _options;
     private readonly IBudgetTruth _truth;
     private readonly TimeProvider _time;
@@ -61,12 +58,13 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
     private readonly SemaphoreSlim _refreshing = new(1, 1);
     private long _serial;
 
-    public BudgetGate(IBudgetTruth truth, BudgetGateOptions options, TimeProvider time, ILogger<BudgetGate> log, IMeterFactory? meters = null)
+    /// <param name="node">The name of this run of this node, without <c>#</c>. Another run is another node: what it finds leased to the former is not its own.</param>
+    public BudgetGate(IBudgetTruth truth, string node, BudgetGateOptions options, TimeProvider time, ILogger<BudgetGate> log, IMeterFactory? meters = null)
     {
         if (options.Problem() is { } problem)
             throw new InvalidOperationException(problem);
-        (_truth, _options, _time, _log) = (truth, options, time, log);
-        _names = [options.Node];
+        (_truth, _node, _options, _time, _log) = (truth, node, options, time, log);
+        _names = [node];
         _directory = new BudgetDirectory(Open);
         _meter = meters?.Create(MeterName);
         _refusals = _meter?.CreateCounter<long>("tokonomics.budgets.refusals", "{call}", "Calls that a budget refused, by verdict. FullyHeld ones are phantoms: the money was set aside, not spent.");
@@ -218,6 +216,30 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
             cancellationToken.ThrowIfCancellationRequested();
             amount = request.UpperBound;
         }
+    }
+
+    public bool IsStrict(Hold hold)
+    {
+        for (var i = 0; i < hold.Count; i++)
+            if (((GateAccount)hold.LeaseAt(i)).Slot.Budget.Mode == BudgetMode.Strict)
+                return true;
+        return false;
+    }
+
+    public HoldRefusal? Tightest(Hold hold)
+    {
+        HoldRefusal? tightest = null;
+        for (var i = 0; i < hold.Count; i++)
+        {
+            var account = (GateAccount)hold.LeaseAt(i);
+            account.Sync.Enter();
+            var standing = account.Refusal();
+            account.Sync.Exit();
+            if (tightest is null || standing.Unspent < tightest.Unspent)
+                tightest = standing;
+        }
+
+        return tightest;
     }
 
     public void Downgraded(Hold hold)

@@ -6,12 +6,13 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
+using Tokonomics.Infrastructure.Journal;
 
 namespace Tokonomics.Infrastructure.InProcess;
 
 public static class BudgetSetup
 {
-    /// <summary>The budget gate of a host that serves calls, and the service that keeps it up to date. Reads the settings under <c>Budgets</c>. Register it before the recorder: it drains after it.</summary>
+    /// <summary>The budget gate of a host that serves calls, and what keeps it up to date. Reads the settings under <c>Budgets</c>. Register it before the recorder: it drains after it.</summary>
     public static IServiceCollection AddBudgetGate(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddMetrics();
@@ -19,12 +20,13 @@ public static class BudgetSetup
             .Validate(o => o.Problem() is null, "Budgets: Nodes is 1 to 1000, LeaseAhead 100 ms to 60 s, IdleAfter 100 ms to 10 min, LeaseLifetime 1 s to 1 h.")
             .ValidateOnStart();
         services.AddSingleton(provider => new BudgetGate(
-            provider.GetRequiredService<IBudgetTruth>(), provider.GetRequiredService<IOptions<BudgetGateOptions>>().Value, provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<IBudgetTruth>(), $"{provider.GetRequiredService<CallJournal>().Identity}{LeaseRecovery.RunMark}{Guid.NewGuid().ToString("n")[..8]}", provider.GetRequiredService<IOptions<BudgetGateOptions>>().Value, provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<BudgetGate>>(), provider.GetRequiredService<IMeterFactory>()));
         services.AddSingleton<IBudgetGate>(provider => provider.GetRequiredService<BudgetGate>());
         services.AddSingleton<IPostedEvents>(provider => provider.GetRequiredService<BudgetGate>());
         services.AddSingleton<IDirectoryRefresh>(provider => provider.GetRequiredService<BudgetGate>());
         services.AddHostedService<BudgetUpkeep>();
+        services.AddHostedService<LeaseRecovery>();
         return services;
     }
 }

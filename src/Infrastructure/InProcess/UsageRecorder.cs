@@ -3,7 +3,9 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure.Journal;
 
 namespace Tokonomics.Infrastructure.InProcess;
@@ -88,6 +90,8 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
     public CallTicket Admit(in CallAdmission admission, bool sent) => _journal.Admit(admission, sent);
 
     public bool Sent(CallTicket ticket, int attempt) => _journal.Sent(ticket, attempt);
+
+    public bool Extend(CallTicket ticket, NanoUsd upperBound, IReadOnlyList<BudgetCharge> charges) => _journal.Extend(ticket, upperBound, charges);
 
     public void Void(CallTicket ticket) => _journal.Void(ticket);
 

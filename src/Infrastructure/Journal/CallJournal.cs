@@ -1,7 +1,9 @@
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
 
 namespace Tokonomics.Infrastructure.Journal;
 
@@ -40,6 +42,7 @@ public sealed partial class CallJournal : IDisposable
     private readonly Channel<Settled> _settled = Channel.CreateUnbounded<Settled>(new UnboundedChannelOptions { SingleReader = true });
     private readonly List<Segment> _segments = []; // oldest first; the last is written to
     private FileStream? _lock;
+    private string? _identity;
     private Segment? _current;
     private Segment? _next; // an empty file that is set aside; its header comes when its turn does
     private long _lastNumber;
@@ -63,6 +66,9 @@ public sealed partial class CallJournal : IDisposable
         public int Generation;
         public int NextFree;
         public string RequestId;
+
+        /// <summary>The record of the last extension of its hold; null where there was none.</summary>
+        public byte[]? Extension;
     }
 
     internal CallJournal(string folder, JournalOptions options, TimeProvider time, ILogger log, JournalDisk? disk = null)
@@ -75,6 +81,20 @@ public sealed partial class CallJournal : IDisposable
 
     /// <summary>False where nothing may be admitted: before <see cref="Open"/>, and while the disk is full, broken, or the journal at its bound.</summary>
     public bool Writable => _writable;
+
+    /// <summary>
+    /// Who this journal is, made up when its folder was: what an earlier process leased under this name was leased by nobody else, and what it did
+    /// with it stands here.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The folder can't be used.</exception>
+    public string Identity => _identity ??= ReadIdentity();
+
+    /// <summary>An earlier process wrote something that could not be read. Remembered on the disk until <see cref="ForgetLoss"/>: the damaged file may be gone before what follows from it is done.</summary>
+    public bool LostRecords => File.Exists(LossMark);
+
+    private string LossMark => Path.Combine(_folder, "records-lost");
+
+    public void ForgetLoss() => File.Delete(LossMark);
 
     /// <summary>Calls admitted and neither recorded nor void.</summary>
     public int OpenCalls
@@ -117,6 +137,8 @@ public sealed partial class CallJournal : IDisposable
 
         foreach (var damage in replay.Damages)
             Damaged(damage.Path, damage.Dropped);
+        if (replay.Damages.Count > 0)
+            File.WriteAllText(LossMark, "");
         var waiting = new List<Settled>(replay.Unshipped);
         var (again, abandoned, unsent) = (waiting.Count, 0, 0);
         foreach (var call in replay.Open)
@@ -190,6 +212,29 @@ public sealed partial class CallJournal : IDisposable
             }
 
             _slots[index].Sends = Math.Max(_slots[index].Sends, attempt);
+            return true;
+        }
+    }
+
+    /// <inheritdoc cref="IUsageRecorder.Extend"/>
+    public bool Extend(CallTicket call, NanoUsd upperBound, IReadOnlyList<BudgetCharge> charges)
+    {
+        lock (_turn)
+        {
+            if (Find(call) is var index && index < 0)
+                return false;
+            var record = new RecordWriter(RecordType.Extended);
+            record.Text(_slots[index].RequestId);
+            record.Number(upperBound.Value);
+            EventFields.Write(ref record, charges);
+            var bytes = record.Finish();
+            if (!Append(bytes, out _))
+            {
+                Judge();
+                return false;
+            }
+
+            _slots[index].Extension = bytes.ToArray();
             return true;
         }
     }
@@ -305,6 +350,35 @@ public sealed partial class CallJournal : IDisposable
             _next = null;
             _lock?.Dispose();
             _lock = null;
+        }
+    }
+
+    private string ReadIdentity()
+    {
+        var path = Path.Combine(_folder, "identity");
+        try
+        {
+            Directory.CreateDirectory(_folder);
+            if (!File.Exists(path))
+            {
+                // Whole or not at all, and the first of two stays.
+                var made = $"{path}.{Guid.NewGuid():n}";
+                File.WriteAllText(made, $"{Environment.MachineName}.{Guid.NewGuid():n}");
+                try
+                {
+                    File.Move(made, path);
+                }
+                catch (IOException) when (File.Exists(path))
+                {
+                    File.Delete(made);
+                }
+            }
+
+            return File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidOperationException($"the journal {_folder} can't be used: {e.Message}", e);
         }
     }
 
@@ -468,6 +542,7 @@ public sealed partial class CallJournal : IDisposable
         ref var slot = ref _slots[index];
         slot.Segment!.Open--;
         slot.Segment = null;
+        slot.Extension = null;
         slot.RequestId = "";
         slot.Generation++;
         slot.NextFree = _free;
@@ -562,12 +637,16 @@ public sealed partial class CallJournal : IDisposable
             copy.Number(slot.Sends);
             copy.Raw(admitted.Rest);
             var bytes = copy.Finish();
+            // The extension goes with it in one piece: what is carried over says less without it than what is deleted.
+            var length = bytes.Length;
+            if (slot.Extension is { } extension)
+                bytes = (byte[])[.. bytes, .. extension];
             if (!Append(bytes, out var end))
                 return false;
             slot.Segment.Open--;
             slot.Segment = _current;
             slot.At = (int)end - bytes.Length;
-            slot.Length = bytes.Length;
+            slot.Length = length;
             _current!.Open++;
             return true;
         }

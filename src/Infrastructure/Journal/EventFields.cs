@@ -10,6 +10,7 @@ internal static class EventFields
 {
     private const int Units = (int)UsageUnit.Request + 1;
     private const int MaxTags = 10_000;
+    private const int MaxCharges = 10_000;
 
     public static void Write(ref RecordWriter to, in CallAdmission call)
     {
@@ -30,11 +31,8 @@ internal static class EventFields
         to.Number(call.At.UtcTicks);
         to.Number(call.RequestBytes);
         Write(ref to, call.Estimate);
-        to.Number(call.Held.Value);
-        var budgets = call.Budgets ?? [];
-        to.Number(budgets.Count);
-        for (var i = 0; i < budgets.Count; i++)
-            to.Text(budgets[i]);
+        Write(ref to, call.UpperBound?.Value);
+        Write(ref to, call.Charges ?? []);
         Write(ref to, call.Tags ?? []);
     }
 
@@ -60,8 +58,8 @@ internal static class EventFields
             At = Time(ref from),
             RequestBytes = from.Number(),
             Estimate = ReadUsage(ref from),
-            Held = new NanoUsd(from.Number()),
-            Budgets = ReadNames(ref from),
+            UpperBound = ReadOptional(ref from) is { } bound ? new NanoUsd(bound) : null,
+            Charges = ReadCharges(ref from),
             Tags = ReadTags(ref from),
         };
     }
@@ -107,17 +105,7 @@ internal static class EventFields
         Write(ref to, e.Tags);
         Write(ref to, e.UpperBound?.Value);
         Write(ref to, e.BudgetCost?.Value);
-        to.Number(e.Charges.Count);
-        for (var i = 0; i < e.Charges.Count; i++)
-        {
-            var (account, owner, covered) = e.Charges[i];
-            to.Text(account.TenantId);
-            to.Text(account.BudgetId);
-            to.Text(account.Subject);
-            to.Number(account.PeriodStart);
-            to.Text(owner);
-            to.Number(covered.Value);
-        }
+        Write(ref to, e.Charges);
     }
 
     public static UsageEvent ReadEvent(ref RecordReader from) => new()
@@ -211,15 +199,6 @@ internal static class EventFields
         return tags;
     }
 
-    private static string[] ReadNames(ref RecordReader from)
-    {
-        var count = from.Count(MaxTags);
-        var names = count == 0 ? [] : new string[count];
-        for (var i = 0; i < count; i++)
-            names[i] = from.Name();
-        return names;
-    }
-
     private static ModelUsage[] ReadModels(ref RecordReader from)
     {
         var count = from.Count(MaxTags);
@@ -229,9 +208,24 @@ internal static class EventFields
         return models;
     }
 
-    private static BudgetCharge[] ReadCharges(ref RecordReader from)
+    public static void Write(ref RecordWriter to, IReadOnlyList<BudgetCharge> charges)
     {
-        var count = from.Count(MaxTags);
+        to.Number(charges.Count);
+        for (var i = 0; i < charges.Count; i++)
+        {
+            var (account, owner, covered) = charges[i];
+            to.Text(account.TenantId);
+            to.Text(account.BudgetId);
+            to.Text(account.Subject);
+            to.Number(account.PeriodStart);
+            to.Text(owner);
+            to.Number(covered.Value);
+        }
+    }
+
+    public static BudgetCharge[] ReadCharges(ref RecordReader from)
+    {
+        var count = from.Count(MaxCharges);
         var charges = count == 0 ? [] : new BudgetCharge[count];
         for (var i = 0; i < count; i++)
             charges[i] = new BudgetCharge(new AccountKey(from.Name(), from.Name(), from.Name(), from.Number()), from.Name(), new NanoUsd(from.Number()));

@@ -24,6 +24,9 @@ internal enum RecordType : byte
 
     /// <summary>All events that stand before a place are in the ledger.</summary>
     Shipped = 6,
+
+    /// <summary>More is held for a call: its new upper bound, and all that each lease covers now.</summary>
+    Extended = 7,
 }
 
 /// <summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
 
 namespace Tokonomics.Infrastructure.Journal;
 
@@ -100,6 +101,11 @@ internal sealed class JournalReplay
                 // A second time: it was carried over from a segment that was to be deleted.
                 var known = _open.GetValueOrDefault(call.RequestId);
                 _open[call.RequestId] = new OpenCall(call, Math.Max(sends, known?.Sends ?? 0), known?.Recorded ?? 0, segment);
+                break;
+            case RecordType.Extended:
+                var (extendedId, bound, charges) = (fields.Name(), new NanoUsd(fields.Number()), EventFields.ReadCharges(ref fields));
+                if (_open.TryGetValue(extendedId, out var extended))
+                    _open[extendedId] = extended with { Call = extended.Call with { UpperBound = bound, Charges = charges } };
                 break;
             case RecordType.Sent:
                 var (sentId, attempt) = (fields.Name(), (int)fields.Number());

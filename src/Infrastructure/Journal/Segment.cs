@@ -22,7 +22,7 @@ internal class JournalDisk
 /// <summary>One file of the journal. All but <see cref="File"/> is guarded by the journal's lock.</summary>
 internal sealed class Segment(long number, string path, SafeFileHandle? file) : IDisposable
 {
-    public const int FormatVersion = 1;
+    public const int FormatVersion = 2;
 
     public long Number { get; } = number;
 

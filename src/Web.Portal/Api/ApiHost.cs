@@ -31,6 +31,7 @@ internal static class ApiHost
         EndpointsApi.Map(api);
         TokensApi.Map(api);
         PricesApi.Map(api);
+        BudgetsApi.Map(api);
         app.MapOpenApi("/api/v1/openapi.json");
         app.UseSwaggerUI(ui =>
         {

@@ -2,10 +2,12 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Providers;
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.Providers;
@@ -28,7 +30,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// 9. the event in the ledger, in <c>finally</c>, whatever happened.
 /// </summary>
 internal sealed class Forwarder(
-    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, TimeProvider time,
+    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, Admission admission, IBudgetGate gate, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -97,9 +99,10 @@ internal sealed class Forwarder(
             if (refusal is null && metered && target.Provider is null)
                 refusal = Peek(request, body!, call); // again, now that the provider's ways are known
 
-            // 5. Whether. Budgets and rate limits have their place here; journal and ledger must be able to take the event.
+            // 5. Whether. Journal and ledger must be able to take the event, and every budget the most that the call can cost.
             if (refusal is null && !recorder.Accepting)
                 refusal = recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull;
+            refusal ??= await admission.AdmitAsync(call, context.RequestAborted);
             if (refusal is not null)
             {
                 await refusal.WriteAsync(context, shape);
@@ -124,6 +127,9 @@ internal sealed class Forwarder(
         finally
         {
             body?.Dispose();
+            // Whatever was sent is settled; of the rest nothing can cost anything.
+            if (call.Hold.State == HoldState.Held)
+                gate.Void(call.Hold);
         }
     }
 
@@ -146,6 +152,7 @@ internal sealed class Forwarder(
 
         // 6. The request to the provider.
         using var message = UpstreamRequest.Build(context.Request, target, call, body, passThrough);
+        Receipt.Announce(context.Response, call, gate);
         using var upstream = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
         HttpResponseMessage? answer = null;
 
@@ -168,7 +175,7 @@ internal sealed class Forwarder(
             call.ProviderRequestId = ProviderRequestId(answer);
 
             // 8. The answer.
-            await Relay.RunAsync(context, answer, call, provider.IdleTimeout, _options.MaxAnswerBytes, upstream);
+            await Relay.RunAsync(context, answer, call, gate, recorder, provider.IdleTimeout, _options.MaxAnswerBytes, upstream);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -191,6 +198,7 @@ internal sealed class Forwarder(
         {
             // A cancellation of nobody's but the connection pool's is Proxy:ConnectTimeout: the request never left.
             call.Outcome = CallOutcome.Unreachable;
+            call.NeverLeft = NeverLeft(e);
             var why = Why(e);
             Log.Unreachable(log, call.RequestId, provider.Name, why);
             await new Refusal(502, "provider_unreachable", $"{provider.Name} can't be reached: {why}", TimeSpan.FromSeconds(1)).WriteAsync(context, shape);
@@ -309,6 +317,10 @@ internal sealed class Forwarder(
         HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse } => "its answer is not HTTP",
         _ => "it closed the connection before it answered",
     };
+
+    // No connection was made, so that no byte of the request can have reached anybody.
+    private static bool NeverLeft(Exception e) => e is AddressRefusedException or OperationCanceledException or { InnerException: AddressRefusedException }
+        or HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError or HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError };
 
     // The status that the client's own body earns; null where something else failed.
     private static int? ClientsFault(Exception e) => e switch

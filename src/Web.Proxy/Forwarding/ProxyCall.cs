@@ -2,6 +2,7 @@ using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Providers;
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
@@ -39,6 +40,27 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
 
     /// <summary>A usage chunk that the client didn't ask for is taken out of the stream.</summary>
     public bool Swallows { get; set; }
+
+    /// <summary>What is set aside for it on its budgets.</summary>
+    public Hold Hold { get; } = new();
+
+    /// <summary>The most that it can cost; meaningful where <see cref="Hold"/> is held.</summary>
+    public UpperBound Bound { get; set; }
+
+    /// <summary>The output limit that the budgets' room pays for, to be put into the request; null where the request keeps its own.</summary>
+    public long? OutputLimit { get; set; }
+
+    /// <summary>Output tokens that the hold of a stream pays for, which is extended as it passes; 0 where the hold is whole.</summary>
+    public long PaidTokens { get; set; }
+
+    /// <summary>The model that was asked for, where a budget sent the call to a cheaper one.</summary>
+    public string? DowngradedFrom { get; set; }
+
+    /// <summary>The stream was ended because no budget had room for more, in the way in which its protocol ends at the output limit.</summary>
+    public bool CutAtBudget { get; set; }
+
+    /// <summary>The connection to the provider was never made: nothing can have been charged.</summary>
+    public bool NeverLeft { get; set; }
 
     /// <summary>The call in the journal; none before it is sent.</summary>
     public CallTicket Ticket { get; set; }

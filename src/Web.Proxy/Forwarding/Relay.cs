@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Dialects;
+using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
@@ -14,7 +16,8 @@ internal static class Relay
     private const int BufferBytes = 16 * 1024;
 
     /// <exception cref="OperationCanceledException">The client left, or nothing came for too long before the answer had begun.</exception>
-    public static async Task RunAsync(HttpContext context, HttpResponseMessage answer, ProxyCall call, TimeSpan idle, long maxBytes, CancellationTokenSource upstream)
+    public static async Task RunAsync(
+        HttpContext context, HttpResponseMessage answer, ProxyCall call, IBudgetGate gate, IUsageRecorder recorder, TimeSpan idle, long maxBytes, CancellationTokenSource upstream)
     {
         var response = context.Response;
         var contentType = Header(answer, "Content-Type");
@@ -23,6 +26,7 @@ internal static class Relay
             call.Reader = DecodingReader.For(dialect.Read(call.Facts, call.Peek, new ResponseFacts(call.Status, contentType)), Header(answer, "Content-Encoding"));
         // A provider that compresses although identity was asked for: its bytes can't be read for the chunk, and must not be held back for it.
         var filter = call.Swallows && call.Status < 300 && IsEventStream(contentType) && IsPlain(answer) ? new UsageChunkFilter() : null;
+        var paid = PaidStreamOf(call, contentType, IsPlain(answer), gate, recorder);
         // HTTP allows these no body. One that is sent all the same is metered and dropped.
         var bodiless = call.Status is 204 or 205 or 304;
 
@@ -32,6 +36,7 @@ internal static class Relay
             await response.StartAsync(context.RequestAborted);
 
         var writer = response.BodyWriter;
+        var shown = paid is null ? (IBufferWriter<byte>)writer : new PaidWriter(writer, paid);
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
         {
@@ -48,9 +53,16 @@ internal static class Relay
                 call.ResponseBytes += read;
                 if (bodiless)
                     call.Reader?.Feed(buffer.AsSpan(0, read));
-                else if (!await ForwardAsync(writer, filter, buffer.AsMemory(0, read), call.Reader, upstream, context.RequestAborted))
+                else if (paid is { Ending: true } ? await EndAsync(writer, shown, paid, filter, buffer.AsMemory(0, read), call, context.RequestAborted)
+                    : !await ForwardAsync(writer, shown, filter, buffer.AsMemory(0, read), call.Reader, paid, upstream, context.RequestAborted))
                 {
-                    call.Outcome = CallOutcome.ClientGone;
+                    call.Outcome = call.CutAtBudget ? CallOutcome.CutByProxy : CallOutcome.ClientGone;
+                    return;
+                }
+
+                if (paid is not null && await MustEndAsync(context, paid, shown, call, filter, answer, upstream.Token))
+                {
+                    call.Outcome = CallOutcome.CutByProxy;
                     return;
                 }
 
@@ -64,7 +76,7 @@ internal static class Relay
 
             if (filter is not null)
             {
-                filter.Flush(writer);
+                filter.Flush(shown);
                 await writer.FlushAsync(context.RequestAborted);
             }
         }
@@ -86,26 +98,87 @@ internal static class Relay
 
     /// <returns>False where the client has left.</returns>
     private static async ValueTask<bool> ForwardAsync(
-        PipeWriter writer, UsageChunkFilter? filter, ReadOnlyMemory<byte> bytes, ResponseReader? reader, CancellationTokenSource upstream, CancellationToken clientGone)
+        PipeWriter writer, IBufferWriter<byte> shown, UsageChunkFilter? filter, ReadOnlyMemory<byte> bytes, ResponseReader? reader, PaidStream? paid, CancellationTokenSource upstream, CancellationToken clientGone)
     {
         // The bytes are on their way to the client before the meter looks at them.
         ValueTask<FlushResult> flush;
         if (filter is null)
         {
             flush = writer.WriteAsync(bytes, clientGone);
+            paid?.Relayed(bytes.Span);
         }
         else
         {
-            filter.Write(bytes.Span, writer);
+            filter.Write(bytes.Span, shown);
             flush = writer.FlushAsync(clientGone);
         }
 
         reader?.Feed(bytes.Span);
         // While the client is slow to read, the provider is held back: that is not the provider's silence.
         if (!flush.IsCompleted)
+        {
             upstream.CancelAfter(Timeout.InfiniteTimeSpan);
+            if (paid is not null)
+                await paid.PayWholeAsync(clientGone);
+        }
+
         // A response pipe completes when the connection is gone. That can be seen here before RequestAborted says so.
         return await flush is { IsCompleted: false, IsCanceled: false };
+    }
+
+    private static PaidStream? PaidStreamOf(ProxyCall call, string? contentType, bool plain, IBudgetGate gate, IUsageRecorder recorder)
+    {
+        if (!call.Streamed || call.Hold.Count == 0 || call.Reader is null || call.Status >= 300)
+            return null;
+        var cut = call.PaidTokens > 0 && plain ? StreamCut.For(call.Dialect!.Name, call.Peek, call.RequestModel ?? "", contentType) : null;
+        return new PaidStream(call, gate, recorder, cut);
+    }
+
+    // Pays for what has passed. True where the stream has been ended for want of room, or because the provider keeps no limit.
+    private static async ValueTask<bool> MustEndAsync(
+        HttpContext context, PaidStream paid, IBufferWriter<byte> shown, ProxyCall call, UsageChunkFilter? filter, HttpResponseMessage answer, CancellationToken cancellationToken)
+    {
+        await paid.PayAsync(cancellationToken);
+        if (paid.Overrun)
+        {
+            await BreakOffAsync(context, call, filter, answer, 502, "the provider ignored the output limit that it was sent");
+            return true;
+        }
+
+        if (!paid.Ending || (!paid.Endless && !paid.AtBoundary))
+            return false;
+        if (paid.Endless)
+        {
+            context.Abort();
+            return true;
+        }
+
+        paid.WriteEnd(shown);
+        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+        return true;
+    }
+
+    // Relays what still belongs to the event that has begun, and then ends the stream. True where it has ended.
+    private static async ValueTask<bool> EndAsync(
+        PipeWriter writer, IBufferWriter<byte> shown, PaidStream paid, UsageChunkFilter? filter, ReadOnlyMemory<byte> bytes, ProxyCall call, CancellationToken clientGone)
+    {
+        call.Reader!.Feed(bytes.Span);
+        bool over;
+        if (filter is not null)
+        {
+            filter.Write(bytes.Span, shown);
+            over = paid.AtBoundary;
+        }
+        else
+        {
+            var rest = paid.UntilBoundary(bytes.Span);
+            over = rest >= 0;
+            shown.Write(over ? bytes.Span[..rest] : bytes.Span);
+        }
+
+        if (over)
+            paid.WriteEnd(shown);
+        return await writer.FlushAsync(clientGone) is { IsCompleted: true } or { IsCanceled: true } || over;
     }
 
     // Tells the client that the answer is not whole: by a status of its own where nothing has left yet, in a stream by the protocol's own error

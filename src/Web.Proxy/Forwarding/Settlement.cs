@@ -1,7 +1,9 @@
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Providers;
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
@@ -13,7 +15,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// Puts a call on file before it is sent, and turns it into its event when it has ended: reads the meter, finds the price, rates, and leaves it with
 /// the recorder.
 /// </summary>
-internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder)
+internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBudgetGate gate, RecentOutputs outputs)
 {
     /// <summary>Puts on file that the call is sent, with what is known of it: its row, should the process not live to settle it.</summary>
     /// <returns>False where it can't be written: it must not be sent.</returns>
@@ -43,7 +45,8 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder)
                 At = call.At,
                 RequestBytes = call.RequestBytes,
                 Estimate = estimate,
-                Budgets = [],
+                UpperBound = call.Hold.Count > 0 ? call.Hold.UpperBound : null,
+                Charges = call.Hold.Charges(),
                 Tags = call.Tags,
             },
             sent: true);
@@ -56,8 +59,39 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder)
         var book = call.Key!.Tenant.Prices ?? prices;
         var usage = Event(call, metered, book);
         var (cost, status) = Rate(book, call, metered, usage);
-        recorder.Record(usage with { Cost = cost, PriceStatus = status }, call.Ticket, last: true);
+        usage = usage with { Cost = cost, PriceStatus = status };
+        if (call.Hold.State == HoldState.Held)
+        {
+            var counted = Counted(call, metered, cost);
+            usage = usage with { UpperBound = call.Hold.UpperBound, BudgetCost = counted == cost ? null : counted };
+            gate.Settle(call.Hold, counted);
+            usage = usage with { Charges = call.Hold.Charges() };
+        }
+
+        recorder.Record(usage, call.Ticket, last: true);
+        if (metered.Source == UsageSource.Reported && call.RequestModel is { } model)
+            outputs.Add(call.Key.Id, model, metered.Usage.OutputTokens);
     }
+
+    /// <summary>
+    /// What budgets count: the cost where the provider has told what was used. Where it hasn't, an estimate may be below its bill, and a cap has to hold
+    /// for the bill: then the most that it can be, as far as anything shows it.
+    /// </summary>
+    private static NanoUsd Counted(ProxyCall call, in MeteredResponse metered, NanoUsd? cost)
+    {
+        if (call.NeverLeft || (metered.Source == UsageSource.Reported && cost is not null))
+            return cost ?? NanoUsd.Zero;
+        var (most, whole) = (call.Hold.UpperBound, call.Outcome == CallOutcome.Completed);
+        // The provider answered, and charges nothing for this answer.
+        if (cost == NanoUsd.Zero && whole && (metered.NotBillable || call.Status >= 300))
+            return NanoUsd.Zero;
+        // What passed is all there was, or the provider was at most so far ahead of it.
+        if (call.Reader is { } reader && call.Streamed && Bounds.CountsAsItPasses(call.Dialect!.Name, call.Provider!, call.RequestModel ?? "", call.Peek) && reader.OutputTokensAtMost is var seen && seen < long.MaxValue / 2)
+            most = Least(most, call.Bound.MostWith(seen + (whole ? 0 : Admission.Margin)));
+        return cost is { } known && known > most ? known : most;
+    }
+
+    private static NanoUsd Least(NanoUsd a, NanoUsd b) => a < b ? a : b;
 
     private static MeteredResponse Read(ProxyCall call)
     {
@@ -108,7 +142,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder)
         ProviderCost = metered.ProviderCost,
         Status = call.Status,
         Outcome = call.Outcome,
-        FinishReason = Bounded(metered.FinishReason),
+        FinishReason = call.CutAtBudget ? "length" : Bounded(metered.FinishReason),
         Streamed = call.Streamed,
         At = call.At,
         Latency = call.Elapsed,

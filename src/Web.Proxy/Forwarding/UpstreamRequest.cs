@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Microsoft.Net.Http.Headers;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Web.Proxy.Ingress;
 
@@ -25,9 +26,9 @@ internal static class UpstreamRequest
             message.Content = new StreamContent(request.Body) { Headers = { ContentLength = request.ContentLength } };
         else if (request.Method is "POST" or "PUT" or "PATCH")
             message.Content = new ByteArrayContent([]);
-        // An answer of which a chunk is taken out has to be readable as it passes.
+        // An answer of which a chunk is taken out, or that may have to be ended, has to be readable as it passes.
         call.Swallows = call.Peek.UsageSplice is not null;
-        var encoding = call.Swallows ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
+        var encoding = call.Swallows || call.PaidTokens > 0 ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
         HeaderRules.ToUpstream(request, message, call.Provider, call.Credential, passThrough, decompressed, encoding);
         return message;
     }
@@ -36,15 +37,20 @@ internal static class UpstreamRequest
     {
         var peek = call.Peek;
         var renamed = call.Dialect is not null && peek.Model is not null && call.RequestModel != peek.Model && peek.ModelAt.Length > 0;
-        if (!renamed)
+        if (!renamed && call.OutputLimit is null)
             return peek.UsageSplice is { } usage ? [usage] : [];
-        var model = new Splice(peek.ModelAt.Offset, peek.ModelAt.Length, JsonSerializer.SerializeToUtf8Bytes(call.RequestModel));
-        return peek.UsageSplice switch
-        {
-            null => [model],
-            { } usage when usage.Offset < model.Offset => [usage, model],
-            { } usage => [model, usage],
-        };
+        var splices = new List<Splice>(4);
+        if (renamed)
+            splices.Add(new Splice(peek.ModelAt.Offset, peek.ModelAt.Length, JsonSerializer.SerializeToUtf8Bytes(call.RequestModel)));
+        if (peek.UsageSplice is { } asks)
+            splices.Add(asks);
+        if (call.OutputLimit is { } limit)
+            splices.AddRange(BoundsClamp.Splices(call.Dialect!, call.Provider!.Name, peek, limit));
+        // Stable: two insertions at one place stay in the order in which they were made.
+        for (var i = 1; i < splices.Count; i++)
+            for (var j = i; j > 0 && splices[j - 1].Offset > splices[j].Offset; j--)
+                (splices[j - 1], splices[j]) = (splices[j], splices[j - 1]);
+        return [.. splices];
     }
 
     // The address is put together from checked parts and must not be normalised again: what was matched is what is sent.

@@ -48,7 +48,7 @@ public sealed class BudgetGateTests : IAsyncLifetime
         foreach (var budget in budgets)
             BudgetStore.Put(_store, budget);
         var gate = new BudgetGate(
-            _gates.Count == 0 ? _store.Get<IBudgetTruth>() : _second, new BudgetGateOptions { Node = $"n{_gates.Count}", IdleAfter = TimeSpan.FromMilliseconds(100) }, _store.Clock, NullLogger<BudgetGate>.Instance);
+            _gates.Count == 0 ? _store.Get<IBudgetTruth>() : _second, $"n{_gates.Count}", new BudgetGateOptions { IdleAfter = TimeSpan.FromMilliseconds(100) }, _store.Clock, NullLogger<BudgetGate>.Instance);
         await gate.RefreshAsync(Cancel);
         _gates.Add(gate);
         return gate;
@@ -210,7 +210,7 @@ public sealed class BudgetGateTests : IAsyncLifetime
     {
         BudgetStore.Put(_store, Of(BudgetScope.Tenant, 1000));
         var truth = new Breakable(_store.Get<IBudgetTruth>());
-        var gate = new BudgetGate(truth, new BudgetGateOptions { Node = "n" }, _store.Clock, NullLogger<BudgetGate>.Instance);
+        var gate = new BudgetGate(truth, "n", new BudgetGateOptions(), _store.Clock, NullLogger<BudgetGate>.Instance);
         await gate.RefreshAsync(Cancel);
         (await HoldAsync(gate, 10)).Outcome.Verdict.ShouldBe(HoldVerdict.Held);
         truth.Broken = true;

@@ -320,9 +320,9 @@ internal sealed class BudgetSimulation
         node.Run++;
         node.Seen = 0;
         node.Up = true;
-        var options = new BudgetGateOptions { Node = node.Name, Nodes = 3, IdleAfter = TimeSpan.FromSeconds(1), LeaseLifetime = TimeSpan.FromSeconds(3), LeaseAhead = TimeSpan.FromSeconds(2) };
+        var options = new BudgetGateOptions { Nodes = 3, IdleAfter = TimeSpan.FromSeconds(1), LeaseLifetime = TimeSpan.FromSeconds(3), LeaseAhead = TimeSpan.FromSeconds(2) };
         var run = node.Run;
-        node.Gate = new BudgetGate(new Link(this, () => node.Up && node.Run == run), options, _time, NullLogger<BudgetGate>.Instance);
+        node.Gate = new BudgetGate(new Link(this, () => node.Up && node.Run == run), node.Name, options, _time, NullLogger<BudgetGate>.Instance);
         node.Gate.RefreshAsync(CancellationToken.None).ContinueWith(_ => { }, TaskScheduler.Default);
         _calls.Add(RecoverAsync(node, run));
     }

@@ -220,10 +220,10 @@ public sealed class JournalTests(ITestOutputHelper output) : IDisposable
         _temp.Open();
         Journal.Dispose();
         var header = new RecordWriter(RecordType.Header);
-        header.Number(2);
+        header.Number(Segment.FormatVersion + 1);
         var path = Path.Combine(_temp.Folder, "00000007.seg");
         File.WriteAllBytes(path, header.Finish().ToArray());
-        Should.Throw<InvalidOperationException>(() => _temp.Kill().Open()).Message.ShouldContain("version 2");
+        Should.Throw<InvalidOperationException>(() => _temp.Kill().Open()).Message.ShouldContain($"version {Segment.FormatVersion + 1}");
         File.Exists(path).ShouldBeTrue();
     }
 
@@ -233,7 +233,7 @@ public sealed class JournalTests(ITestOutputHelper output) : IDisposable
         using var real = new TempJournal(new JournalOptions());
         real.Open();
         const int calls = 20_000;
-        var admissions = Enumerable.Range(0, calls).Select(i => TempJournal.Call($"req_{i:d26}") with { Budgets = [] }).ToArray();
+        var admissions = Enumerable.Range(0, calls).Select(i => TempJournal.Call($"req_{i:d26}") with { Charges = [] }).ToArray();
         var usage = Some.Event("req_00000000000000000000000001");
         var tickets = new CallTicket[calls];
         var (admit, settle) = (new long[calls], new long[calls]);

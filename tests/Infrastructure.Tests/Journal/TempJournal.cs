@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
@@ -74,8 +75,8 @@ public sealed class TempJournal : IDisposable
         At = Some.Noon,
         RequestBytes = 1234,
         Estimate = new TokenUsage { [UsageUnit.Input] = 25 },
-        Held = new NanoUsd(5_000),
-        Budgets = ["bud_1", "bud_2"],
+        UpperBound = new NanoUsd(5_000),
+        Charges = [new BudgetCharge(new AccountKey("ten_a", "bud_1", "", 1_700_000_000_000_000), "n#1", new NanoUsd(5_000))],
         Tags = weight == 0 ? [] : [new Tag("weight", new string('x', weight))],
     };
 
