@@ -7,6 +7,7 @@ var root = new RootCommand("Tokonomics: a meter, a hard cap and a bill between a
     Provision.Command(),
     Verify.Command(),
     RerateMonth.Command(),
+    Nodes.Command(),
     Prices.Command(),
     RotateMasterKey.Command(),
 };

@@ -18,6 +18,8 @@ public sealed partial class CommandTests : IDisposable
     [InlineData("provision --help", "--provider")]
     [InlineData("verify --help", "--tenant")]
     [InlineData("rerate --help", "--month")]
+    [InlineData("nodes --help", "leases")]
+    [InlineData("nodes close --help", "--unspent")]
     [InlineData("prices --help", "check")]
     [InlineData("prices check --help", "--folder")]
     [InlineData("rotate-master-key --help", "master key")]
@@ -52,6 +54,15 @@ public sealed partial class CommandTests : IDisposable
         // The same key still works, and what was recorded before the stop is there.
         (await ShellAsync(curl[0])).ShouldContain("choices");
         JsonDocument.Parse(await ShellAsync(curl[1])).RootElement.GetProperty("data").GetArrayLength().ShouldBeGreaterThanOrEqualTo(1);
+    }
+
+    [Fact]
+    public async Task Closing_a_run_that_holds_nothing_is_refused_with_what_to_do()
+    {
+        (await ProductProcess.RunAsync(_folder.Path, ["nodes"])).ExitCode.ShouldBe(0);
+        var (exit, _, errors) = await ProductProcess.RunAsync(_folder.Path, ["nodes", "close", "nobody~1"]);
+        exit.ShouldBe(1);
+        errors.ShouldContain("no run 'nobody~1' holds leases: 'tokonomics nodes' lists those that do");
     }
 
     [Fact]
