@@ -10,6 +10,8 @@ var root = new RootCommand("Tokonomics: a meter, a hard cap and a bill between a
     Nodes.Command(),
     Prices.Command(),
     RotateMasterKey.Command(),
+    Sandbox.Command(),
 };
 root.SetAction((_, cancellationToken) => Serve.RunAsync(cancellationToken));
-return await root.Parse(args).InvokeAsync();
+// A signal cancels the command's token. How long it then takes is its own affair: serving drains by its settings, and two seconds (the default) would cut it.
+return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromDays(1) });

@@ -1,5 +1,8 @@
 using System.Reflection;
 using Microsoft.Extensions.FileProviders;
+using Tokonomics.Infrastructure;
+using Tokonomics.Infrastructure.Hosting;
+using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Web.Portal.Api;
 
 namespace Tokonomics.Web.Portal;
@@ -8,6 +11,22 @@ namespace Tokonomics.Web.Portal;
 public static class PortalHost
 {
     public static string Version { get; } = typeof(PortalHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    /// <summary>The portal as a process of its own. Proxies see what is changed here within a second: they ask the store five times in each.</summary>
+    public static WebApplication Build(string data, Action<WebApplicationBuilder>? configure = null)
+    {
+        var builder = HostSetup.CreateBuilder("Tokonomics.Web.Portal", "http://localhost:8081", null, configure);
+        HostSetup.PrepareFolder(data);
+        builder.Services.AddStore(builder.Configuration, data);
+        builder.Services.AddNoKeyDirectory();
+        builder.Services.AddStoreCheck();
+        builder.Services.AddPortal(builder.Configuration);
+
+        var app = builder.Build();
+        app.UseHosting();
+        app.UsePortal();
+        return app;
+    }
 
     public static IServiceCollection AddPortal(this IServiceCollection services, IConfiguration configuration)
     {

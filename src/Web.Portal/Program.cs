@@ -1,12 +1,5 @@
 using Tokonomics.Infrastructure;
-using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Web.Portal;
 
-var builder = WebApplication.CreateBuilder(args);
-builder.Services.AddStore(builder.Configuration, StoreSetup.DataFolder);
-builder.Services.AddNoKeyDirectory();
-builder.Services.AddPortal(builder.Configuration);
-
-var app = builder.Build();
-app.UsePortal();
-app.Run();
+return await HostSetup.RunAsync(() => PortalHost.Build(StoreSetup.DataFolder));

@@ -1,16 +1,5 @@
 using Tokonomics.Infrastructure;
-using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Web.Proxy;
 
-var builder = WebApplication.CreateBuilder(args);
-ProxyHost.Harden(builder);
-builder.Services.AddStore(builder.Configuration, StoreSetup.DataFolder);
-builder.Services.AddHostedService(s => s.GetRequiredService<Tokonomics.Infrastructure.Sqlite.PriceVersions>());
-builder.Services.AddKeyDirectory();
-builder.Services.AddUsageRecorder(builder.Configuration);
-builder.Services.AddProxy(builder.Configuration);
-
-var app = builder.Build();
-app.UseHealth();
-app.UseProxy();
-app.Run();
+return await HostSetup.RunAsync(() => ProxyHost.Build(StoreSetup.DataFolder));

@@ -25,6 +25,9 @@ public sealed class ProxyOptions
     [Range(typeof(TimeSpan), "00:00:00.1", "00:05:00")]
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Where the sandbox keeps its own bill; empty for none.</summary>
+    /// <summary>A sandbox elsewhere (`tokonomics sandbox`), to which test keys go instead of the one that is built in.</summary>
+    public Uri? SandboxUrl { get; set; }
+
+    /// <summary>Where the built-in sandbox keeps its own bill; empty for `sandbox-bill.jsonl` in the data folder, with the node's name where it has one.</summary>
     public string SandboxBill { get; set; } = "";
 }

@@ -1,4 +1,7 @@
 using Quartz;
+using Tokonomics.Infrastructure;
+using Tokonomics.Infrastructure.Hosting;
+using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Workers.Ledger;
 
 namespace Tokonomics.Workers;
@@ -6,6 +9,21 @@ namespace Tokonomics.Workers;
 /// <summary>The jobs that run beside the proxy and the portal.</summary>
 public static class WorkersHost
 {
+    /// <summary>The workers as a process of its own, which answers probes and nothing else.</summary>
+    public static WebApplication Build(string data, Action<WebApplicationBuilder>? configure = null)
+    {
+        var builder = HostSetup.CreateBuilder("Tokonomics.Workers", "http://localhost:8082", null, configure);
+        HostSetup.PrepareFolder(data);
+        builder.Services.AddStore(builder.Configuration, data);
+        builder.Services.AddNoKeyDirectory();
+        builder.Services.AddStoreCheck();
+        builder.Services.AddWorkers();
+
+        var app = builder.Build();
+        app.UseHosting();
+        return app;
+    }
+
     public static IServiceCollection AddWorkers(this IServiceCollection services)
     {
         services.AddQuartz(quartz =>

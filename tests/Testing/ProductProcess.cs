@@ -5,7 +5,7 @@ using System.Text;
 
 namespace Tokonomics.Testing;
 
-/// <summary>The product as a process, as a user starts it.</summary>
+/// <summary>The product as processes, as a user starts them: all in one, or each host and the sandbox by itself.</summary>
 public sealed class ProductProcess : IAsyncDisposable
 {
     private readonly Process _process;
@@ -32,25 +32,69 @@ public sealed class ProductProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Serves until disposed; returns once it is ready.</summary>
-    public static async Task<ProductProcess> ServeAsync(string data, IEnumerable<KeyValuePair<string, string>>? environment = null, int? port = null)
+    public int Id => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>Everything in one serves until disposed; returns once it is ready.</summary>
+    public static Task<ProductProcess> ServeAsync(string data, IEnumerable<KeyValuePair<string, string>>? environment = null, int? port = null) => StartAsync("Standalone", data, environment, port);
+
+    /// <summary>A proxy alone. Those that share a data folder each need a journal node of their own.</summary>
+    public static Task<ProductProcess> ProxyAsync(string data, string node, IEnumerable<KeyValuePair<string, string>>? environment = null, int? port = null) =>
+        StartAsync("Web.Proxy", data, [new("Journal__Node", node), .. environment ?? []], port);
+
+    public static Task<ProductProcess> PortalAsync(string data, IEnumerable<KeyValuePair<string, string>>? environment = null, int? port = null) => StartAsync("Web.Portal", data, environment, port);
+
+    public static Task<ProductProcess> WorkersAsync(string data, IEnumerable<KeyValuePair<string, string>>? environment = null, int? port = null) => StartAsync("Workers", data, environment, port);
+
+    /// <summary>The sandbox provider alone: it outlives the proxies that a test kills. Its bill is read with <c>SandboxBill.Read</c>.</summary>
+    /// <param name="bill">The bill's file.</param>
+    /// <param name="pace"><c>normal</c> or <c>none</c>.</param>
+    public static async Task<ProductProcess> SandboxAsync(string bill, string pace = "normal", int? port = null)
     {
         var url = new Uri($"http://127.0.0.1:{port ?? FreePort()}");
-        var process = Start([], data, url, environment);
-        var product = new ProductProcess(process, url, data);
+        var process = Start("Standalone", ["sandbox", "--port", $"{url.Port}", "--bill", bill, "--pace", pace], Path.GetDirectoryName(bill)!, url, null);
+        return await WhenAsync(new ProductProcess(process, url, Path.GetDirectoryName(bill)!), "/v1/models");
+    }
+
+    /// <summary>The settings that make a sandbox the live provider of the names; its models need prices under them, which <see cref="SandboxPrices"/> writes.</summary>
+    public static IEnumerable<KeyValuePair<string, string>> AsProvider(Uri sandbox, string pricesFolder, params string[] providers) =>
+        [.. providers.Select(p => KeyValuePair.Create($"Providers__{p}__BaseUrl", sandbox.ToString().TrimEnd('/'))), new("Prices__Folder", pricesFolder)];
+
+    /// <summary>Writes a price sheet for each provider in which the sandbox's models cost what its bill says.</summary>
+    /// <returns>The folder, for <c>Prices__Folder</c>.</returns>
+    public static string SandboxPrices(string folder, params string[] providers)
+    {
+        var sheet = File.ReadAllText(Path.Combine(TestFolder.Root, "src/Infrastructure/Pricing/Sheets/sandbox.json"));
+        Directory.CreateDirectory(folder);
+        foreach (var provider in providers)
+            File.WriteAllText(Path.Combine(folder, provider + ".json"), sheet.Replace("\"provider\": \"sandbox\"", $"\"provider\": \"{provider}\"", StringComparison.Ordinal));
+        return folder;
+    }
+
+    private static async Task<ProductProcess> StartAsync(string host, string data, IEnumerable<KeyValuePair<string, string>>? environment, int? port)
+    {
+        var url = new Uri($"http://127.0.0.1:{port ?? FreePort()}");
+        return await WhenAsync(new ProductProcess(Start(host, [], data, url, environment), url, data), "/readyz");
+    }
+
+    private static async Task<ProductProcess> WhenAsync(ProductProcess product, string path)
+    {
         using var client = new HttpClient();
         var giveUp = Stopwatch.StartNew();
         while (true)
         {
-            if (process.HasExited || giveUp.Elapsed > TimeSpan.FromSeconds(60))
+            if (product.HasExited || giveUp.Elapsed > TimeSpan.FromSeconds(60))
             {
-                await process.WaitForExitAsync();
+                if (!product.HasExited)
+                    await product.KillAsync();
+                await product._reading;
                 throw new InvalidOperationException($"the product did not start: {product.Output}");
             }
 
             try
             {
-                if ((await client.GetAsync(new Uri(url, "/readyz"))).IsSuccessStatusCode && product.Output.Contains("Ctrl+C", StringComparison.Ordinal))
+                if ((await client.GetAsync(new Uri(product.Url, path))).IsSuccessStatusCode && product.Output.Contains("Ctrl+C", StringComparison.Ordinal))
                     return product;
             }
             catch (HttpRequestException)
@@ -65,7 +109,7 @@ public sealed class ProductProcess : IAsyncDisposable
     /// <summary>Runs a command to its end.</summary>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string data, string[] arguments, Uri? url = null, string? input = null)
     {
-        using var process = Start(arguments, data, url ?? new Uri($"http://127.0.0.1:{FreePort()}"), null);
+        using var process = Start("Standalone", arguments, data, url ?? new Uri($"http://127.0.0.1:{FreePort()}"), null);
         if (input is not null)
             await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
@@ -86,8 +130,20 @@ public sealed class ProductProcess : IAsyncDisposable
     /// <summary>Asks it to stop, as a service manager does, and waits until it has.</summary>
     public async Task<int> TerminateAsync()
     {
+        await SignalAsync();
+        return await ExitAsync();
+    }
+
+    /// <summary>Asks it to stop; it may take its time.</summary>
+    public async Task SignalAsync()
+    {
         using var kill = Process.Start("kill", ["-TERM", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
         await kill.WaitForExitAsync();
+    }
+
+    /// <summary>Waits for its end.</summary>
+    public async Task<int> ExitAsync()
+    {
         await _process.WaitForExitAsync();
         await _reading;
         return _process.ExitCode;
@@ -108,9 +164,9 @@ public sealed class ProductProcess : IAsyncDisposable
         _process.Dispose();
     }
 
-    private static Process Start(string[] arguments, string data, Uri url, IEnumerable<KeyValuePair<string, string>>? environment)
+    private static Process Start(string host, string[] arguments, string data, Uri url, IEnumerable<KeyValuePair<string, string>>? environment)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "Tokonomics.Standalone.dll"), .. arguments])
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, $"Tokonomics.{host}.dll"), .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -4,6 +4,7 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Infrastructure;
+using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Web.Portal;
 
 namespace Tokonomics.Standalone.Commands;
@@ -20,19 +21,21 @@ internal static class Serve
 
     public static async Task<int> RunAsync(CancellationToken cancellationToken)
     {
+        FileStream? folder = null;
         try
         {
-            using var folder = Product.TakeFolder(StoreSetup.DataFolder);
-            await using var app = Product.Build(StoreSetup.DataFolder);
-            await app.StartAsync(cancellationToken);
-            await WelcomeAsync(app, cancellationToken);
-            await app.WaitForShutdownAsync(cancellationToken);
-            return 0;
+            return await HostSetup.RunAsync(
+                () =>
+                {
+                    folder = Product.TakeFolder(StoreSetup.DataFolder);
+                    return Product.Build(StoreSetup.DataFolder);
+                },
+                WelcomeAsync,
+                cancellationToken);
         }
-        catch (Exception e) when (Product.Explain(e) is { } why)
+        finally
         {
-            await Console.Error.WriteLineAsync($"tokonomics: {why}");
-            return 1;
+            folder?.Dispose();
         }
     }
 

@@ -1,4 +1,5 @@
 using Tokonomics.Infrastructure;
+using Tokonomics.Infrastructure.Hosting;
 
 namespace Tokonomics.Standalone.Commands;
 
@@ -18,7 +19,7 @@ internal static class StoreCommand
         {
             return await FailAsync($"the data folder {StoreSetup.DataFolder} can't be used: {e.Message}");
         }
-        catch (Exception e) when (Product.Explain(e) is { } why)
+        catch (Exception e) when (HostSetup.Explain(e) is { } why)
         {
             return await FailAsync(why);
         }

@@ -10,6 +10,7 @@ using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Tenants;
+using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Providers;
@@ -212,6 +213,8 @@ internal sealed class Forwarder(
         finally
         {
             answer?.Dispose();
+            if (call.Outcome == CallOutcome.ClientGone && Drain.Cut(context))
+                call.Outcome = CallOutcome.CutByProxy;
 
             // 9. The event in the ledger.
             settlement.Settle(call);

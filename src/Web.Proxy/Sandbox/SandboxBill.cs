@@ -25,8 +25,11 @@ public sealed record SandboxBillLine
 {
     public required long Sequence { get; init; }
 
-    /// <summary>What the answer carried as <c>x-request-id</c>.</summary>
+    /// <summary>What the answer carried as <c>x-request-id</c>; a ledger has it as the provider's request id.</summary>
     public required string Id { get; init; }
+
+    /// <summary>What the caller sent as <c>X-Client-Request-Id</c>: finds a call whose answer nobody saw. Null where it is none, or no id.</summary>
+    public string? ClientRequestId { get; init; }
 
     public required DateTimeOffset At { get; init; }
 
@@ -55,7 +58,8 @@ public sealed record SandboxBillLine
 
 /// <summary>
 /// The sandbox's own record of what it did and what that cost: the witness that the ledger is compared with. JSON lines, only ever appended:
-/// one when a call is accepted, one when it ends, each in a single write, so that a kill loses no line that was there. Never a prompt, never a key.
+/// one when a call is accepted, one before its answer's first byte with what
+/// the input costs, one when it ends, each in a single write, so that a kill loses no line that was there. Never a prompt, never a key.
 /// </summary>
 public sealed class SandboxBill : IDisposable
 {
@@ -126,15 +130,28 @@ public sealed class SandboxBill : IDisposable
         return [.. calls.Values.OrderBy(l => l.Sequence)];
     }
 
-    internal SandboxBillLine Accept(string run, DateTimeOffset at, string? model, string dialect, bool stream)
+    /// <summary>The bill's file in a data folder: processes that share one have each their own, for lines of two writers would cut each other.</summary>
+    public static string FileName(string? node) => string.IsNullOrEmpty(node) ? "sandbox-bill.jsonl" : $"sandbox-bill-{node}.jsonl";
+
+    internal SandboxBillLine Accept(string run, DateTimeOffset at, string? model, string dialect, bool stream, string? clientRequestId = null)
     {
         lock (_gate)
         {
             var sequence = ++_sequence;
-            var line = new SandboxBillLine { Sequence = sequence, Id = $"sbx_{run}{sequence:D8}", At = at, Model = model, Dialect = dialect, Stream = stream };
+            var line = new SandboxBillLine { Sequence = sequence, Id = $"sbx_{run}{sequence:D8}", At = at, Model = model, Dialect = dialect, Stream = stream, ClientRequestId = clientRequestId };
             _open.Add(line.Id, line);
             Append(line);
             return line;
+        }
+    }
+
+    /// <summary>What an open call costs by now.</summary>
+    internal void Charge(SandboxBillLine line)
+    {
+        lock (_gate)
+        {
+            _open[line.Id] = line;
+            Append(line);
         }
     }
 

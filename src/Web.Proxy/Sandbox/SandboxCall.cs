@@ -16,7 +16,7 @@ internal sealed class SandboxBrokeOff(SandboxOutcome outcome) : Exception
 /// One call: what it asks, what was generated for it so far, and the way out to the client. All behaviours of a model's name that concern
 /// sending happen here, so that the dialects only say what is to be sent.
 /// </summary>
-internal sealed class SandboxCall(HttpContext http, SandboxModel model, JsonElement body, SandboxBillLine accepted, SandboxPace pace, SandboxPrompt prompt)
+internal sealed class SandboxCall(HttpContext http, SandboxModel model, JsonElement body, SandboxBillLine accepted, SandboxBill bill, SandboxPace pace, SandboxPrompt prompt)
     : IAsyncDisposable
 {
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -58,6 +58,7 @@ internal sealed class SandboxCall(HttpContext http, SandboxModel model, JsonElem
     /// <summary>Waits for the first byte. The prompt must have been charged: from here on the call costs something.</summary>
     public async Task BeginAsync(string contentType)
     {
+        bill.Charge(accepted with { Units = Units with { }, CostNanoUsd = SandboxRates.Cost(accepted.Model, Units) });
         await PauseAsync(pace.FirstByte);
         http.Response.ContentType = contentType;
         if (model.Is(SandboxBehaviour.Empty)) throw new SandboxBrokeOff(SandboxOutcome.Ok);

@@ -117,7 +117,7 @@ public sealed class SandboxServer : IHostedService, IAsyncDisposable
             // 2. Onto the bill, before anything else can happen to it.
             var json = document?.RootElement ?? default;
             var name = route.Model ?? Text(json, "model");
-            accepted = Bill.Accept(_run, _options.Time.GetUtcNow(), name, route.Dialect, route.Streams(json));
+            accepted = Bill.Accept(_run, _options.Time.GetUtcNow(), name, route.Dialect, route.Streams(json), ClientRequestId(http));
             Remember(http, accepted.Id, body);
             http.Response.Headers["x-request-id"] = accepted.Id;
             if (route.Shape == SandboxShape.Anthropic) http.Response.Headers["request-id"] = accepted.Id;
@@ -136,7 +136,7 @@ public sealed class SandboxServer : IHostedService, IAsyncDisposable
             if (model.Status is { } status) refusal ??= new SandboxRefusal(status, SandboxErrors.Message(status));
 
             // 4. The answer.
-            call = new SandboxCall(http, model, json, accepted, _options.Pace, new SandboxPrompt(model.Name, _cache));
+            call = new SandboxCall(http, model, json, accepted, Bill, _options.Pace, new SandboxPrompt(model.Name, _cache));
             if (refusal is null)
             {
                 try
@@ -211,6 +211,10 @@ public sealed class SandboxServer : IHostedService, IAsyncDisposable
             throw new SandboxRefusal(e.StatusCode, e.StatusCode == 413 ? $"The request is larger than {_options.MaxBodyBytes} bytes." : "The request's body could not be read.");
         }
     }
+
+    // A caller's own text goes onto the bill only where it can be nothing but an id.
+    private static string? ClientRequestId(HttpContext http) =>
+        http.Request.Headers["X-Client-Request-Id"].ToString() is { Length: > 0 and <= 64 } id && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') ? id : null;
 
     private void Remember(HttpContext http, string id, byte[] body)
     {

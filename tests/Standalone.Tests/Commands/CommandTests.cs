@@ -23,6 +23,7 @@ public sealed partial class CommandTests : IDisposable
     [InlineData("prices --help", "check")]
     [InlineData("prices check --help", "--folder")]
     [InlineData("rotate-master-key --help", "master key")]
+    [InlineData("sandbox --help", "--bill")]
     public async Task Every_command_explains_itself(string arguments, string says)
     {
         var (exit, output, _) = await ProductProcess.RunAsync(_folder.Path, arguments.Split(' '));
@@ -206,7 +207,7 @@ public sealed partial class CommandTests : IDisposable
         await using var product = await ProductProcess.ServeAsync(_folder.Path);
         using var client = new HttpClient { BaseAddress = product.Url };
         (await client.GetStringAsync("/healthz")).ShouldBe("ok");
-        (await client.GetStringAsync("/readyz")).ShouldBe("ready");
+        (await client.GetStringAsync("/readyz")).ShouldBe("""{"status":"ready","problems":[]}""");
     }
 
     private static async Task<string> ShellAsync(string line)
