@@ -3,7 +3,7 @@ using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.InProcess;
-using Tokonomics.Infrastructure.Sqlite;
+using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Web.Portal;
 using Tokonomics.Web.Proxy;
 using Tokonomics.Workers;

@@ -5,7 +5,7 @@ using Tokonomics.Web.Proxy;
 var builder = WebApplication.CreateBuilder(args);
 ProxyHost.Harden(builder);
 builder.Services.AddStore(builder.Configuration, StoreSetup.DataFolder);
-builder.Services.AddHostedService(s => s.GetRequiredService<Tokonomics.Infrastructure.Sqlite.PriceVersions>());
+builder.Services.AddHostedService(s => s.GetRequiredService<Tokonomics.Infrastructure.Pricing.PriceVersions>());
 builder.Services.AddKeyDirectory();
 builder.Services.AddUsageRecorder(builder.Configuration);
 builder.Services.AddProxy(builder.Configuration);
