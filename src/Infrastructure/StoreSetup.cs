@@ -1,8 +1,18 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Infrastructure.Budgets;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Keys;
+using Tokonomics.Infrastructure.Ledger;
+using Tokonomics.Infrastructure.Postgres;
+using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
@@ -20,7 +30,7 @@ public static class StoreSetup
         services.AddSingleton(TimeProvider.System);
         services.Configure<StoreOptions>(o => o.DataDirectory = data);
         services.AddSecrets(configuration);
-        services.AddSqliteStore(configuration);
+        services.AddTenantStore(configuration);
         services.AddProviders(configuration);
         services.AddSingleton<PriceVersions>();
         services.AddSingleton<IPriceVersions>(s => s.GetRequiredService<PriceVersions>());
@@ -28,6 +38,36 @@ public static class StoreSetup
         services.AddSingleton<PriceOverrideLookup>(s => s.GetRequiredService<TenantPrices>().Find);
         services.AddSingleton<Rerate>();
         services.AddUseCases();
+        return services;
+    }
+
+    /// <summary>
+    /// The store alone: schema, tenants' data, ledger, budgets, their questions and their verification. On PostgreSQL where
+    /// <c>ConnectionStrings:Postgres</c> is set, otherwise on SQLite in the data folder. Reads the settings under <c>Store</c> and
+    /// <c>Endpoints</c>. Register it before the key directory and the recorder: its hosted service brings the schema up to date first.
+    /// A program without a host calls <see cref="StoreStart.Run"/> itself.
+    /// </summary>
+    public static IServiceCollection AddTenantStore(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddOptions<StoreOptions>().Bind(configuration.GetSection("Store"))
+            .Validate(o => o.Problem() is null, "Store: DataDirectory must be set, BusyTimeout is 100 ms to 60 s.")
+            .ValidateOnStart();
+        services.AddOptions<EndpointOptions>().Bind(configuration.GetSection("Endpoints"))
+            .Validate(o => o.MaxPerTenant is >= 1 and <= 1000, "Endpoints:MaxPerTenant must be 1 to 1000.")
+            .ValidateOnStart();
+        services.AddSingleton(provider => provider.GetRequiredService<IOptions<EndpointOptions>>().Value);
+        if (configuration.GetConnectionString("Postgres") is { Length: > 0 } postgres)
+            services.AddPostgres(postgres);
+        else
+            services.AddSqlite();
+        services.AddSingleton<StoreStart>();
+        services.AddHostedService(provider => provider.GetRequiredService<StoreStart>());
+        services.AddSingleton<IBudgetTruth, SqlBudgetTruth>();
+        services.AddSingleton<IUsageQueries, UsageQueries>();
+        services.AddSingleton<ILedgerVerification, LedgerVerification>();
+        services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();
+        services.AddSingleton<IDirectorySource, SqlDirectorySource>();
         return services;
     }
 }

@@ -1,7 +1,7 @@
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
-using Tokonomics.Infrastructure.Sqlite;
+using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Web.Portal;
 using Tokonomics.Web.Proxy;
 using Tokonomics.Workers;

@@ -13,11 +13,15 @@ public sealed record Finding(string Check, string Row)
 public sealed record VerificationReport(IReadOnlyList<string> Checks, IReadOnlyList<Finding> Findings)
 {
     public bool Intact => Findings.Count == 0;
+
+    /// <summary>No faults: what is to be known one by one. Calls that budgets count at their upper bound, leases that count as spent. At most a hundred each, the newest.</summary>
+    public IReadOnlyList<Finding> Notes { get; init; } = [];
 }
 
 /// <summary>
 /// Checks what the ledger promises, against the store as it stands: one row for each request and attempt, attempts without gaps, a cost where
-/// and only where there is a price, rollups equal to the sums of their events, an unbroken audit log.
+/// and only where there is a price, rollups equal to the sums of their events, budgets equal to what their events and leases make, nothing below zero, an
+/// unbroken audit log.
 /// </summary>
 public interface ILedgerVerification
 {

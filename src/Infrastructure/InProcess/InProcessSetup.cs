@@ -5,7 +5,6 @@ using Microsoft.Extensions.Options;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Infrastructure.Journal;
-using Tokonomics.Infrastructure.Sqlite;
 
 namespace Tokonomics.Infrastructure.InProcess;
 

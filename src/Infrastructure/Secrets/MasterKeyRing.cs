@@ -3,7 +3,6 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Secrets;
-using Tokonomics.Infrastructure.Sqlite;
 
 namespace Tokonomics.Infrastructure.Secrets;
 

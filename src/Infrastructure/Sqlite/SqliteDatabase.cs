@@ -5,30 +5,18 @@ using Microsoft.Extensions.Options;
 
 namespace Tokonomics.Infrastructure.Sqlite;
 
-/// <summary>Settings under <c>Store</c>.</summary>
-public sealed class StoreOptions
-{
-    /// <summary>Holds <c>tokonomics.db</c> and <c>master.key</c>; made where it doesn't exist.</summary>
-    public string DataDirectory { get; set; } = "data";
-
-    /// <summary>How long a writer waits for another process to finish its transaction. 100 ms to 60 s.</summary>
-    public TimeSpan BusyTimeout { get; set; } = TimeSpan.FromSeconds(10);
-
-    internal string? Problem() =>
-        string.IsNullOrWhiteSpace(DataDirectory) ? "Store:DataDirectory is empty."
-        : BusyTimeout < TimeSpan.FromMilliseconds(100) || BusyTimeout > TimeSpan.FromSeconds(60) ? $"Store:BusyTimeout is {BusyTimeout}; it must be 100 ms to 60 s."
-        : null;
-}
-
 /// <summary>The database file and how connections to it are set up.</summary>
 /// <remarks>
 /// WAL: readers never wait for the writer. synchronous=FULL for every connection: in WAL mode NORMAL may lose the last commits on a power cut;
 /// a revoked key would be valid again, and of events that were acknowledged nothing else is left. FULL costs one fsync for each commit, which the
 /// ledger pays once for up to a thousand events. secure_delete: a deleted secret's bytes are overwritten, not left on a free page.
 /// </remarks>
-public sealed class SqliteDatabase
+public sealed class SqliteDatabase : ISqlStore, IDisposable
 {
     private readonly string _pragmas;
+
+    // Writers of this process take turns here, rather than ask again and again whether the file is free.
+    private readonly SemaphoreSlim _turn = new(1, 1);
 
     public SqliteDatabase(IOptions<StoreOptions> options)
     {
@@ -44,7 +32,11 @@ public sealed class SqliteDatabase
 
     public string ConnectionString { get; }
 
-    public SqliteConnection Open()
+    public string Place => FilePath;
+
+    public DbConnection Open() => OpenFile();
+
+    public SqliteConnection OpenFile()
     {
         var connection = new SqliteConnection(ConnectionString);
         try
@@ -59,6 +51,54 @@ public sealed class SqliteDatabase
             throw;
         }
     }
+
+    public DbTransaction BeginReading(DbConnection connection) => ((SqliteConnection)connection).BeginTransaction(deferred: true);
+
+    /// <summary>IMMEDIATE: nobody writes between what is read in it and what is written from that. What it answered is on the disk.</summary>
+    public async Task<T> WriteAsync<T>(Func<DbTransaction, T> work, CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            // SQLite's calls block: not on the thread of whoever asked.
+            return await Task.Run(
+                () =>
+                {
+                    using var connection = OpenFile();
+                    using var transaction = connection.BeginTransaction(deferred: false);
+                    var result = work(transaction);
+                    transaction.Commit();
+                    return result;
+                },
+                cancellationToken);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <summary>The transaction has the whole file already.</summary>
+    public void Lock(DbTransaction transaction, string name, bool exclusive)
+    {
+    }
+
+    public string ForUpdate => "";
+
+    /// <summary>Changes when another connection has committed anything, in this process or another; it costs microseconds.</summary>
+    public string ChangeMark => "PRAGMA data_version";
+
+    public string JoinInOrder => "CROSS JOIN";
+
+    public string EachTag(string column) => $"json_each({column})";
+
+    public string TagValue(string column, string name) => $"""json_extract({column}, '$."' || {name} || '"')""";
+
+    public string RowByRow(string table) => table + " NOT INDEXED";
+
+    public IReadOnlyList<(string Name, string Sql)> OwnChecks => [];
+
+    public void Dispose() => _turn.Dispose();
 
     internal void SetUp(DbConnection connection)
     {

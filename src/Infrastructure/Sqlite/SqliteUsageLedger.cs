@@ -2,6 +2,8 @@ using Microsoft.Data.Sqlite;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Infrastructure.Budgets;
+using Tokonomics.Infrastructure.Ledger;
 
 namespace Tokonomics.Infrastructure.Sqlite;
 
@@ -12,22 +14,9 @@ namespace Tokonomics.Infrastructure.Sqlite;
 /// </summary>
 public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time, IEnumerable<IPostedEvents> watchers) : IUsageLedger, IDisposable
 {
-    private static readonly string AddHourly = $"""
-        INSERT INTO usage_hourly (tenant_id, environment, hour, provider, model, key_id, project_id, team_id, {Measures.Columns})
-        SELECT tenant_id, environment, at - at % {Measures.Hour}, provider, model, key_id, project_id, team_id, {Measures.SumOfEvents}
-        FROM usage_events WHERE rowid > $after
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-        ON CONFLICT (tenant_id, environment, hour, provider, model, key_id, project_id, team_id) DO UPDATE SET {Measures.AddExcluded}
-        """;
+    private const string New = "usage_events.rowid > @after";
 
-    private static readonly string AddHourlyTags = $"""
-        INSERT INTO usage_hourly_tags (tenant_id, environment, tag, hour, tag_value, provider, model, {Measures.Columns})
-        SELECT e.tenant_id, e.environment, t.key, e.at - e.at % {Measures.Hour}, t.value, e.provider, e.model, {Measures.SumOfEvents}
-        FROM usage_events AS e, json_each(e.tags) AS t WHERE e.rowid > $after
-        GROUP BY 1, 2, 3, 4, 5, 6, 7
-        ON CONFLICT (tenant_id, environment, tag, hour, tag_value, provider, model) DO UPDATE SET {Measures.AddExcluded}
-        """;
-
+    private readonly BudgetPosting _budgets = new(database, "usage_events", New);
     private readonly SemaphoreSlim _turn = new(1, 1);
     private Prepared? _prepared;
 
@@ -59,7 +48,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
 
     private int Append(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken)
     {
-        var prepared = _prepared ??= new Prepared(database.Open());
+        var prepared = _prepared ??= new Prepared(database);
         using var transaction = prepared.Connection.BeginTransaction(deferred: false);
         prepared.Enlist(transaction);
         var after = (long)prepared.LastRow.ExecuteScalar()!;
@@ -67,7 +56,9 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
         foreach (var usage in events)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            UsageRow.Bind(prepared.Insert.Parameters, usage);
+            var column = 0;
+            foreach (var value in UsageRow.Values(usage))
+                prepared.Insert.Parameters[column++].Value = value ?? DBNull.Value;
             if (prepared.Insert.ExecuteNonQuery() > 0)
                 added.Add(usage);
         }
@@ -78,7 +69,10 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
             prepared.Hourly.ExecuteNonQuery();
             prepared.HourlyTags.Parameters[0].Value = after;
             prepared.HourlyTags.ExecuteNonQuery();
-            BudgetPosting.Post(prepared.Connection, transaction, after, added, time.GetUtcNow());
+            var now = time.GetUtcNow();
+            _budgets.Post(transaction, added, now, ("@after", after));
+            foreach (var (opening, budget) in _budgets.NotOpen(transaction, now, ("@after", after)))
+                new BudgetRows(database, transaction, now).Open(opening, budget);
         }
 
         transaction.Commit();
@@ -94,13 +88,14 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
 
     private sealed class Prepared : IDisposable
     {
-        public Prepared(SqliteConnection connection)
+        public Prepared(SqliteDatabase database)
         {
-            Connection = connection;
+            Connection = database.OpenFile();
             LastRow = Command("SELECT coalesce(max(rowid), 0) FROM usage_events");
-            Insert = Command(UsageRow.Insert, UsageRow.Columns);
-            Hourly = Command(AddHourly, "after");
-            HourlyTags = Command(AddHourlyTags, "after");
+            Insert = Command(
+                $"INSERT INTO usage_events ({UsageRow.ColumnList}) VALUES ({string.Join(", ", UsageRow.Columns.Select(c => "@" + c))}) ON CONFLICT (request_id, attempt) DO NOTHING", UsageRow.Columns);
+            Hourly = Command(Rollups.AddHourly("usage_events", New), "after");
+            HourlyTags = Command(Rollups.AddHourlyTags(database, "usage_events", New), "after");
         }
 
         public SqliteConnection Connection { get; }
@@ -130,7 +125,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
             var command = Connection.CreateCommand();
             command.CommandText = sql;
             foreach (var name in parameters)
-                command.Parameters.Add(new SqliteParameter("$" + name, null));
+                command.Parameters.Add(new SqliteParameter("@" + name, null));
             command.Prepare();
             return command;
         }

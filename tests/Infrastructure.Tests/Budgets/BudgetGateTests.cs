@@ -7,7 +7,7 @@ using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure.InProcess;
-using Tokonomics.Infrastructure.Sqlite;
+using Tokonomics.Infrastructure.Budgets;
 
 namespace Tokonomics.Tests.Budgets;
 
@@ -19,22 +19,18 @@ public sealed class BudgetGateTests : IAsyncLifetime
     private readonly ITestOutputHelper _output;
     private readonly TempStore _store = new(withDirectory: false);
     private readonly List<BudgetGate> _gates = [];
-    private readonly SqliteBudgetTruth _second;
+    private readonly SqlBudgetTruth _second;
 
     public BudgetGateTests(ITestOutputHelper output)
     {
         _output = output;
-        _second = new SqliteBudgetTruth(_store.Database, _store.Clock);
+        _second = new SqlBudgetTruth(_store.Database, _store.Clock);
         BudgetStore.AddTenant(_store, "ten_a");
     }
 
     public ValueTask InitializeAsync() => default;
 
-    public async ValueTask DisposeAsync()
-    {
-        _second.Dispose();
-        await _store.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => _store.DisposeAsync();
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 

@@ -1,9 +1,10 @@
+using System.Data.Common;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
-using Tokonomics.Infrastructure.Sqlite;
+using Tokonomics.Infrastructure.Budgets;
 
 namespace Tokonomics.Tests.Budgets;
 
@@ -262,14 +263,17 @@ public sealed class MemoryBudgetTruthTests : BudgetTruthTests
     }
 }
 
-public sealed class SqliteBudgetTruthTests : BudgetTruthTests, IAsyncDisposable
+/// <summary>The same on a database, with what only a database has.</summary>
+public abstract class StoredBudgetTruthTests<TKind> : BudgetTruthTests, IAsyncLifetime
+    where TKind : IStoreKind, new()
 {
-    private readonly TempStore _store = new(withDirectory: false);
-    private readonly SqliteBudgetTruth _second;
+    private TempStore _store = null!;
+    private SqlBudgetTruth _second = null!;
 
-    public SqliteBudgetTruthTests()
+    public async ValueTask InitializeAsync()
     {
-        _second = new SqliteBudgetTruth(_store.Database, _store.Clock);
+        _store = await new TKind().NewAsync(withDirectory: false);
+        _second = new SqlBudgetTruth(_store.Sql, _store.Clock);
         BudgetStore.AddTenant(_store, "ten_a");
     }
 
@@ -287,8 +291,8 @@ public sealed class SqliteBudgetTruthTests : BudgetTruthTests, IAsyncDisposable
         var budget = Tenant(100);
         Put(budget);
         await Truth().LeaseAsync(Ask(budget, Node("a"), least: 60), Cancel);
-        Should.Throw<Microsoft.Data.Sqlite.SqliteException>(() => _store.Execute("UPDATE budget_accounts SET leased_nano = leased_nano + 41")).Message.ShouldContain("CHECK constraint failed");
-        Should.Throw<Microsoft.Data.Sqlite.SqliteException>(() => _store.Execute("UPDATE budget_leases SET consumed_nano = 61")).Message.ShouldContain("CHECK constraint failed");
+        Should.Throw<DbException>(() => _store.Execute("UPDATE budget_accounts SET leased_nano = leased_nano + 41")).Message.ShouldContain("check constraint", Case.Insensitive);
+        Should.Throw<DbException>(() => _store.Execute("UPDATE budget_leases SET consumed_nano = 61")).Message.ShouldContain("check constraint", Case.Insensitive);
     }
 
     [Fact]
@@ -358,10 +362,14 @@ public sealed class SqliteBudgetTruthTests : BudgetTruthTests, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        _second.Dispose();
         await _store.DisposeAsync();
+        GC.SuppressFinalize(this);
     }
 }
+
+public sealed class SqliteBudgetTruthTests : StoredBudgetTruthTests<OnSqlite>;
+
+public sealed class PostgresBudgetTruthTests : StoredBudgetTruthTests<OnPostgres>;
 
 /// <summary>Budgets straight into a store, without use cases.</summary>
 internal static class BudgetStore
@@ -372,7 +380,7 @@ internal static class BudgetStore
     public static void Put(TempStore store, Budget b) => store.Execute($"""
         INSERT INTO budgets (tenant_id, id, scope, scope_name, scope_value, environment, period, limit_nano, action, mode, clamp, wait_ms, fail_open, increase_nano, increase_until, thresholds, created_at, created_by)
         VALUES ('{b.TenantId}', '{b.Id}', '{StoredBudget.ScopeText(b.Scope)}', '{b.Scope.Name}', '{b.Scope.Value}', {(int)b.Environment}, '{b.Period.ToString().ToLowerInvariant()}', {b.Limit.Value}, 'block',
-                '{b.Mode.ToString().ToLowerInvariant()}', {(b.Clamp ? 1 : 0)}, {(int)b.Wait.TotalMilliseconds}, {(b.FailOpen ? 1 : 0)}, {b.Increase?.Amount.Value ?? 0},
+                '{b.Mode.ToString().ToLowerInvariant()}', {b.Clamp}, {(int)b.Wait.TotalMilliseconds}, {b.FailOpen}, {b.Increase?.Amount.Value ?? 0},
                 {(b.Increase is { } i ? Micros(i.Until).ToString() : "NULL")}, '{string.Join(',', b.Thresholds)}', {Micros(b.CreatedAt)}, 'test')
         ON CONFLICT (tenant_id, id) DO UPDATE SET limit_nano = excluded.limit_nano, increase_nano = excluded.increase_nano, increase_until = excluded.increase_until
         """);

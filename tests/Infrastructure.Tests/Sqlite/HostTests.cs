@@ -4,6 +4,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
@@ -47,7 +48,7 @@ public sealed class HostTests
         {
             await host.StartAsync(TestContext.Current.CancellationToken);
             host.Services.GetRequiredService<IKeyDirectory>().Find(key).Status.ShouldBe(KeyStatus.Active);
-            using var connection = host.Services.GetRequiredService<SqliteDatabase>().Open();
+            using var connection = host.Services.GetRequiredService<SqliteDatabase>().OpenFile();
             using var command = connection.CreateCommand();
             command.CommandText = "SELECT count(*) FROM usage_events";
             command.ExecuteScalar().ShouldBe(1L);
@@ -63,7 +64,7 @@ public sealed class HostTests
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true });
         builder.Configuration.AddInMemoryCollection([new("Store:DataDirectory", folder)]);
         builder.Configuration.AddInMemoryCollection(settings.Select(s => new KeyValuePair<string, string?>(s.Name, s.Value)));
-        builder.Services.AddSecrets(builder.Configuration).AddSqliteStore(builder.Configuration).AddKeyDirectory().AddUsageRecorder(builder.Configuration).AddUseCases();
+        builder.Services.AddSecrets(builder.Configuration).AddTenantStore(builder.Configuration).AddKeyDirectory().AddUsageRecorder(builder.Configuration).AddUseCases();
         builder.Services.AddSingleton<IBuiltInProviders, NoProviders>();
         return builder.Build();
     }

@@ -1,3 +1,4 @@
+using System.Data.Common;
 using MediatR;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Configuration;
@@ -9,13 +10,17 @@ using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
+using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
 
 namespace Tokonomics.Tests;
 
-/// <summary>Everything on a database of its own in a folder of its own, which goes with it. A second store on the same folder is a second process's.</summary>
+/// <summary>
+/// Everything on a database of its own, with a folder of its own, which go with it: SQLite, or PostgreSQL where the settings say so. A second store on the same
+/// folder (and, on PostgreSQL, the same database) is a second process's.
+/// </summary>
 public sealed class TempStore : IAsyncDisposable
 {
     private readonly bool _ownsFolder;
@@ -29,9 +34,10 @@ public sealed class TempStore : IAsyncDisposable
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(values).Build();
         var services = new ServiceCollection();
         services.AddLogging(log => log.AddProvider(Logs));
+        services.AddSingleton<IConfiguration>(configuration);
         services.AddSingleton<TimeProvider>(Clock);
         services.AddSecrets(configuration);
-        services.AddSqliteStore(configuration);
+        services.AddTenantStore(configuration);
         services.AddUseCases();
         services.AddSingleton<IBuiltInProviders>(new Providers());
         if (withDirectory)
@@ -51,7 +57,15 @@ public sealed class TempStore : IAsyncDisposable
 
     public CapturedLogs Logs { get; } = new();
 
+    /// <summary>On SQLite.</summary>
     public SqliteDatabase Database => Get<SqliteDatabase>();
+
+    public ISqlStore Sql => Get<ISqlStore>();
+
+    /// <summary>Called when everything else is gone.</summary>
+    public Func<Task>? Gone { get; set; }
+
+    public DbConnection Open() => Sql.Open();
 
     public T Get<T>()
         where T : notnull => Services.GetRequiredService<T>();
@@ -75,7 +89,7 @@ public sealed class TempStore : IAsyncDisposable
 
     public long Count(string sql)
     {
-        using var connection = Database.Open();
+        using var connection = Open();
         using var command = connection.CreateCommand();
         command.CommandText = sql;
         return Convert.ToInt64(command.ExecuteScalar(), null);
@@ -83,7 +97,7 @@ public sealed class TempStore : IAsyncDisposable
 
     public void Execute(string sql)
     {
-        using var connection = Database.Open();
+        using var connection = Open();
         using var command = connection.CreateCommand();
         command.CommandText = sql;
         command.ExecuteNonQuery();
@@ -94,6 +108,8 @@ public sealed class TempStore : IAsyncDisposable
         foreach (var service in Services.GetServices<IHostedService>().Reverse())
             await service.StopAsync(CancellationToken.None);
         await Services.DisposeAsync();
+        if (Gone is not null)
+            await Gone();
         if (!_ownsFolder)
             return;
         SqliteConnection.ClearAllPools();

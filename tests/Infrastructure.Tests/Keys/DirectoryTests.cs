@@ -6,16 +6,20 @@ using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.InProcess;
 
-namespace Tokonomics.Tests.Sqlite;
+namespace Tokonomics.Tests.Keys;
 
-public sealed class DirectoryTests(ITestOutputHelper output)
+/// <summary>The key directory on every store.</summary>
+public abstract class DirectoryTests<TKind>(ITestOutputHelper output)
+    where TKind : IStoreKind, new()
 {
+    private static readonly TKind Kind = new();
+
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task A_key_is_found_with_its_tenants_credentials_and_endpoints()
     {
-        await using var store = await new TempStore().StartAsync();
+        await using var store = await (await Kind.NewAsync()).StartAsync();
         var made = await store.ProvisionAsync("Acme", new("openai", "sk-provider-key-of-acme"), new("anthropic", "sk-ant-key-of-acme-000"));
         await store.SendAsync(new AddCustomEndpoint(Caller.Operator, made.TenantId, "my-llm", "https://llm.example.com/v1", "openai"));
         var found = store.Get<IKeyDirectory>().Find(made.LiveKey.Secret);
@@ -32,7 +36,7 @@ public sealed class DirectoryTests(ITestOutputHelper output)
     [Fact]
     public async Task Unknown_mistyped_and_alien_texts_are_unknown()
     {
-        await using var store = await new TempStore().StartAsync();
+        await using var store = await (await Kind.NewAsync()).StartAsync();
         var made = await store.ProvisionAsync();
         var directory = store.Get<IKeyDirectory>();
         var key = made.LiveKey.Secret;
@@ -52,7 +56,7 @@ public sealed class DirectoryTests(ITestOutputHelper output)
     [Fact]
     public async Task Changes_of_this_process_are_seen_when_the_use_case_returns()
     {
-        await using var store = await new TempStore().StartAsync();
+        await using var store = await (await Kind.NewAsync()).StartAsync();
         var made = await store.ProvisionAsync();
         var directory = store.Get<IKeyDirectory>();
         var key = (await store.SendAsync(new CreateKey(Caller.Operator, made.TenantId, "k", KeyEnvironment.Live) { Tags = [new Tag("feature", "search")], ExpiresAt = store.Clock.GetUtcNow().AddHours(1) })).Value;
@@ -70,8 +74,8 @@ public sealed class DirectoryTests(ITestOutputHelper output)
     [Fact]
     public async Task Changes_of_another_process_are_seen_within_a_second()
     {
-        await using var server = await new TempStore().StartAsync();
-        await using var commandLine = new TempStore(server.Folder, withDirectory: false);
+        await using var server = await (await Kind.NewAsync()).StartAsync();
+        await using var commandLine = await Kind.NewAsync(server, withDirectory: false);
         var directory = server.Get<IKeyDirectory>();
         var slowest = TimeSpan.Zero;
 
@@ -103,7 +107,7 @@ public sealed class DirectoryTests(ITestOutputHelper output)
     [Fact]
     public async Task A_look_up_allocates_nothing()
     {
-        await using var store = await new TempStore().StartAsync();
+        await using var store = await (await Kind.NewAsync()).StartAsync();
         var made = await store.ProvisionAsync();
         var directory = store.Get<KeyDirectory>();
         var unknown = MeteringKey.Generate(KeyEnvironment.Live).Reveal();
@@ -120,9 +124,9 @@ public sealed class DirectoryTests(ITestOutputHelper output)
     [Fact]
     public async Task A_credential_that_can_not_be_opened_is_left_out_and_the_rest_is_seen()
     {
-        await using var store = await new TempStore().StartAsync();
+        await using var store = await (await Kind.NewAsync()).StartAsync();
         var made = await store.ProvisionAsync("Acme", new("openai", "sk-provider-key-of-acme"), new("anthropic", "sk-ant-key-of-acme-000"));
-        store.Execute("UPDATE secrets SET ciphertext = zeroblob(length(ciphertext)) WHERE id = (SELECT secret_id FROM provider_credentials WHERE provider = 'openai')");
+        store.Execute("UPDATE secrets SET ciphertext = wrapped_key WHERE id = (SELECT secret_id FROM provider_credentials WHERE provider = 'openai')");
         store.Execute("UPDATE tenants SET name = 'Renamed'");
         await store.Get<IDirectoryRefresh>().RefreshAsync(Cancel);
         var tenant = store.Get<IKeyDirectory>().Find(made.LiveKey.Secret).Key!.Tenant;
@@ -133,7 +137,7 @@ public sealed class DirectoryTests(ITestOutputHelper output)
     [Fact]
     public async Task Keys_read_concurrently_with_changes_are_never_missing()
     {
-        await using var store = await new TempStore().StartAsync();
+        await using var store = await (await Kind.NewAsync()).StartAsync();
         var made = await store.ProvisionAsync();
         using var stop = new CancellationTokenSource();
         var missing = 0;
@@ -150,3 +154,7 @@ public sealed class DirectoryTests(ITestOutputHelper output)
         missing.ShouldBe(0);
     }
 }
+
+public sealed class SqliteDirectoryTests(ITestOutputHelper output) : DirectoryTests<OnSqlite>(output);
+
+public sealed class PostgresDirectoryTests(ITestOutputHelper output) : DirectoryTests<OnPostgres>(output);

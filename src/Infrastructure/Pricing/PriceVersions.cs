@@ -4,15 +4,15 @@ using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Pricing;
-using Tokonomics.Infrastructure.Pricing;
+using Tokonomics.Infrastructure.Ledger;
 
-namespace Tokonomics.Infrastructure.Sqlite;
+namespace Tokonomics.Infrastructure.Pricing;
 
 /// <summary>
 /// Keeps the text of every price book that ever rated an event, and finds it again by the version stamped on the event. Of an overlay,
 /// whose version is <c>BOOK+OVERRIDES</c>, both halves are kept apart: the book is shared by all tenants.
 /// </summary>
-public sealed class PriceVersions(SqliteDatabase database, PriceBook current, TimeProvider time) : IPriceVersions, IHostedService
+public sealed class PriceVersions(ISqlStore store, PriceBook current, TimeProvider time) : IPriceVersions, IHostedService
 {
     private readonly ConcurrentDictionary<string, PriceBook> _kept = new(StringComparer.Ordinal);
 
@@ -28,12 +28,10 @@ public sealed class PriceVersions(SqliteDatabase database, PriceBook current, Ti
 
         if (!_kept.TryAdd(book.Version, book))
             return;
-        using var connection = database.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = "INSERT INTO price_versions (version, canonical, first_used_at) VALUES ($version, $canonical, $at) ON CONFLICT (version) DO NOTHING";
-        command.Parameters.AddWithValue("$version", book.Version);
-        command.Parameters.AddWithValue("$canonical", PriceBookText.Write(book));
-        command.Parameters.AddWithValue("$at", (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond);
+        using var connection = store.Open();
+        using var command = connection.Command(
+            null, "INSERT INTO price_versions (version, canonical, first_used_at) VALUES (@version, @canonical, @at) ON CONFLICT (version) DO NOTHING",
+            ("@version", book.Version), ("@canonical", PriceBookText.Write(book)), ("@at", UsageRow.Micros(time.GetUtcNow())));
         command.ExecuteNonQuery();
     }
 
@@ -51,11 +49,8 @@ public sealed class PriceVersions(SqliteDatabase database, PriceBook current, Ti
 
     private string? Read(string version)
     {
-        using var connection = database.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = "SELECT canonical FROM price_versions WHERE version = $version";
-        command.Parameters.AddWithValue("$version", version);
-        return command.ExecuteScalar() as string;
+        using var connection = store.Open();
+        return connection.Scalar("SELECT canonical FROM price_versions WHERE version = @version", ("@version", version)) as string;
     }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.Run(() => Keep(current), cancellationToken);

@@ -1,10 +1,10 @@
-using Microsoft.Data.Sqlite;
+using System.Data.Common;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 
-namespace Tokonomics.Infrastructure.Sqlite;
+namespace Tokonomics.Infrastructure.Ledger;
 
 /// <summary>How an event stands in a row of <c>usage_events</c>: the one place that knows the order of its columns.</summary>
 internal static class UsageRow
@@ -20,63 +20,57 @@ internal static class UsageRow
 
     public static readonly string ColumnList = string.Join(", ", Columns);
 
-    public static readonly string Insert =
-        $"INSERT INTO usage_events ({ColumnList}) VALUES ({string.Join(", ", Columns.Select(c => "$" + c))}) ON CONFLICT (request_id, attempt) DO NOTHING";
-
     public static long Micros(DateTimeOffset time) => (time.UtcTicks - DateTimeOffset.UnixEpoch.UtcTicks) / TimeSpan.TicksPerMicrosecond;
 
     public static DateTimeOffset Time(long micros) => DateTimeOffset.UnixEpoch.AddTicks(micros * TimeSpan.TicksPerMicrosecond);
 
-    /// <summary>Sets the parameters of <see cref="Insert"/>, which stand in the order of <see cref="Columns"/>.</summary>
-    public static void Bind(SqliteParameterCollection to, UsageEvent e)
+    /// <summary>The values in the order of <see cref="Columns"/>: texts and numbers of the columns' own widths, null for none.</summary>
+    public static IEnumerable<object?> Values(UsageEvent e)
     {
-        var i = 0;
-        void Set(object? value) => to[i++].Value = value ?? DBNull.Value;
-
-        Set(e.RequestId);
-        Set(e.Attempt);
-        Set(e.TenantId);
-        Set(e.KeyId);
-        Set(e.TeamId ?? "");
-        Set(e.ProjectId ?? "");
-        Set((int)e.Environment);
-        Set(Micros(e.At));
-        Set(e.Provider);
-        Set(e.Dialect);
-        Set(e.Operation);
-        Set(e.RequestModel);
-        Set(e.ResponseModel);
-        Set(e.ResponseModel ?? e.RequestModel ?? "");
-        Set(e.Usage.ToString());
-        Set(e.Usage.InputTokens);
-        Set(e.Usage.CacheReadTokens);
-        Set(e.Usage.CacheWriteTokens);
-        Set(e.Usage.Count(UsageUnit.CacheWrite1h));
-        Set(e.Usage.OutputTokens);
-        Set(e.Usage.Count(UsageUnit.Reasoning));
-        Set(e.UsageSource.ToString());
-        Set(e.PricingHints);
-        Set(e.Cost?.Value);
-        Set(e.PriceStatus.ToString());
-        Set(e.PriceVersion);
-        Set(e.ProviderCost?.Value);
-        Set(e.Status);
-        Set(e.Outcome.ToString());
-        Set(e.FinishReason);
-        Set(e.Streamed ? 1 : 0);
-        Set(Math.Max(0, e.Latency.Ticks / TimeSpan.TicksPerMicrosecond));
-        Set(e.FirstByte is { } first ? Math.Max(0, first.Ticks / TimeSpan.TicksPerMicrosecond) : null);
-        Set(e.RequestBytes);
-        Set(e.ResponseBytes);
-        Set(e.ProviderRequestId);
-        Set(KeyTags.Write(e.Tags));
-        Set(ModelUsage.Write(e.OtherModels));
-        Set(e.UpperBound?.Value);
-        Set(e.BudgetCost?.Value);
+        yield return e.RequestId;
+        yield return e.Attempt;
+        yield return e.TenantId;
+        yield return e.KeyId;
+        yield return e.TeamId ?? "";
+        yield return e.ProjectId ?? "";
+        yield return (short)e.Environment;
+        yield return Micros(e.At);
+        yield return e.Provider;
+        yield return e.Dialect;
+        yield return e.Operation;
+        yield return e.RequestModel;
+        yield return e.ResponseModel;
+        yield return e.ResponseModel ?? e.RequestModel ?? "";
+        yield return e.Usage.ToString();
+        yield return e.Usage.InputTokens;
+        yield return e.Usage.CacheReadTokens;
+        yield return e.Usage.CacheWriteTokens;
+        yield return e.Usage.Count(UsageUnit.CacheWrite1h);
+        yield return e.Usage.OutputTokens;
+        yield return e.Usage.Count(UsageUnit.Reasoning);
+        yield return e.UsageSource.ToString();
+        yield return e.PricingHints;
+        yield return e.Cost?.Value;
+        yield return e.PriceStatus.ToString();
+        yield return e.PriceVersion;
+        yield return e.ProviderCost?.Value;
+        yield return e.Status;
+        yield return e.Outcome.ToString();
+        yield return e.FinishReason;
+        yield return (short)(e.Streamed ? 1 : 0);
+        yield return Math.Max(0, e.Latency.Ticks / TimeSpan.TicksPerMicrosecond);
+        yield return e.FirstByte is { } first ? Math.Max(0, first.Ticks / TimeSpan.TicksPerMicrosecond) : null;
+        yield return e.RequestBytes;
+        yield return e.ResponseBytes;
+        yield return e.ProviderRequestId;
+        yield return KeyTags.Write(e.Tags);
+        yield return ModelUsage.Write(e.OtherModels);
+        yield return e.UpperBound?.Value;
+        yield return e.BudgetCost?.Value;
     }
 
     /// <summary>Reads a row selected by <see cref="ColumnList"/>.</summary>
-    public static UsageEvent Read(SqliteDataReader row)
+    public static UsageEvent Read(DbDataReader row)
     {
         string? Text(int column) => row.IsDBNull(column) ? null : row.GetString(column);
         static string? NoneIfEmpty(string text) => text.Length == 0 ? null : text;

@@ -1,35 +1,34 @@
+using System.Data.Common;
 using System.Security.Cryptography;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Ledger;
 
-namespace Tokonomics.Infrastructure.Sqlite;
+namespace Tokonomics.Infrastructure.Keys;
 
 /// <summary>
-/// Reads the key directory from SQLite by a connection of its own. <c>PRAGMA data_version</c> changes when another connection has committed
-/// anything, in this process or another; it costs microseconds. Most commits are the ledger's, so the second question is the highest <c>changes.seq</c>.
+/// Reads the key directory by a connection of its own. <c>changes.seq</c> is given out by one writer at a time, so that whoever has read up to a
+/// number has seen every lower one. On SQLite the first question is cheaper and less exact: most of the commits that it sees are the ledger's.
 /// </summary>
-internal sealed partial class SqliteDirectorySource(SqliteDatabase database, ISecretBox box, ILogger<SqliteDirectorySource> log) : IDirectorySource
+internal sealed partial class SqlDirectorySource(ISqlStore store, ISecretBox box, ILogger<SqlDirectorySource> log) : IDirectorySource
 {
-    private SqliteConnection? _connection;
+    private DbConnection? _connection;
     private long _version = -1;
 
     public bool MayHaveChanged()
     {
         try
         {
-            using var command = Connection().CreateCommand();
-            command.CommandText = "PRAGMA data_version";
-            var version = (long)command.ExecuteScalar()!;
+            var version = (long)Connection().Scalar(store.ChangeMark)!;
             var changed = version != _version;
             _version = version;
             return changed;
         }
-        catch (SqliteException)
+        catch
         {
             Forget();
             throw;
@@ -40,32 +39,32 @@ internal sealed partial class SqliteDirectorySource(SqliteDatabase database, ISe
     {
         try
         {
-            using var transaction = Connection().BeginTransaction(deferred: true); // one snapshot over all tables
-            var reached = (long)Scalar("SELECT coalesce(max(seq), 0) FROM changes");
+            using var transaction = store.BeginReading(Connection()); // one snapshot over all tables
+            var reached = Rows(transaction, "SELECT '', coalesce(max(seq), 0) FROM changes", since, row => row.GetInt64(1))[0].Value;
             var all = since == 0 || reached < since; // the sequence only goes back when another database was put in place
             if (all)
                 since = -1;
             else if (reached == since)
                 return new DirectoryChanges(reached, false, []);
-            const string Changed = "tenant_id IN (SELECT tenant_id FROM changes WHERE seq > $since)";
-            var credentials = Rows($"""
+            const string Changed = "tenant_id IN (SELECT tenant_id FROM changes WHERE seq > @since)";
+            var credentials = Rows(transaction, $"""
                 SELECT c.tenant_id, c.id, c.provider, s.id, s.purpose, s.kek_id, s.wrapped_key, s.ciphertext
                 FROM provider_credentials AS c JOIN secrets AS s ON s.tenant_id = c.tenant_id AND s.id = c.secret_id
                 WHERE c.ended_at IS NULL AND c.{Changed}
                 """, since, Credential).ToLookup(r => r.TenantId, r => r.Value);
-            var endpoints = Rows($"SELECT tenant_id, name, base_url, surface FROM custom_endpoints WHERE {Changed}", since,
+            var endpoints = Rows(transaction, $"SELECT tenant_id, name, base_url, surface FROM custom_endpoints WHERE {Changed}", since,
                 row => Uri.TryCreate(row.GetString(2), UriKind.Absolute, out var url) ? new CustomEndpoint(row.GetString(1), url, row.GetString(3)) : null)
                 .ToLookup(r => r.TenantId, r => r.Value);
-            var keys = Rows($"SELECT tenant_id, id, lookup_id, hash, environment, team_id, project_id, tags, expires_at, revoked_at FROM metering_keys WHERE {Changed}", since,
+            var keys = Rows(transaction, $"SELECT tenant_id, id, lookup_id, hash, environment, team_id, project_id, tags, expires_at, revoked_at FROM metering_keys WHERE {Changed}", since,
                 row => new KeyRow(
                     row.GetString(1), row.GetString(2), (byte[])row.GetValue(3), (KeyEnvironment)row.GetByte(4),
                     row.IsDBNull(5) ? null : row.GetString(5), row.IsDBNull(6) ? null : row.GetString(6), KeyTags.Read(row.GetString(7)),
                     row.IsDBNull(8) ? null : UsageRow.Time(row.GetInt64(8)), !row.IsDBNull(9))).ToLookup(r => r.TenantId, r => r.Value);
-            var tenants = Rows("SELECT id, status FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > $since)", since, row => row.GetString(1));
+            var tenants = Rows(transaction, "SELECT id, status FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > @since)", since, row => row.GetString(1));
             return new DirectoryChanges(reached, all, tenants.ConvertAll(t => new TenantRow(
                 t.TenantId, t.Value == "suspended", [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]])));
         }
-        catch (SqliteException)
+        catch
         {
             Forget();
             throw;
@@ -73,7 +72,7 @@ internal sealed partial class SqliteDirectorySource(SqliteDatabase database, ISe
     }
 
     // One secret that can't be opened leaves its provider without a key; it must not keep every other tenant's changes from being seen.
-    private ProviderCredential? Credential(SqliteDataReader row)
+    private ProviderCredential? Credential(DbDataReader row)
     {
         var secret = new SealedSecret
         {
@@ -96,26 +95,10 @@ internal sealed partial class SqliteDirectorySource(SqliteDatabase database, ISe
         }
     }
 
-    private List<(string TenantId, T Value)> Rows<T>(string sql, long since, Func<SqliteDataReader, T> read)
-    {
-        using var command = Connection().CreateCommand();
-        command.CommandText = sql;
-        command.Parameters.AddWithValue("$since", since);
-        var rows = new List<(string, T)>();
-        using var row = command.ExecuteReader();
-        while (row.Read())
-            rows.Add((row.GetString(0), read(row)));
-        return rows;
-    }
+    private static List<(string TenantId, T Value)> Rows<T>(DbTransaction transaction, string sql, long since, Func<DbDataReader, T> read) =>
+        transaction.Command(sql, ("@since", since)).Rows(row => (row.GetString(0), read(row)));
 
-    private object Scalar(string sql)
-    {
-        using var command = Connection().CreateCommand();
-        command.CommandText = sql;
-        return command.ExecuteScalar()!;
-    }
-
-    private SqliteConnection Connection() => _connection ??= database.Open();
+    private DbConnection Connection() => _connection ??= store.Open();
 
     private void Forget()
     {

@@ -3,16 +3,20 @@ using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 
-namespace Tokonomics.Tests.Sqlite;
+namespace Tokonomics.Tests.Ledger;
 
-public sealed class QueryTests
+/// <summary>What every store answers.</summary>
+public abstract class QueryTests<TKind>
+    where TKind : IStoreKind, new()
 {
+    private static readonly TKind Kind = new();
+
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task Paging_by_cursor_gives_every_event_once_newest_first_also_where_times_are_equal()
     {
-        await using var store = new TempStore();
+        await using var store = await Kind.NewAsync();
         var events = Some.Events(1, 300).Select((e, i) => i % 3 == 0 ? e with { At = Some.Noon } : e).ToList();
         events.Add(events[0] with { Attempt = 2 });
         await store.Get<IUsageLedger>().AppendAsync(events, Cancel);
@@ -41,7 +45,7 @@ public sealed class QueryTests
     [Fact]
     public async Task Every_filter_gives_what_the_events_themselves_say()
     {
-        await using var store = new TempStore();
+        await using var store = await Kind.NewAsync();
         var events = Some.Events(2, 500);
         await store.Get<IUsageLedger>().AppendAsync(events, Cancel);
         var all = new EventFilter("ten_a") { Limit = 1000 };
@@ -69,20 +73,11 @@ public sealed class QueryTests
                 .ShouldBe(events.Where(matches).Select(e => e.RequestId).Order(StringComparer.Ordinal), filter.ToString());
     }
 
-    public static TheoryData<string, TimeGrain> Zones()
-    {
-        var data = new TheoryData<string, TimeGrain>();
-        foreach (var zone in new[] { "UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu" })
-            foreach (var grain in Enum.GetValues<TimeGrain>())
-                data.Add(zone, grain);
-        return data;
-    }
-
     [Theory]
-    [MemberData(nameof(Zones))]
+    [MemberData(nameof(ZonesAndGrains.All), MemberType = typeof(ZonesAndGrains))]
     public async Task Summaries_equal_sums_over_the_events_for_every_zone_and_grain(string zone, TimeGrain grain)
     {
-        await using var store = new TempStore();
+        await using var store = await Kind.NewAsync();
         var events = Some.Events(3, 800, hours: 24 * 20);
         await store.Get<IUsageLedger>().AppendAsync(events, Cancel);
         var timeZone = TimeZoneInfo.FindSystemTimeZoneById(zone);
@@ -106,7 +101,7 @@ public sealed class QueryTests
     [Fact]
     public async Task Summaries_by_tag_count_each_event_once_and_those_without_the_tag_apart()
     {
-        await using var store = new TempStore();
+        await using var store = await Kind.NewAsync();
         var events = Some.Events(4, 800);
         await store.Get<IUsageLedger>().AppendAsync(events, Cancel);
         var all = new SummaryQuestion("ten_a", Some.Noon.AddDays(-10), Some.Noon);
@@ -132,7 +127,7 @@ public sealed class QueryTests
     [Fact]
     public async Task Days_of_23_and_25_hours_are_one_bucket_each()
     {
-        await using var store = new TempStore();
+        await using var store = await Kind.NewAsync();
         var berlin = TimeZoneInfo.FindSystemTimeZoneById("Europe/Berlin");
         // Clocks went forward on 29 March 2026 at 01:00 UTC: that day has 23 hours, from 23:00 UTC to 22:00 UTC.
         var from = new DateTimeOffset(2026, 3, 28, 23, 0, 0, TimeSpan.Zero);
@@ -144,7 +139,7 @@ public sealed class QueryTests
     [Fact]
     public async Task No_question_shows_a_row_of_another_tenant()
     {
-        await using var store = new TempStore();
+        await using var store = await Kind.NewAsync();
         var mine = Some.Events(5, 50, "ten_a");
         var theirs = Some.Events(6, 50, "ten_b");
         await store.Get<IUsageLedger>().AppendAsync([.. mine, .. theirs], Cancel);
@@ -179,7 +174,23 @@ public sealed class QueryTests
         new SummaryQuestion("t", Some.Noon, Some.Noon.AddYears(2)) { Grain = TimeGrain.Hour }.Problem()!.ShouldContain("4000 buckets");
         new SummaryQuestion("t", Some.Noon, Some.Noon.AddDays(1)) { GroupByTag = "a\"b" }.Problem()!.ShouldContain("tag");
         new SummaryQuestion("t", Some.Noon, Some.Noon.AddDays(90)) { Grain = TimeGrain.Hour }.Problem().ShouldBeNull();
-        await using var store = new TempStore();
+        await using var store = await Kind.NewAsync();
         await Should.ThrowAsync<ArgumentException>(() => store.Get<IUsageQueries>().SummarizeAsync(new SummaryQuestion("t", Some.Noon, Some.Noon), Cancel));
+    }
+}
+
+public sealed class SqliteQueryTests : QueryTests<OnSqlite>;
+
+public sealed class PostgresQueryTests : QueryTests<OnPostgres>;
+
+public static class ZonesAndGrains
+{
+    public static TheoryData<string, TimeGrain> All()
+    {
+        var data = new TheoryData<string, TimeGrain>();
+        foreach (var zone in new[] { "UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu" })
+            foreach (var grain in Enum.GetValues<TimeGrain>())
+                data.Add(zone, grain);
+        return data;
     }
 }

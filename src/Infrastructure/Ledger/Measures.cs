@@ -1,4 +1,4 @@
-namespace Tokonomics.Infrastructure.Sqlite;
+namespace Tokonomics.Infrastructure.Ledger;
 
 /// <summary>
 /// What is summed, and how each is computed from an event. The same expressions make the rollups, check them, and answer where no rollup can:
@@ -18,32 +18,39 @@ internal static class Measures
     [
         ("calls", "1"),
         ("errors", "CASE WHEN status >= 400 OR outcome IN ('Unreachable', 'TimedOut', 'Truncated', 'CutByProxy', 'Abandoned') THEN 1 ELSE 0 END"),
-        ("input_tokens", "min(input_tokens, 1000000000000)"),
-        ("cache_read_tokens", "min(cache_read_tokens, 1000000000000)"),
-        ("cache_write_tokens", "min(cache_write_tokens, 1000000000000)"),
-        ("cache_write_1h_tokens", "min(cache_write_1h_tokens, 1000000000000)"),
-        ("output_tokens", "min(output_tokens, 1000000000000)"),
-        ("reasoning_tokens", "min(reasoning_tokens, 1000000000000)"),
-        ("cost_nano", "coalesce(min(cost_nano, 1000000000000000), 0)"),
+        ("input_tokens", AtMost("input_tokens", 1_000_000_000_000)),
+        ("cache_read_tokens", AtMost("cache_read_tokens", 1_000_000_000_000)),
+        ("cache_write_tokens", AtMost("cache_write_tokens", 1_000_000_000_000)),
+        ("cache_write_1h_tokens", AtMost("cache_write_1h_tokens", 1_000_000_000_000)),
+        ("output_tokens", AtMost("output_tokens", 1_000_000_000_000)),
+        ("reasoning_tokens", AtMost("reasoning_tokens", 1_000_000_000_000)),
+        ("cost_nano", $"coalesce({MoneyOf("cost_nano")}, 0)"),
         ("unpriced", "CASE WHEN price_status = 'Unpriced' THEN 1 ELSE 0 END"),
         ("estimated", "CASE WHEN usage_source IN ('Partial', 'Estimated') THEN 1 ELSE 0 END"),
-        ("latency_us", "min(latency_us, 86400000000)"),
+        ("latency_us", AtMost("latency_us", 86_400_000_000)),
         .. Histogram("latency"),
         ("first_byte_calls", "CASE WHEN first_byte_us IS NOT NULL THEN 1 ELSE 0 END"),
-        ("first_byte_us", "coalesce(min(first_byte_us, 86400000000), 0)"),
+        ("first_byte_us", $"coalesce({AtMost("first_byte_us", 86_400_000_000)}, 0)"),
         .. Histogram("first_byte"),
     ];
 
     public static readonly string Columns = string.Join(", ", All.Select(m => m.Column));
 
     /// <summary>For a SELECT over a rollup.</summary>
-    public static readonly string SumOfRollups = string.Join(", ", All.Select(m => $"sum({m.Column})"));
+    public static readonly string SumOfRollups = string.Join(", ", All.Select(m => $"CAST(sum({m.Column}) AS bigint)"));
 
     /// <summary>For a SELECT over events, whose columns need no prefix.</summary>
-    public static readonly string SumOfEvents = string.Join(", ", All.Select(m => $"sum({m.OfEvent})"));
+    public static readonly string SumOfEvents = string.Join(", ", All.Select(m => $"CAST(sum({m.OfEvent}) AS bigint)"));
 
     /// <summary>For an upsert. Saturates rather than overflows: see the remarks.</summary>
-    public static readonly string AddExcluded = string.Join(", ", All.Select(m => $"{m.Column} = min({m.Column} + excluded.{m.Column}, 9000000000000000000)"));
+    public static string AddExcluded(string table) => string.Join(", ", All.Select(m =>
+        $"{m.Column} = CASE WHEN {table}.{m.Column} > 9000000000000000000 - excluded.{m.Column} THEN 9000000000000000000 ELSE {table}.{m.Column} + excluded.{m.Column} END"));
+
+    /// <summary>A column with nano-dollars as it counts in sums; null where it is.</summary>
+    public static string MoneyOf(string column) => AtMost(column, 1_000_000_000_000_000);
+
+    // No min(): SQLite's is null where one of the two is, PostgreSQL's least() the other one.
+    private static string AtMost(string column, long most) => $"CASE WHEN {column} > {most} THEN {most} ELSE {column} END";
 
     public static int IndexOf(string column) => Array.FindIndex(All, m => m.Column == column);
 

@@ -1,24 +1,24 @@
+using System.Data.Common;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
-using System.Text.Json;
-using Microsoft.Data.Sqlite;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
 
-namespace Tokonomics.Infrastructure.Sqlite;
+namespace Tokonomics.Infrastructure.Ledger;
 
-public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
+/// <summary>Questions to the ledger in a relational store. Its calls block: none is made on the thread of whoever asks.</summary>
+public sealed class UsageQueries(ISqlStore store) : IUsageQueries
 {
     public Task<EventPage> ListAsync(EventFilter filter, CancellationToken cancellationToken) => Task.Run(() => List(filter), cancellationToken);
 
     private EventPage List(EventFilter filter)
     {
-        using var connection = database.Open();
+        using var connection = store.Open();
         using var command = connection.CreateCommand();
-        var where = new Where(command);
+        var where = new Where(store, command);
         where.Is("tenant_id", filter.TenantId);
         where.Compare("at", ">=", filter.From is { } from ? UsageRow.Micros(from) : null);
         where.Compare("at", "<", filter.To is { } to ? UsageRow.Micros(to) : null);
@@ -42,7 +42,7 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
             where.Before(after);
         var limit = Math.Clamp(filter.Limit, 1, EventFilter.MaxLimit);
         command.CommandText = $"SELECT {UsageRow.ColumnList} FROM usage_events WHERE {where} ORDER BY at DESC, request_id DESC, attempt DESC LIMIT {limit + 1}";
-        var events = ReadAll(command);
+        var events = command.Rows(UsageRow.Read);
         if (events.Count <= limit)
             return new EventPage(events, null);
         events.RemoveAt(limit);
@@ -53,33 +53,29 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
     public Task<IReadOnlyList<string>> TagNamesAsync(string tenantId, KeyEnvironment environment, DateTimeOffset since, DateTimeOffset until, CancellationToken cancellationToken) => Task.Run<IReadOnlyList<string>>(
         () =>
         {
-            using var connection = database.Open();
+            using var connection = store.Open();
             using var command = connection.CreateCommand();
-            var where = new Where(command);
+            var where = new Where(store, command);
             where.Is("tenant_id", tenantId);
             where.Is("environment", (int?)environment);
             // Whole hours: a tag of the hour in which the range begins is named too.
             where.Compare("hour", ">", UsageRow.Micros(since) - (3600L * 1_000_000));
             where.Compare("hour", "<", UsageRow.Micros(until));
             command.CommandText = $"SELECT DISTINCT tag FROM usage_hourly_tags WHERE {where} ORDER BY tag LIMIT 100";
-            using var rows = command.ExecuteReader();
-            var names = new List<string>();
-            while (rows.Read())
-                names.Add(rows.GetString(0));
-            return names;
+            return command.Rows(row => row.GetString(0));
         },
         cancellationToken);
 
     public Task<IReadOnlyList<UsageEvent>> FindAsync(string tenantId, string requestId, CancellationToken cancellationToken) => Task.Run<IReadOnlyList<UsageEvent>>(
         () =>
         {
-            using var connection = database.Open();
+            using var connection = store.Open();
             using var command = connection.CreateCommand();
-            var where = new Where(command);
+            var where = new Where(store, command);
             where.Is("tenant_id", tenantId);
             where.Is("request_id", requestId);
             command.CommandText = $"SELECT {UsageRow.ColumnList} FROM usage_events WHERE {where} ORDER BY attempt";
-            return ReadAll(command);
+            return command.Rows(UsageRow.Read);
         },
         cancellationToken);
 
@@ -107,23 +103,23 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
 
     private List<UsageEvent> ReadPage(string tenant, (long At, string RequestId, int Attempt) after, DateTimeOffset until)
     {
-        using var connection = database.Open();
+        using var connection = store.Open();
         using var command = connection.CreateCommand();
-        var where = new Where(command);
+        var where = new Where(store, command);
         where.Is("tenant_id", tenant);
         where.Compare("at", "<", UsageRow.Micros(until));
         where.After(after);
         command.CommandText = $"SELECT {UsageRow.ColumnList} FROM usage_events WHERE {where} ORDER BY at, request_id, attempt LIMIT {PageSize}";
-        return ReadAll(command);
+        return command.Rows(UsageRow.Read);
     }
 
     // From one tenant to the next by the index: one step for each tenant, however many events there are.
     private List<string> TenantIds()
     {
-        using var connection = database.Open();
+        using var connection = store.Open();
         using var command = connection.CreateCommand();
-        command.CommandText = "SELECT min(tenant_id) FROM usage_events WHERE tenant_id > $last";
-        var last = command.Parameters.AddWithValue("$last", "");
+        command.CommandText = "SELECT min(tenant_id) FROM usage_events WHERE tenant_id > @last";
+        var last = command.Add("@last", "");
         var ids = new List<string>();
         while (command.ExecuteScalar() is string id)
         {
@@ -143,9 +139,9 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
 
     private List<SummaryLine> Summarize(SummaryQuestion question)
     {
-        using var connection = database.Open();
+        using var connection = store.Open();
         // One transaction: all statements see the same rows, whatever is appended meanwhile.
-        using var transaction = connection.BeginTransaction(deferred: true);
+        using var transaction = store.BeginReading(connection);
         var edges = Edges(question, connection);
         var sums = Sum(question, edges, connection);
         if (question.GroupByTag is not null && question.Tag?.Name != question.GroupByTag)
@@ -186,7 +182,7 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
     /// <param name="Values">The dimensions' values, each after a unit separator.</param>
     private readonly record struct GroupKey(long Bucket, string Values, string? TagValue);
 
-    private static Dictionary<GroupKey, long[]> Sum(SummaryQuestion question, List<long> edges, SqliteConnection connection)
+    private Dictionary<GroupKey, long[]> Sum(SummaryQuestion question, List<long> edges, DbConnection connection)
     {
         var sums = new Dictionary<GroupKey, long[]>();
         var tag = question.GroupByTag ?? question.Tag?.Name;
@@ -205,10 +201,10 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
     }
 
     // Rollups answer for the hours that lie whole in a bucket.
-    private static void FromRollup(SummaryQuestion question, string? tag, List<long> edges, SqliteConnection connection, Dictionary<GroupKey, long[]> sums)
+    private void FromRollup(SummaryQuestion question, string? tag, List<long> edges, DbConnection connection, Dictionary<GroupKey, long[]> sums)
     {
         using var command = connection.CreateCommand();
-        var where = new Where(command);
+        var where = new Where(store, command);
         where.Is("tenant_id", question.TenantId);
         where.Text(question.Environment is { } environment ? $"environment = {(int)environment}" : "environment IN (0, 1)");
         if (tag is not null)
@@ -220,9 +216,8 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
         Filter(where, question);
         where.Text($"hour >= b.low AND hour <= b.high - {Measures.Hour}"); // bare column on the left: each bucket is one range of the primary key
         var groups = Groups(question, "tag_value");
-        command.Parameters.AddWithValue("$buckets", Json(Enumerable.Range(0, edges.Count - 1).Select(i => (edges[i], edges[i], edges[i + 1]))));
         command.CommandText = $"""
-            WITH b (bucket, low, high) AS (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each($buckets))
+            WITH b (bucket, low, high) AS ({Buckets(Enumerable.Range(0, edges.Count - 1).Select(i => (edges[i], edges[i], edges[i + 1])))})
             SELECT b.bucket{groups}, {Measures.SumOfRollups}
             FROM b CROSS JOIN {(tag is null ? "usage_hourly" : "usage_hourly_tags")}
             WHERE {where}
@@ -232,13 +227,13 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
     }
 
     // Events answer for parts of hours, and for what no rollup keeps together.
-    private static void FromEvents(SummaryQuestion question, IEnumerable<(long Bucket, long Low, long High)> parts, SqliteConnection connection, Dictionary<GroupKey, long[]> sums)
+    private void FromEvents(SummaryQuestion question, IEnumerable<(long Bucket, long Low, long High)> parts, DbConnection connection, Dictionary<GroupKey, long[]> sums)
     {
         var list = parts.ToList();
         if (list.Count == 0)
             return;
         using var command = connection.CreateCommand();
-        var where = new Where(command);
+        var where = new Where(store, command);
         where.Is("tenant_id", question.TenantId);
         where.Is("environment", (int?)question.Environment);
         Filter(where, question);
@@ -248,15 +243,14 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
         var tagValue = "NULL";
         if (question.GroupByTag is { } name)
         {
-            command.Parameters.AddWithValue("$by_tag", Where.Path(name));
-            tagValue = "json_extract(tags, $by_tag)";
+            command.Add("@by_tag", name);
+            tagValue = store.TagValue("tags", "@by_tag");
             where.Text(tagValue + " IS NOT NULL");
         }
 
         var groups = Groups(question, tagValue);
-        command.Parameters.AddWithValue("$buckets", Json(list));
         command.CommandText = $"""
-            WITH b (bucket, low, high) AS (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each($buckets))
+            WITH b (bucket, low, high) AS ({Buckets(list)})
             SELECT b.bucket{groups}, {Measures.SumOfEvents}
             FROM b CROSS JOIN usage_events
             WHERE {where}
@@ -285,7 +279,7 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
             _ => "environment",
         })) + (question.GroupByTag is null ? "" : ", " + tagValue);
 
-    private static void AddTo(Dictionary<GroupKey, long[]> sums, SummaryQuestion question, SqliteCommand command)
+    private static void AddTo(Dictionary<GroupKey, long[]> sums, SummaryQuestion question, DbCommand command)
     {
         using var row = command.ExecuteReader();
         var values = new StringBuilder();
@@ -308,11 +302,9 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
     }
 
     // Hours whose events retention has deleted can't be divided any more: there an edge moves back to the hour's beginning.
-    private static List<long> Edges(SummaryQuestion question, SqliteConnection connection)
+    private static List<long> Edges(SummaryQuestion question, DbConnection connection)
     {
-        using var command = connection.CreateCommand();
-        command.CommandText = "SELECT coalesce((SELECT CAST(value AS INTEGER) FROM store_facts WHERE name = 'usage_delete_before'), 0)";
-        var kept = (long)command.ExecuteScalar()!;
+        var kept = (long)connection.Scalar($"SELECT {LedgerVerification.Kept}")!;
         var edges = new List<long>();
         foreach (var edge in question.Edges())
         {
@@ -348,8 +340,8 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
         }
     }
 
-    private static string Json(IEnumerable<(long Bucket, long Low, long High)> parts) =>
-        JsonSerializer.Serialize(parts.Select(p => new[] { p.Bucket, p.Low, p.High }));
+    private static string Buckets(IEnumerable<(long Bucket, long Low, long High)> parts) =>
+        "VALUES " + string.Join(", ", parts.Select(p => string.Create(CultureInfo.InvariantCulture, $"({p.Bucket}, {p.Low}, {p.High})")));
 
     private static UsageTotals Totals(long[] sums)
     {
@@ -374,17 +366,8 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
         };
     }
 
-    private static List<UsageEvent> ReadAll(SqliteCommand command)
-    {
-        var events = new List<UsageEvent>();
-        using var row = command.ExecuteReader();
-        while (row.Read())
-            events.Add(UsageRow.Read(row));
-        return events;
-    }
-
     /// <summary>Conditions joined by AND. Values are parameters, always; columns are this file's own words.</summary>
-    private sealed class Where(SqliteCommand command)
+    private sealed class Where(ISqlStore store, DbCommand command)
     {
         private readonly List<string> _conditions = [];
 
@@ -397,7 +380,7 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
         }
 
         public void Tag(string column, string name, string value) =>
-            _conditions.Add($"json_extract({column}, {Parameter(Path(name))}) = {Parameter(value)}");
+            _conditions.Add($"{store.TagValue(column, Parameter(name))} = {Parameter(value)}");
 
         public void Before(EventCursor place) =>
             _conditions.Add($"(at, request_id, attempt) < ({Parameter(place.At)}, {Parameter(place.RequestId)}, {Parameter(place.Attempt)})");
@@ -407,15 +390,12 @@ public sealed class SqliteUsageQueries(SqliteDatabase database) : IUsageQueries
 
         public void Text(string condition) => _conditions.Add(condition);
 
-        /// <summary>The JSON path of a tag. The name is quoted; names hold no quotes.</summary>
-        public static string Path(string tag) => $"$.\"{tag.Replace("\"", "", StringComparison.Ordinal)}\"";
-
-        public override string ToString() => _conditions.Count == 0 ? "1" : string.Join(" AND ", _conditions);
+        public override string ToString() => string.Join(" AND ", _conditions);
 
         private string Parameter(object value)
         {
-            var name = "$p" + command.Parameters.Count.ToString(CultureInfo.InvariantCulture);
-            command.Parameters.AddWithValue(name, value);
+            var name = "@p" + command.Parameters.Count.ToString(CultureInfo.InvariantCulture);
+            command.Add(name, value);
             return name;
         }
     }

@@ -1,0 +1,133 @@
+using System.Data;
+using System.Data.Common;
+using System.Security.Cryptography;
+using Npgsql;
+
+namespace Tokonomics.Infrastructure.Postgres;
+
+/// <summary>The database, and how connections to it are set up.</summary>
+/// <remarks>
+/// There are two pools: a small one with short timeouts for what calls may be waiting for (leases), so that no dashboard can use up its connections, and one
+/// for the rest. A node's connections together stay below <c>max_connections</c> of a plain server for several nodes. What the connection string names itself is
+/// kept. Nothing is prepared and nothing is kept in a session, so that a pooler between (PgBouncer, by transaction) does no harm.
+/// </remarks>
+public sealed class PostgresDatabase : ISqlStore, IDisposable
+{
+    private const int Attempts = 5;
+
+    private readonly NpgsqlDataSource _source;
+    private readonly NpgsqlDataSource _leases;
+
+    /// <exception cref="InvalidOperationException">The connection string can't be read.</exception>
+    public PostgresDatabase(string connectionString)
+    {
+        var general = Read(connectionString);
+        _source = NpgsqlDataSource.Create(general);
+        // Each of these is a handful of single-row statements: one that takes seconds waits for a lock or for a server that isn't there.
+        _leases = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(general.ConnectionString) { Timeout = Math.Min(general.Timeout, 3), CommandTimeout = Math.Min(general.CommandTimeout, 5), MaxPoolSize = 8, MinPoolSize = 0 });
+        Place = $"PostgreSQL {general.Host}:{general.Port}/{general.Database ?? general.Username}";
+    }
+
+    public string Place { get; }
+
+    /// <summary>For EF: its connections come from the same pool.</summary>
+    internal NpgsqlDataSource Source => _source;
+
+    public DbConnection Open() => _source.OpenConnection();
+
+    internal NpgsqlConnection OpenConnection() => _source.OpenConnection();
+
+    public DbTransaction BeginReading(DbConnection connection) => connection.BeginTransaction(IsolationLevel.RepeatableRead);
+
+    public Task<T> WriteAsync<T>(Func<DbTransaction, T> work, CancellationToken cancellationToken) => RetryAsync(
+        () =>
+        {
+            using var connection = _leases.OpenConnection();
+            // READ COMMITTED: after a lock was waited for, the next statement sees what its holder committed.
+            using var transaction = connection.BeginTransaction(IsolationLevel.ReadCommitted);
+            var result = work(transaction);
+            transaction.Commit();
+            return result;
+        },
+        cancellationToken);
+
+    /// <summary>
+    /// Runs it off the caller's thread, and again after a deadlock, a lost connection, a server that restarts: five times at most, within about a second.
+    /// What is wrong with the work itself, or takes longer to mend, is the caller's.
+    /// </summary>
+    internal static async Task<T> RetryAsync<T>(Func<T> work, CancellationToken cancellationToken)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await Task.Run(work, cancellationToken);
+            }
+            catch (NpgsqlException e) when (attempt < Attempts && e.IsTransient && e.InnerException is not TimeoutException)
+            {
+                // Two that met once must not meet again: 10 to 30 ms, then twice that, …
+                await Task.Delay(TimeSpan.FromMilliseconds((10 + RandomNumberGenerator.GetInt32(20)) << (attempt - 1)), cancellationToken);
+            }
+        }
+    }
+
+    public void Lock(DbTransaction transaction, string name, bool exclusive)
+    {
+        using var command = transaction.Command($"SELECT pg_advisory_xact_lock{(exclusive ? "" : "_shared")}({Key("@name")})", ("@name", name));
+        command.ExecuteNonQuery();
+    }
+
+    /// <summary>The number that stands for a lock's name. Two names that share one only wait for each other.</summary>
+    internal static string Key(string name) => $"hashtextextended({name}, 0)";
+
+    public string ForUpdate => " FOR UPDATE";
+
+    public string ChangeMark => "SELECT coalesce(max(seq), 0) FROM changes";
+
+    public string JoinInOrder => "JOIN";
+
+    public string EachTag(string column) => $"json_each_text(CAST({column} AS json))";
+
+    public string TagValue(string column, string name) => $"(CAST({column} AS json) ->> {name})";
+
+    /// <summary>Grouping by other than an index's own columns and order reads the tables: the sum keeps any index out.</summary>
+    public string RowByRow(string table) => $"(SELECT request_id || '' AS request_id, attempt + 0 AS attempt, tenant_id || '' AS tenant_id FROM {table}) AS e";
+
+    public IReadOnlyList<(string Name, string Sql)> OwnChecks => [("partitions_ahead", PostgresPartitions.MissingAhead)];
+
+    private static NpgsqlConnectionStringBuilder Read(string connectionString)
+    {
+        NpgsqlConnectionStringBuilder text;
+        try
+        {
+            text = new NpgsqlConnectionStringBuilder(connectionString);
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException)
+        {
+            throw new InvalidOperationException($"ConnectionStrings:Postgres can't be read: {e.Message} Write it as Host=db.example.com;Database=tokonomics;Username=tokonomics;Password=…", e);
+        }
+
+        if (string.IsNullOrEmpty(text.Host))
+            throw new InvalidOperationException("ConnectionStrings:Postgres names no host. Write it as Host=db.example.com;Database=tokonomics;Username=tokonomics;Password=…");
+        Default("Timeout", () => text.Timeout = 5);
+        Default("Command Timeout", () => text.CommandTimeout = 15);
+        Default("Maximum Pool Size", () => text.MaxPoolSize = 20);
+        Default("Application Name", () => text.ApplicationName = "tokonomics");
+        // A server whose client stopped in the middle of a transaction lets go of its locks after half a minute. JIT: it takes longer than what it compiles here.
+        Default("Options", () => text.Options = "-c idle_in_transaction_session_timeout=30s -c jit=off");
+        text.Multiplexing = false;
+        return text;
+
+        void Default(string keyword, Action set)
+        {
+            if (!text.ContainsKey(keyword))
+                set();
+        }
+    }
+
+    public void Dispose()
+    {
+        _source.Dispose();
+        _leases.Dispose();
+    }
+}

@@ -1,0 +1,104 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Tokonomics.Infrastructure.Ledger;
+
+namespace Tokonomics.Infrastructure.Postgres;
+
+/// <summary>
+/// The months of <c>usage_events</c>: this one and the next three have a partition each, made ahead at every start and once a day. Where that failed,
+/// events go to the default partition, and come to their own when it is made.
+/// </summary>
+public sealed partial class PostgresPartitions(PostgresDatabase database, TimeProvider time, ILogger<PostgresPartitions> log)
+{
+    private const int Ahead = 3;
+    private const int Attempts = 5;
+
+    /// <summary>For <c>verify</c>: this month and the two after. On the first of a month the fourth may still be to come.</summary>
+    internal const string MissingAhead = """
+        SELECT 'usage_events_' || to_char(m, 'YYYYMM') AS missing FROM generate_series(0, 2) AS n,
+        LATERAL (SELECT date_trunc('month', to_timestamp(@now / 1000000) AT TIME ZONE 'UTC') + n * interval '1 month' AS m) AS months
+        WHERE NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = to_regclass('usage_events') AND inhrelid = to_regclass('usage_events_' || to_char(m, 'YYYYMM')))
+        """;
+
+    public Task<int> EnsureAsync(CancellationToken cancellationToken) => Task.Run(Ensure, cancellationToken);
+
+    /// <summary>Makes those that are missing. One that can't be made now is told in the log: the default partition takes its events.</summary>
+    /// <returns>How many were made.</returns>
+    public int Ensure()
+    {
+        var now = time.GetUtcNow().UtcDateTime;
+        var made = 0;
+        for (var i = 0; i <= Ahead; i++)
+        {
+            var month = new DateTime(now.Year, now.Month, 1, 0, 0, 0, DateTimeKind.Utc).AddMonths(i);
+            try
+            {
+                if (Make(month))
+                    made++;
+            }
+            catch (NpgsqlException e)
+            {
+                NotMade(NameOf(month), e.Message);
+            }
+        }
+
+        return made;
+    }
+
+    private bool Make(DateTime month)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            using var connection = database.OpenConnection();
+            if (Exists(connection, month))
+                return false;
+            try
+            {
+                using var transaction = connection.BeginTransaction();
+                // Attaching waits for whoever reads the default partition, and all others then wait behind: rather not now than long.
+                transaction.Execute("SET LOCAL lock_timeout = '2s'");
+                transaction.Execute($"SELECT pg_advisory_xact_lock({PostgresDatabase.Key("'tokonomics: partitions'")})");
+                if (Exists(connection, month))
+                    return false;
+                Make(transaction, month);
+                transaction.Commit();
+                return true;
+            }
+            catch (PostgresException e) when (attempt < Attempts && e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
+            {
+                Thread.Sleep(TimeSpan.FromMilliseconds(200 * attempt));
+            }
+        }
+    }
+
+    private static bool Exists(NpgsqlConnection connection, DateTime month) =>
+        (bool)connection.Scalar("SELECT EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = to_regclass('usage_events') AND inhrelid = to_regclass(@name))", ("@name", NameOf(month)))!;
+
+    private static void Make(NpgsqlTransaction transaction, DateTime month)
+    {
+        var (name, from, to) = (NameOf(month), UsageRow.Micros(month), UsageRow.Micros(month.AddMonths(1)));
+        // A table that is made apart and then attached: making it in place would lock out everybody who reads or appends.
+        transaction.Execute($"CREATE TABLE {name} (LIKE usage_events INCLUDING ALL)");
+        var attach = string.Create(CultureInfo.InvariantCulture, $"ALTER TABLE usage_events ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to})");
+        if (transaction.Command("SELECT 1 FROM usage_events_default WHERE at >= @from AND at < @to LIMIT 1", ("@from", from), ("@to", to)).Rows(_ => true).Count == 0)
+        {
+            transaction.Execute(attach);
+            return;
+        }
+
+        // Events of the month came before its partition. Nothing may be deleted from a partition, and needs not: the default one makes room for an
+        // empty one, what was in it goes where it belongs, and the empty shell of it is dropped.
+        transaction.Execute("ALTER TABLE usage_events DETACH PARTITION usage_events_default");
+        transaction.Execute("ALTER TABLE usage_events_default RENAME TO usage_events_waiting");
+        transaction.Execute(attach);
+        transaction.Execute("CREATE TABLE usage_events_default PARTITION OF usage_events DEFAULT");
+        transaction.Execute($"INSERT INTO usage_events ({UsageRow.ColumnList}) SELECT {UsageRow.ColumnList} FROM usage_events_waiting");
+        transaction.Execute("DROP TABLE usage_events_waiting");
+    }
+
+    internal static string NameOf(DateTime month) => "usage_events_" + month.ToString("yyyyMM", CultureInfo.InvariantCulture);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The partition {Name} could not be made; the default partition takes its events, and it is tried again tomorrow and at the next start: {Reason}")]
+    private partial void NotMade(string name, string reason);
+}

@@ -1,0 +1,47 @@
+using System.Data.Common;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Diagnostics;
+using Microsoft.Extensions.DependencyInjection;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Tenants;
+
+namespace Tokonomics.Infrastructure.Postgres;
+
+internal static class PostgresSetup
+{
+    /// <summary>What only PostgreSQL has: the pools, its schema and partitions, the context's provider, and how events are appended.</summary>
+    public static IServiceCollection AddPostgres(this IServiceCollection services, string connectionString)
+    {
+        services.AddSingleton(_ => new PostgresDatabase(connectionString));
+        services.AddSingleton<ISqlStore>(provider => provider.GetRequiredService<PostgresDatabase>());
+        services.AddSingleton<PostgresPartitions>();
+        services.AddSingleton<PostgresMigrator>();
+        services.AddSingleton<IStoreMigrator>(provider => provider.GetRequiredService<PostgresMigrator>());
+        services.AddDbContext<TokonomicsDbContext>((provider, options) =>
+            options.UseNpgsql(provider.GetRequiredService<PostgresDatabase>().Source).AddInterceptors(OneWriter.Instance));
+        services.AddSingleton<IUsageLedger, PostgresUsageLedger>();
+        return services;
+    }
+
+    /// <summary>
+    /// Changes of tenants, keys and budgets are made one after the other, as on SQLite: the audit log counts its lines without a gap, and nodes see changes in
+    /// the order of their numbers. The triggers take the same lock for those who come another way.
+    /// </summary>
+    private sealed class OneWriter : DbTransactionInterceptor
+    {
+        public static readonly OneWriter Instance = new();
+
+        public override DbTransaction TransactionStarted(DbConnection connection, TransactionEndEventData eventData, DbTransaction result)
+        {
+            result.Execute("SELECT one_writer()");
+            return result;
+        }
+
+        public override async ValueTask<DbTransaction> TransactionStartedAsync(DbConnection connection, TransactionEndEventData eventData, DbTransaction result, CancellationToken cancellationToken = default)
+        {
+            await using var command = result.Command("SELECT one_writer()");
+            await command.ExecuteNonQueryAsync(cancellationToken);
+            return result;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+using Npgsql;
+using NpgsqlTypes;
+using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Domain.Budgets;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Infrastructure.Budgets;
+using Tokonomics.Infrastructure.Ledger;
+
+namespace Tokonomics.Infrastructure.Postgres;
+
+/// <summary>
+/// Appends to the ledger by binary COPY and a handful of statements, in one transaction: what of the batch is new goes to the table <c>added</c>, and
+/// rollups and budgets are made from that alone. A batch whose commit went through and whose answer was lost may be sent again: nothing of it is new then.
+/// </summary>
+/// <remarks>
+/// Several nodes append at once. All take their locks in one order: openings of the batch's tenants (shared), events by their keys, rollups by theirs,
+/// accounts by theirs. Periods that no call opened are opened after the commit, each under the lock of its tenant alone: whoever held that lock shared and
+/// then wanted it whole would meet another who does the same. The batch is taken when that is done, and finds them again if it is repeated.
+/// </remarks>
+public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
+{
+    // A pooler may give us a session of another version of this program: its tables are others by name.
+    private static readonly string Incoming = $"incoming_events_{UsageRow.Columns.Length}";
+    private static readonly string Added = $"added_events_{UsageRow.Columns.Length}";
+
+    // Of the session, empty in the beginning of every transaction: a table made and dropped with each batch would leave the catalogs' own tables full of dead rows.
+    private static readonly string Tables = $"""
+        CREATE TEMP TABLE IF NOT EXISTS {Incoming} (LIKE usage_events) ON COMMIT DELETE ROWS;
+        CREATE TEMP TABLE IF NOT EXISTS {Added} (LIKE usage_events) ON COMMIT DELETE ROWS
+        """;
+
+    private static readonly string Copy = $"COPY {Incoming} ({UsageRow.ColumnList}) FROM STDIN (FORMAT BINARY)";
+
+    private static readonly string ShareOpenings = $"""
+        SELECT pg_advisory_xact_lock_shared(number) FROM (SELECT DISTINCT {PostgresDatabase.Key("tenant")} AS number FROM unnest(@names) AS tenant ORDER BY 1) AS numbers
+        """;
+
+    private static readonly string Insert = $"""
+        WITH inserted AS (
+            INSERT INTO usage_events ({UsageRow.ColumnList}) SELECT {UsageRow.ColumnList} FROM {Incoming} ORDER BY request_id, attempt
+            ON CONFLICT DO NOTHING RETURNING {UsageRow.ColumnList})
+        INSERT INTO {Added} ({UsageRow.ColumnList}) SELECT {UsageRow.ColumnList} FROM inserted RETURNING request_id, attempt
+        """;
+
+    private readonly PostgresDatabase _database;
+    private readonly TimeProvider _time;
+    private readonly IEnumerable<IPostedEvents> _watchers;
+    private readonly string _addHourly;
+    private readonly string _addHourlyTags;
+    private readonly BudgetPosting _new;
+    private readonly BudgetPosting _all;
+    private readonly SemaphoreSlim _turn = new(1, 1);
+    private NpgsqlConnection? _connection;
+
+    public PostgresUsageLedger(PostgresDatabase database, TimeProvider time, IEnumerable<IPostedEvents> watchers)
+    {
+        (_database, _time, _watchers) = (database, time, watchers);
+        _addHourly = Rollups.AddHourly(Added, "TRUE");
+        _addHourlyTags = Rollups.AddHourlyTags(database, Added, "TRUE");
+        _new = new BudgetPosting(database, Added, "TRUE");
+        _all = new BudgetPosting(database, Incoming, "TRUE");
+    }
+
+    public async Task<int> AppendAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken)
+    {
+        if (events.Count == 0)
+            return 0;
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            var (added, notOpen) = await PostgresDatabase.RetryAsync(() => OnConnection(connection => Append(connection, events)), cancellationToken);
+            foreach (var (opening, budget) in notOpen)
+                await _database.WriteAsync(transaction => new BudgetRows(_database, transaction, _time.GetUtcNow()).Open(opening, budget), cancellationToken);
+            foreach (var watcher in _watchers)
+                watcher.Posted(events);
+            return added;
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private (int Added, IReadOnlyList<(AccountOpening, Budget)> NotOpen) Append(NpgsqlConnection connection, IReadOnlyList<UsageEvent> events)
+    {
+        // Of one attempt that comes twice in a batch, the first.
+        var batch = new Dictionary<(string, int), UsageEvent>(events.Count);
+        foreach (var usage in events)
+            batch.TryAdd((usage.RequestId, usage.Attempt), usage);
+
+        using var transaction = connection.BeginTransaction();
+        transaction.Execute(Tables);
+        using (var writer = connection.BeginBinaryImport(Copy))
+        {
+            foreach (var usage in batch.Values)
+                Write(writer, usage);
+            writer.Complete();
+        }
+
+        transaction.Execute(ShareOpenings, ("@names", batch.Values.Select(e => e.TenantId).Distinct().Select(BudgetRows.OpeningsOf).ToArray()));
+        var added = transaction.Command(Insert).Rows(row => batch[(row.GetString(0), row.GetInt32(1))]);
+        var now = _time.GetUtcNow();
+        if (added.Count > 0)
+        {
+            transaction.Execute(_addHourly);
+            transaction.Execute(_addHourlyTags);
+            _new.Post(transaction, added, now);
+        }
+
+        var notOpen = _all.NotOpen(transaction, now);
+        transaction.Commit();
+        return (added.Count, notOpen);
+    }
+
+    private static void Write(NpgsqlBinaryImporter writer, UsageEvent usage)
+    {
+        writer.StartRow();
+        foreach (var value in UsageRow.Values(usage))
+        {
+            switch (value)
+            {
+                case null:
+                    writer.WriteNull();
+                    break;
+                case string text:
+                    writer.Write(Storable(text), NpgsqlDbType.Text);
+                    break;
+                case long number:
+                    writer.Write(number, NpgsqlDbType.Bigint);
+                    break;
+                case int number:
+                    writer.Write(number, NpgsqlDbType.Integer);
+                    break;
+                case short number:
+                    writer.Write(number, NpgsqlDbType.Smallint);
+                    break;
+                default:
+                    throw new InvalidOperationException($"A column of usage_events was given a {value.GetType()}.");
+            }
+        }
+    }
+
+    /// <summary>
+    /// PostgreSQL's texts hold neither NUL nor half a surrogate pair. A model's name from outside may have either: one such call must not hold up a whole
+    /// batch for good.
+    /// </summary>
+    internal static string Storable(string text)
+    {
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (text[i] != '\0' && !char.IsSurrogate(text[i]))
+                continue;
+            if (i + 1 < text.Length && char.IsSurrogatePair(text[i], text[i + 1]))
+                i++;
+            else
+                return Storable(string.Concat(text.AsSpan(0, i), "\uFFFD", text.AsSpan(i + 1)));
+        }
+
+        return text;
+    }
+
+    private T OnConnection<T>(Func<NpgsqlConnection, T> work)
+    {
+        try
+        {
+            return work(_connection ??= _database.OpenConnection());
+        }
+        catch
+        {
+            // Whatever the connection's state is now, the next batch starts with a new one.
+            _connection?.Dispose();
+            _connection = null;
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+        _connection?.Dispose();
+        _turn.Dispose();
+    }
+}
