@@ -1,7 +1,6 @@
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
-using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Web.Portal;
 using Tokonomics.Web.Proxy;
 using Tokonomics.Workers;

@@ -9,7 +9,7 @@ using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Providers;
-using Tokonomics.Infrastructure.Sqlite;
+using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Providers;

@@ -1,0 +1,207 @@
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using Npgsql;
+using Tokonomics.Testing;
+using Tokonomics.Web.Proxy.Sandbox;
+
+namespace Tokonomics.Standalone.Tests.Fleet;
+
+/// <summary>
+/// Several proxies, a portal and a sandbox provider, each a process of its own, on one PostgreSQL and one Redis: what a large installation runs. The
+/// sandbox outlives the proxies; its bill is the witness.
+/// </summary>
+internal sealed class Fleet : IAsyncDisposable
+{
+    public const int Customers = 4;
+
+    private readonly TestFolder _folder = new();
+    private readonly ProductProcess?[] _proxies;
+    private readonly System.Text.StringBuilder _ended = new();
+    private ProductProcess _portal = null!;
+    private ProductProcess _sandbox = null!;
+    private string _token = "";
+
+    private Fleet(int proxies) => _proxies = new ProductProcess?[proxies];
+
+    public PostgresServer Postgres { get; private set; } = null!;
+
+    public RedisServer Redis { get; private set; } = null!;
+
+    public string Database { get; private set; } = "";
+
+    public string TenantId { get; private set; } = "";
+
+    /// <summary>Metering keys of the test environment: the first of a team and a project, the second of none.</summary>
+    public string[] Keys { get; } = new string[2];
+
+    public string[] KeyIds { get; } = new string[2];
+
+    public HttpClient Client { get; } = new(new SocketsHttpHandler { MaxConnectionsPerServer = 2000, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(1) }) { Timeout = TimeSpan.FromSeconds(60) };
+
+    /// <summary>Null while a proxy is down.</summary>
+    public IReadOnlyList<ProductProcess?> Proxies => _proxies;
+
+    /// <summary>What the proxies logged, those that have ended included.</summary>
+    public string Logs => $"{_ended}{string.Concat(_proxies.Select(p => p?.Output))}";
+
+    public Dictionary<string, string> Settings { get; } = [];
+
+    private string BillPath => Path.Combine(_folder.Path, "sandbox", "bill.jsonl");
+
+    /// <param name="durable">The database survives being killed.</param>
+    public static async Task<Fleet> StartAsync(int proxies = 3, bool durable = false)
+    {
+        var fleet = new Fleet(proxies);
+        fleet.Postgres = durable ? await PostgresServer.StartAsync(durable: true) : await PostgresServer.SharedAsync();
+        fleet.Redis = await RedisServer.StartAsync();
+        fleet.Database = await fleet.Postgres.CreateDatabaseAsync(migrated: false);
+        Directory.CreateDirectory(Path.GetDirectoryName(fleet.BillPath)!);
+        fleet._sandbox = await ProductProcess.SandboxAsync(fleet.BillPath);
+        fleet.Settings["ConnectionStrings__Postgres"] = fleet.Database;
+        fleet.Settings["ConnectionStrings__Redis"] = fleet.Redis.ConnectionString;
+        fleet.Settings["Proxy__SandboxUrl"] = fleet._sandbox.Url.ToString().TrimEnd('/');
+        fleet.Settings["Budgets__Nodes"] = proxies.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        fleet.Settings["Budgets__IdleAfter"] = "00:00:00.500";
+        fleet.Settings["DOTNET_TieredPGO"] = "0";
+
+        var (exit, made, errors) = await ProductProcess.RunAsync(fleet._folder.Path, ["provision", "--tenant", "t", "--email", "a@b.example", "--json"], environment: fleet.Settings);
+        exit.ShouldBe(0, errors);
+        var tenant = JsonDocument.Parse(made).RootElement;
+        (fleet.TenantId, fleet._token) = (tenant.GetProperty("tenant_id").GetString()!, tenant.GetProperty("api_token").GetString()!);
+        await fleet.ExecuteAsync(
+            "INSERT INTO teams (tenant_id, id, name, created_at) VALUES (@tenant, 'team_a', 'a', 0); INSERT INTO projects (tenant_id, id, team_id, name, created_at) VALUES (@tenant, 'proj_a', 'team_a', 'a', 0)", fleet.TenantId);
+        fleet._portal = await ProductProcess.PortalAsync(fleet._folder.Path, fleet.Settings);
+        for (var i = 0; i < 2; i++)
+        {
+            var key = await fleet.ApiAsync(HttpMethod.Post, "keys", i == 0 ? new { name = "a", environment = "test", team_id = "team_a", project_id = "proj_a" } : new { name = "b", environment = "test" });
+            (fleet.KeyIds[i], fleet.Keys[i]) = (key.GetProperty("id").GetString()!, key.GetProperty("key").GetString()!);
+        }
+
+        for (var i = 0; i < proxies; i++)
+            await fleet.StartProxyAsync(i);
+        return fleet;
+    }
+
+    public async Task StartProxyAsync(int index, params (string Name, string Value)[] settings) => _proxies[index] = await ProductProcess.ProxyAsync(
+        _folder.Path, $"node-{index}", Settings.Concat(settings.Select(s => KeyValuePair.Create(s.Name, s.Value))));
+
+    /// <summary>With SIGKILL.</summary>
+    public async Task KillProxyAsync(int index)
+    {
+        var proxy = _proxies[index]!;
+        _proxies[index] = null;
+        await proxy.KillAsync();
+        _ended.Append(proxy.Output);
+        await proxy.DisposeAsync();
+    }
+
+    /// <summary>All in order: what they have is in the ledger then, and their leases are back.</summary>
+    public async Task StopProxiesAsync()
+    {
+        for (var i = 0; i < _proxies.Length; i++)
+            if (_proxies[i] is { } proxy)
+            {
+                _proxies[i] = null;
+                (await proxy.TerminateAsync()).ShouldBe(0, proxy.Output);
+                _ended.Append(proxy.Output);
+                await proxy.DisposeAsync();
+            }
+    }
+
+    public async Task<JsonElement> ApiAsync(HttpMethod method, string path, object? body = null)
+    {
+        using var request = new HttpRequestMessage(method, new Uri(_portal.Url, $"/api/v1/{path}")) { Content = body is null ? null : JsonContent.Create(body) };
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
+        using var answer = await Client.SendAsync(request);
+        var text = await answer.Content.ReadAsStringAsync();
+        answer.IsSuccessStatusCode.ShouldBeTrue($"{method} {path}: {(int)answer.StatusCode} {text}\n{_portal.Output}");
+        return text.Length == 0 ? default : JsonDocument.Parse(text).RootElement;
+    }
+
+    /// <summary>A month's strict budget of the test environment.</summary>
+    public async Task<string> BudgetAsync(string usd, object scope) =>
+        (await ApiAsync(HttpMethod.Post, "budgets", new { scope, period = "month", limit_usd = usd, environment = "test" })).GetProperty("id").GetString()!;
+
+    /// <summary>
+    /// One call whose model's name says on the bill who made it: it answers so many tokens that key and customer can be told from their number.
+    /// </summary>
+    /// <returns>The status, and the refusal's code; 0 where the connection broke.</returns>
+    public async Task<(int Status, string Code)> CallAsync(int proxy, int key, int customer, bool stream, int tokens, CancellationToken cancellationToken, int leaveAfterBytes = int.MaxValue)
+    {
+        if (_proxies[proxy] is not { } process)
+            return (0, "");
+        var model = $"sandbox-small-tokens-{tokens + (key * 10) + customer}";
+        var body = $$"""{"model":"{{model}}","messages":[{"role":"user","content":"Hello"}],"max_tokens":{{tokens + 50}}{{(stream ? ",\"stream\":true" : "")}}}""";
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(process.Url, "/v1/chat/completions")) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Keys[key]);
+        request.Headers.Add("X-Tokonomics-Tags", $"customer=c{customer}");
+        try
+        {
+            using var answer = await Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            if (answer.IsSuccessStatusCode)
+            {
+                await using var content = await answer.Content.ReadAsStreamAsync(cancellationToken);
+                var buffer = new byte[4096];
+                for (int read; leaveAfterBytes > 0 && (read = await content.ReadAsync(buffer, cancellationToken)) > 0; leaveAfterBytes -= read)
+                {
+                }
+
+                return (200, "");
+            }
+
+            var text = await answer.Content.ReadAsStringAsync(cancellationToken);
+            return ((int)answer.StatusCode, JsonDocument.Parse(text).RootElement.GetProperty("error").GetProperty("code").GetString() ?? "");
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or JsonException)
+        {
+            return (0, "");
+        }
+    }
+
+    public IReadOnlyList<SandboxBillLine> Bill() => SandboxBill.Read(BillPath);
+
+    /// <summary>Who made a call on the bill.</summary>
+    public static (int Key, int Customer) MadeBy(SandboxBillLine line)
+    {
+        var tokens = int.Parse(line.Model!.AsSpan(line.Model!.LastIndexOf('-') + 1), System.Globalization.CultureInfo.InvariantCulture);
+        return (tokens / 10 % 10, tokens % 10);
+    }
+
+    public static long Sum(IEnumerable<SandboxBillLine> lines) => lines.Sum(l => l.CostNanoUsd ?? 0);
+
+    public async Task ExecuteAsync(string sql, string? tenant = null)
+    {
+        await using var source = NpgsqlDataSource.Create(Database + ";Pooling=false");
+        await using var command = source.CreateCommand(sql.Replace("@tenant", $"'{tenant}'", StringComparison.Ordinal));
+        await command.ExecuteNonQueryAsync();
+    }
+
+    public async Task<List<T>> ReadAsync<T>(string sql, Func<NpgsqlDataReader, T> read)
+    {
+        await using var source = NpgsqlDataSource.Create(Database + ";Pooling=false");
+        await using var command = source.CreateCommand(sql);
+        await using var row = await command.ExecuteReaderAsync();
+        var rows = new List<T>();
+        while (await row.ReadAsync())
+            rows.Add(read(row));
+        return rows;
+    }
+
+    public Task<(int ExitCode, string Output, string Errors)> RunAsync(params string[] arguments) => ProductProcess.RunAsync(_folder.Path, arguments, environment: Settings);
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        foreach (var process in (ProductProcess?[])[.. _proxies, _portal, _sandbox])
+            if (process is not null)
+                await process.DisposeAsync();
+        await Redis.DisposeAsync();
+        if (Postgres != await PostgresServer.SharedAsync())
+            await Postgres.DisposeAsync();
+        else
+            await Postgres.DropAsync(Database);
+        _folder.Dispose();
+    }
+}
