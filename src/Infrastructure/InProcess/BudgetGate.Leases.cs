@@ -56,7 +56,8 @@ public sealed partial class BudgetGate
             catch (Exception e)
             {
                 // Whatever the store's reason is: what happened there is found out by the next call, since it names totals.
-                TruthAway(e, account.Account.BudgetId);
+                if (SaySo())
+                    TruthAway(e, account.Account.BudgetId);
                 account.Uncertain = true;
                 return (Reply.Away, null);
             }
@@ -74,6 +75,13 @@ public sealed partial class BudgetGate
         {
             account.Turn.Release();
         }
+    }
+
+    // Once in a while: with the store away every call would say it.
+    private bool SaySo()
+    {
+        var (now, last) = (_time.GetTimestamp(), Interlocked.Read(ref _saidAway));
+        return (last == 0 || _time.GetElapsedTime(last, now) >= SayAgainAfter) && Interlocked.CompareExchange(ref _saidAway, now, last) == last;
     }
 
     // False where the account ended.

@@ -45,6 +45,8 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
     // Holds of other nodes that end are not heard of here: whoever waits for room asks the truth again after so long.
     private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(50);
 
+    private static readonly TimeSpan SayAgainAfter = TimeSpan.FromSeconds(5);
+
     private readonly string _node;
     private readonly BudgetGateOptions _options;
     private readonly IBudgetTruth _truth;
@@ -57,6 +59,7 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
     private readonly List<string> _names;
     private readonly SemaphoreSlim _refreshing = new(1, 1);
     private long _serial;
+    private long _saidAway;
 
     /// <param name="node">The name of this run of this node, without <c>#</c>. Another run is another node: what it finds leased to the former is not its own.</param>
     public BudgetGate(IBudgetTruth truth, string node, BudgetGateOptions options, TimeProvider time, ILogger<BudgetGate> log, IMeterFactory? meters = null)
