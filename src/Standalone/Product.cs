@@ -111,6 +111,7 @@ public static class Product
         IOException { InnerException: { } inner } when inner.GetBaseException() is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse } || failure.Message.Contains("already in use", StringComparison.Ordinal) =>
             $"{failure.Message.TrimEnd('.')}: another program listens there; stop it, or choose another address with ASPNETCORE_URLS=http://localhost:8081",
         _ when failure.GetBaseException() is SocketException { SocketErrorCode: SocketError.AccessDenied } => $"{failure.GetBaseException().Message}: this user may not listen there; choose a port above 1023 in ASPNETCORE_URLS",
+        System.Data.Common.DbException => $"the database can't be used: {failure.Message}",
         InvalidOperationException or FormatException or Application.Pricing.PriceSheetException or Microsoft.Extensions.Options.OptionsValidationException => failure.Message,
         _ => null,
     };
