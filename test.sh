@@ -17,9 +17,10 @@ install() { # command package
   fi
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null || { echo "could not install $2" >&2; exit 1; }
 }
-PATH="$PATH:/usr/sbin"
+PATH="$PATH:/usr/sbin:$(printf %s: /usr/lib/postgresql/*/bin)"
 install curl curl
 install nginx nginx-light
+install initdb postgresql
 install chromium chromium
 
 echo "Building"

@@ -3,11 +3,11 @@ using System.Text;
 using System.Xml.Linq;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Providers;
+using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Journal;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Secrets;
-using Tokonomics.Infrastructure.Sqlite;
 using Tokonomics.Testing;
 using Tokonomics.Web.Portal;
 using Tokonomics.Web.Proxy;
@@ -31,8 +31,9 @@ public sealed class GeneratedDocsTests
 
             | setting | default | is |
             |---|---|---|
-            | environment `TOKONOMICS_DATA` | `./data` | The data folder: database, journal, master key, the sandbox's bill. |
+            | environment `TOKONOMICS_DATA` | `./data` | The data folder: journal, master key, the sandbox's bill, and the database where `ConnectionStrings:Postgres` names no other. |
             | environment `ASPNETCORE_URLS` | `http://localhost:8080` | Where it listens. TLS and certificates: Kestrel's own settings, `Kestrel:Endpoints:Https:Url` and `Kestrel:Endpoints:Https:Certificate:Path`. |
+            | `ConnectionStrings:Postgres` |  | The store is this PostgreSQL database (13 or newer) instead of SQLite in the data folder: `Host=db.example.com;Database=tokonomics;Username=tokonomics;Password=…`, with Npgsql's keywords. Where they aren't named: `Timeout=5`, `Command Timeout=15`, `Maximum Pool Size=20`, and `Options` that end a transaction whose client is silent for 30 s. Nodes that share a database share its keys: the same `master.key`, or `Secrets:MasterKey` and `Secrets:Pepper`. |
             | `AllowedHosts` | `*` | Host names that are answered, separated by `;`. |
             | `Providers:{name}:BaseUrl` | the provider's own | Where a provider is: scheme, host, port and what precedes the version prefix. In an environment variable a name's `-` may be written `_`. |
             | `Providers:{name}:StreamUsage` | by provider | `on-demand`: its chat streams report usage only when asked to, which the proxy does; `unasked`: nothing is injected. |

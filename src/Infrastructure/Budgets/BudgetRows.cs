@@ -200,9 +200,9 @@ internal sealed class BudgetRows(ISqlStore store, DbTransaction transaction, Dat
         {
             BudgetScopeKind.Tag => ("usage_hourly_tags", "tag = @name AND tag_value = @value", $"{store.TagValue("tags", "@name")} = @value"),
             BudgetScopeKind.Tenant => ("usage_hourly", "1 = 1", "1 = 1"),
-            BudgetScopeKind.Team => ("usage_hourly", "team_id = $value", "team_id = $value"),
-            BudgetScopeKind.Project => ("usage_hourly", "project_id = $value", "project_id = $value"),
-            _ => ("usage_hourly", "key_id = $value", "key_id = $value"),
+            BudgetScopeKind.Team => ("usage_hourly", "team_id = @value", "team_id = @value"),
+            BudgetScopeKind.Project => ("usage_hourly", "project_id = @value", "project_id = @value"),
+            _ => ("usage_hourly", "key_id = @value", "key_id = @value"),
         };
         const string Mine = "tenant_id = @tenant AND environment = @environment";
         string Sum(string what, string from, string which, string since, string until) =>

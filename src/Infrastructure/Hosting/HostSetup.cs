@@ -115,6 +115,7 @@ public static class HostSetup
         _ when failure.GetBaseException() is SocketException { SocketErrorCode: SocketError.AccessDenied } => $"{failure.GetBaseException().Message}: this user may not listen there; choose a port above 1023 in ASPNETCORE_URLS",
         System.Security.Cryptography.CryptographicException or FileNotFoundException or DirectoryNotFoundException => $"{failure.Message.TrimEnd('.')}: a certificate that Kestrel's settings name can't be read; see Kestrel:Endpoints and Kestrel:Certificates",
         UnauthorizedAccessException => $"{failure.Message.TrimEnd('.')}: give this user the right to, or name another data folder in TOKONOMICS_DATA",
+        System.Data.Common.DbException => $"the database can't be used: {failure.Message}",
         InvalidOperationException or FormatException or PriceSheetException or OptionsValidationException => failure.Message,
         _ => null,
     };

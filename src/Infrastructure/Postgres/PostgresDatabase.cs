@@ -109,6 +109,7 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
 
         if (string.IsNullOrEmpty(text.Host))
             throw new InvalidOperationException("ConnectionStrings:Postgres names no host. Write it as Host=db.example.com;Database=tokonomics;Username=tokonomics;Password=…");
+        var named = text.Keys.ToHashSet(StringComparer.OrdinalIgnoreCase); // ContainsKey says whether there is such a keyword at all
         Default("Timeout", () => text.Timeout = 5);
         Default("Command Timeout", () => text.CommandTimeout = 15);
         Default("Maximum Pool Size", () => text.MaxPoolSize = 20);
@@ -120,7 +121,7 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
 
         void Default(string keyword, Action set)
         {
-            if (!text.ContainsKey(keyword))
+            if (!named.Contains(keyword))
                 set();
         }
     }

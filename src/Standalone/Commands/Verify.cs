@@ -9,7 +9,7 @@ internal static class Verify
     public static Command Command()
     {
         var tenant = new Option<string?>("--tenant") { Description = "One tenant's id; all without it" };
-        var command = new Command("verify", "Checks the ledger's invariants and prints what doesn't hold. Exit code 1 where something doesn't.") { tenant };
+        var command = new Command("verify", "Checks the ledger's invariants and prints what doesn't hold, and what budgets count that no cost explains. Exit code 1 where something doesn't.") { tenant };
         command.SetAction((parse, cancellationToken) => StoreCommand.RunAsync(async services =>
         {
             var report = await services.GetRequiredService<ILedgerVerification>().RunAsync(parse.GetValue(tenant), cancellationToken);
@@ -21,6 +21,8 @@ internal static class Verify
                     await Console.Out.WriteLineAsync($"          {finding.Row}");
             }
 
+            foreach (var note in report.Notes)
+                await Console.Out.WriteLineAsync($"note    {note}");
             return report.Intact ? 0 : 1;
         }));
         return command;

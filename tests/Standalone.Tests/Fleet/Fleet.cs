@@ -160,7 +160,7 @@ internal sealed class Fleet : IAsyncDisposable
         }
     }
 
-    public IReadOnlyList<SandboxBillLine> Bill() => SandboxBill.Read(BillPath);
+    public IReadOnlyList<SandboxBillLine> Bill() => [.. SandboxBill.Read(BillPath).Where(l => l.Dialect != "models")];
 
     /// <summary>Who made a call on the bill.</summary>
     public static (int Key, int Customer) MadeBy(SandboxBillLine line)
