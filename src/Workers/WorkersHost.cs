@@ -32,7 +32,12 @@ public static class WorkersHost
                 trigger => trigger.WithIdentity("verify-ledger").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(5)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
                 job => job.WithIdentity("verify-ledger"));
         });
-        services.AddQuartzHostedService(o => o.WaitForJobsToComplete = true);
+        services.AddQuartzHostedService(o =>
+        {
+            o.WaitForJobsToComplete = true;
+            // Waiting for a host that could not start (its port is taken) would hold up its end.
+            o.AwaitApplicationStarted = false;
+        });
         return services;
     }
 }
