@@ -35,7 +35,12 @@ public static class WorkersHost
                 trigger => trigger.WithIdentity("prepare-partitions").StartAt(TimeProvider.System.GetUtcNow().AddHours(1)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromDays(1)).RepeatForever()),
                 job => job.WithIdentity("prepare-partitions"));
         });
-        services.AddQuartzHostedService(o => o.WaitForJobsToComplete = true);
+        services.AddQuartzHostedService(o =>
+        {
+            o.WaitForJobsToComplete = true;
+            // Waiting for a host that could not start (its port is taken) would hold up its end.
+            o.AwaitApplicationStarted = false;
+        });
         return services;
     }
 }

@@ -54,7 +54,7 @@ public sealed class ProductProcess : IAsyncDisposable
     {
         var url = new Uri($"http://127.0.0.1:{port ?? FreePort()}");
         var process = Start("Standalone", ["sandbox", "--port", $"{url.Port}", "--bill", bill, "--pace", pace], Path.GetDirectoryName(bill)!, url, null);
-        return await WhenAsync(new ProductProcess(process, url, Path.GetDirectoryName(bill)!), "/v1/models");
+        return await WhenAsync(new ProductProcess(process, url, Path.GetDirectoryName(bill)!), null);
     }
 
     /// <summary>The settings that make a sandbox the live provider of the names; its models need prices under them, which <see cref="SandboxPrices"/> writes.</summary>
@@ -78,7 +78,8 @@ public sealed class ProductProcess : IAsyncDisposable
         return await WhenAsync(new ProductProcess(Start(host, [], data, url, environment), url, data), "/readyz");
     }
 
-    private static async Task<ProductProcess> WhenAsync(ProductProcess product, string path)
+    // Without a path what it prints is enough: a probe of the sandbox would stand on its bill.
+    private static async Task<ProductProcess> WhenAsync(ProductProcess product, string? path)
     {
         using var client = new HttpClient();
         var giveUp = Stopwatch.StartNew();
@@ -94,7 +95,7 @@ public sealed class ProductProcess : IAsyncDisposable
 
             try
             {
-                if ((await client.GetAsync(new Uri(product.Url, path))).IsSuccessStatusCode && product.Output.Contains("Ctrl+C", StringComparison.Ordinal))
+                if (product.Output.Contains("Ctrl+C", StringComparison.Ordinal) && (path is null || (await client.GetAsync(new Uri(product.Url, path))).IsSuccessStatusCode))
                     return product;
             }
             catch (HttpRequestException)

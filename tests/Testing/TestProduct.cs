@@ -65,7 +65,7 @@ public sealed class TestProduct : IAsyncDisposable
         var app = Product.Build(data, builder =>
         {
             builder.Configuration.AddInMemoryCollection(settings ?? []);
-            if (builder.Configuration["urls"] is null or "" or Product.DefaultUrl)
+            if (builder.Configuration["urls"] is null or "" or Product.DefaultUrl && !builder.Configuration.GetSection("Kestrel:Endpoints").Exists())
                 builder.WebHost.UseUrls("http://127.0.0.1:0");
             builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Trace);
             // When it is built, after the product has registered everything: the last registration counts.

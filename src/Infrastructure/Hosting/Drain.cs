@@ -58,7 +58,7 @@ public sealed partial class Drain(IOptions<DrainOptions> options, IHostApplicati
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
-        if (options.Value.Notice > TimeSpan.Zero)
+        if (options.Value.Notice > TimeSpan.Zero && lifetime.ApplicationStarted.IsCancellationRequested)
         {
             await Task.Delay(options.Value.Notice, time, cancellationToken);
             await sockets.EmptyAsync(cancellationToken);

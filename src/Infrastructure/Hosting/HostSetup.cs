@@ -57,7 +57,16 @@ public static class HostSetup
         try
         {
             await using var app = build();
-            await app.StartAsync(cancellationToken);
+            try
+            {
+                await app.StartAsync(cancellationToken);
+            }
+            catch
+            {
+                await app.StopAsync(CancellationToken.None); // what has started ends in order: the journal is closed, nothing faults while it is taken apart
+                throw;
+            }
+
             if (started is not null)
                 await started(app, cancellationToken);
             else
@@ -84,6 +93,8 @@ public static class HostSetup
         // Kestrel's own warnings can quote a request; none of it may stand in a log.
         logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
         logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
+        // A start that fails is said in one sentence (RunAsync), not with a stack trace before it.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         // It logs the URL of each request, with whatever a client put there, and hangs its path on every line that is logged inside one.
         logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
     }

@@ -28,7 +28,7 @@ public sealed class TransportOptions
     {
         public ValidateOptionsResult Validate(string? name, TransportOptions options) =>
             options.Parts.FirstOrDefault(p => Network(p) is null) is { } wrong
-                ? ValidateOptionsResult.Fail($"Proxy:TrustedProxies has '{wrong}': it must be addresses or networks, such as 10.0.0.0/8 or 192.0.2.7, separated by commas; a network's address must end with its mask (10.0.0.0/8, not 10.0.0.5/8)")
+                ? ValidateOptionsResult.Fail($"Proxy:TrustedProxies has '{wrong}': it must be addresses or networks, such as 10.0.0.0/8 or 192.0.2.7, separated by commas")
                 : ValidateOptionsResult.Success;
     }
 }
