@@ -45,7 +45,7 @@ public sealed class SqliteBudgetTruth(SqliteDatabase database, TimeProvider time
         else if (known is null || line != known.Value.Line)
             rows.SaveLease(key, owner, line, epoch);
         var verdict = budget is null ? LeaseVerdict.Gone : least == NanoUsd.Zero || size >= least ? LeaseVerdict.Granted : LeaseVerdict.Refused;
-        return new LeaseAnswer(verdict, line.Granted, epoch, account.Limit, account.Posted, account.Leased, budget?.LimitHoldsFor(now));
+        return new LeaseAnswer(verdict, line.Granted, epoch, account.Limit, account.Posted, account.Leased, budget?.LimitHoldsFor(now)) { Outstanding = line.Outstanding };
     }, cancellationToken);
 
     public Task<IReadOnlyList<AccountState>> ReadAsync(IReadOnlyList<AccountOpening> accounts, CancellationToken cancellationToken) => InTurnAsync<IReadOnlyList<AccountState>>((connection, transaction) =>
