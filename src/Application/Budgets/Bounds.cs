@@ -19,6 +19,8 @@ public static class Bounds
     {
         if (peek.Extent is not { } extent)
             return new MostUse { Unbounded = NoBound.Unpriced };
+        if ((extent.Beyond & BeyondBody.Background) != 0 && (dialect is "openai-responses" or "gemini-interactions"))
+            return new MostUse { Unbounded = NoBound.Background };
         if ((extent.Beyond & BeyondBody.StoredRequest) != 0)
             return new MostUse { Unbounded = NoBound.StoredRequest };
         if ((extent.Beyond & BeyondBody.OtherModels) != 0 || (provider == "openrouter" && model.StartsWith("openrouter/", StringComparison.OrdinalIgnoreCase)))

@@ -86,6 +86,9 @@ public sealed record LeaseAnswer(LeaseVerdict Verdict, NanoUsd Granted, long Epo
 {
     public NanoUsd Remaining => Limit - Posted > Leased ? Limit - Posted - Leased : NanoUsd.Zero;
 
+    /// <summary>What of the owner's lease is neither returned nor posted, at the moment of <see cref="Posted"/>; null where the store doesn't tell.</summary>
+    public NanoUsd? Outstanding { get; init; }
+
     public static LeaseAnswer Of(LeaseVerdict verdict) => new(verdict, default, 0, default, default, default, null);
 }
 

@@ -164,6 +164,8 @@ internal struct ExtentScan(RequestExtent extent)
             _topBeyond = BeyondBody.StoredRequest;
         else if (name.SequenceEqual("models"u8) || name.SequenceEqual("fallbacks"u8) || name.SequenceEqual("plugins"u8) || name.SequenceEqual("route"u8))
             _topBeyond = BeyondBody.OtherModels;
+        else if (name.SequenceEqual("background"u8))
+            _topBeyond = BeyondBody.Background;
         else if (name.SequenceEqual("mcp_servers"u8))
             _topTools = ServerTools.Mcp;
         else if (name.SequenceEqual("web_search_options"u8) || name.SequenceEqual("search_parameters"u8) || name.SequenceEqual("connectors"u8)

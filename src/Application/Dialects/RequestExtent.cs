@@ -39,6 +39,9 @@ public enum BeyondBody : ushort
 
     /// <summary>The model works on the request several times over (<c>reasoning.mode: pro</c>) and bills each time.</summary>
     ManyRuns = 16,
+
+    /// <summary>The call is only begun here: it runs on, and its usage is told, outside of this exchange (<c>background: true</c>).</summary>
+    Background = 32,
 }
 
 /// <summary>

@@ -31,6 +31,7 @@ public sealed class Hold
     {
         public Lease Lease;
         public long Amount;
+        public long Asked;
         public long Covered;
     }
 
@@ -81,7 +82,16 @@ public sealed class Hold
         _slots[Count] = default;
     }
 
-    public void Set(int index, long amount) => _slots[index].Amount = amount;
+    /// <summary>How much is to be taken in that place; <see cref="Take"/> takes it.</summary>
+    public void Ask(int index, long amount) => _slots[index].Asked = amount;
+
+    /// <summary>Adds what was asked to what is held in that place.</summary>
+    public long Take(int index)
+    {
+        ref var slot = ref _slots[index];
+        slot.Amount += slot.Asked;
+        return slot.Asked;
+    }
 
     public void Cover(int index, long covered) => _slots[index].Covered = covered;
 

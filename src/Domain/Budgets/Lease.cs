@@ -13,6 +13,7 @@ public class Lease(AccountKey account, LeaseOwner owner)
     private long _free;
     private long _held;
     private long _unposted;
+    private long _spent;
 
     public AccountKey Account { get; } = account;
 
@@ -35,6 +36,9 @@ public class Lease(AccountKey account, LeaseOwner owner)
 
     /// <summary>Settled, and not known to be in the ledger yet.</summary>
     public NanoUsd Unposted => new(_unposted);
+
+    /// <summary>Settled in all, posted or not.</summary>
+    public NanoUsd Spent => new(_spent);
 
     public long Epoch { get; private set; }
 
@@ -60,6 +64,7 @@ public class Lease(AccountKey account, LeaseOwner owner)
         var covered = Math.Min(Math.Max(0, cost), held + _free);
         _free += held - covered;
         _unposted += covered;
+        _spent += covered;
         return covered;
     }
 

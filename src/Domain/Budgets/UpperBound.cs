@@ -70,6 +70,7 @@ public readonly record struct UpperBound
         NoBound.OtherModels => "unbounded_other_models",
         NoBound.StoredRequest => "unbounded_stored_request",
         NoBound.Compaction => "unbounded_compaction",
+        NoBound.Background => "unbounded_deferred",
         NoBound.ManyRuns => "unbounded_runs",
         _ => "",
     };

@@ -43,6 +43,9 @@ public enum NoBound : byte
     /// <summary>The model works on the request several times over, and bills each time; how often, nobody says.</summary>
     ManyRuns,
 
+    /// <summary>It runs on, and is charged, outside of the exchange that starts it.</summary>
+    Background,
+
     /// <summary>What is billed can't be told from the request: a recording's length, the tokens of an image to be made.</summary>
     Pieces,
 }

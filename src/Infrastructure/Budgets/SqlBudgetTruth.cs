@@ -46,7 +46,7 @@ public sealed class SqlBudgetTruth(ISqlStore store, TimeProvider time) : IBudget
             else if (known is null || line != known.Value.Line)
                 rows.SaveLease(key, owner, line, epoch);
             var verdict = budget is null ? LeaseVerdict.Gone : least == NanoUsd.Zero || size >= least ? LeaseVerdict.Granted : LeaseVerdict.Refused;
-            return new LeaseAnswer(verdict, line.Granted, epoch, account.Limit, account.Posted, account.Leased, budget?.LimitHoldsFor(now));
+            return new LeaseAnswer(verdict, line.Granted, epoch, account.Limit, account.Posted, account.Leased, budget?.LimitHoldsFor(now)) { Outstanding = line.Outstanding };
         },
         cancellationToken);
 

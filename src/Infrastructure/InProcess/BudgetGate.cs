@@ -122,18 +122,19 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
         var covered = true;
         while (locked < hold.Count && covered)
         {
-            var account = (GateAccount)hold.LeaseAt(locked++);
+            var account = (GateAccount)hold.LeaseAt(locked);
+            // Once, since the budget's terms may change meanwhile. One that was deleted limits nothing.
+            var (asked, ended) = (account.Slot.Amount(upperBound, expected), account.Slot.Ended);
+            hold.Ask(locked++, ended ? 0 : asked);
             account.Sync.Enter();
-            covered = account.Covers(account.Slot.Amount(upperBound, expected), now);
+            covered = ended || account.Covers(asked, now);
         }
 
         if (covered)
             for (var i = 0; i < locked; i++)
             {
                 var account = (GateAccount)hold.LeaseAt(i);
-                var amount = account.Slot.Amount(upperBound, expected);
-                account.TakeAt(amount, now);
-                hold.Set(i, hold.AmountAt(i).Value + amount);
+                account.TakeAt(hold.Take(i), now);
             }
 
         for (var i = locked - 1; i >= 0; i--)
@@ -175,8 +176,8 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
                     account.Sync.Enter();
                     var here = account.Free + answer!.Remaining;
                     // Settled by this node and not in the ledger yet is spent as well.
-                    var unspent = answer.Limit - answer.Posted - account.Unposted;
                     var mine = account.Refusal();
+                    var unspent = mine.Limit - mine.Spent;
                     change ??= account.Changed();
                     account.Sync.Exit();
                     clamp &= account.Slot.Budget.Clamp;
@@ -258,8 +259,12 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
             throw new InvalidOperationException($"The hold is {hold.State}: only an open one is extended.");
         while (!TryTake(hold, by.Value, by.Value))
             for (var i = 0; i < hold.Count; i++)
-                if ((await AskAsync((GateAccount)hold.LeaseAt(i), by.Value, cancellationToken)).Reply != Reply.Covered)
+            {
+                var account = (GateAccount)hold.LeaseAt(i);
+                if (!account.Slot.Ended && (await AskAsync(account, by.Value, cancellationToken)).Reply != Reply.Covered && !account.Slot.Ended)
                     return false;
+            }
+
         hold.Grow(by);
         return true;
     }

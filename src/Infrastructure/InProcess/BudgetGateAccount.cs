@@ -17,6 +17,7 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
     private NanoUsd _limit;
     private NanoUsd _posted;
     private NanoUsd _leased;
+    private NanoUsd? _consumed; // of this lease, in _posted already
 
     public BudgetSlot Slot { get; } = slot;
 
@@ -75,6 +76,7 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
         if (Recalled)
             ReturnFree();
         (_limit, _posted, _leased) = (answer.Limit, answer.Posted, answer.Leased);
+        _consumed = answer.Outstanding is { } outstanding ? answer.Granted - returned - outstanding : null;
     }
 
     /// <summary>Remembers that so much was refused: whoever needs as much within a moment needn't ask again.</summary>
@@ -85,10 +87,17 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
 
     public void ForgetRefusal() => _refusal = null;
 
+    /// <summary>
+    /// Settled here, and not in what the truth last said was posted. Not what still waits for the ledger: an event may be in the answer already while
+    /// the ledger's word of it is on its way, or be posted since, and would count twice or not at all.
+    /// </summary>
+    public NanoUsd SpentSince => _consumed is { } known && Spent > known ? Spent - known : _consumed is null ? Unposted : NanoUsd.Zero;
+
     public HoldRefusal Refusal()
     {
-        var spent = _posted + Unposted;
-        var held = _leased > Unposted ? _leased - Unposted : NanoUsd.Zero;
+        var since = SpentSince;
+        var spent = _posted + since;
+        var held = _leased > since ? _leased - since : NanoUsd.Zero;
         return new HoldRefusal(Slot.Budget, Account.Subject, _limit, spent, held, Window.ResetsAt);
     }
 

@@ -64,6 +64,7 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
     private int _hurry;
     private bool _started;
     private readonly CancellationTokenSource _abandon = new();
+    private readonly TaskCompletionSource _opened = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="prices">For the estimated cost of calls that a killed process left open; null where they stay unpriced.</param>
     public UsageRecorder(IUsageLedger ledger, CallJournal journal, IOptions<RecorderOptions> options, TimeProvider time, IMeterFactory meters, ILogger<UsageRecorder> log, IPriceVersions? prices = null)
@@ -113,12 +114,15 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
         var left = await Task.Run(() => _journal.Open(_prices), cancellationToken);
         Interlocked.Add(ref _recorded, left);
         _started = true;
+        _opened.SetResult();
         await base.StartAsync(cancellationToken);
     }
 
-    /// <summary>Completes when everything recorded before it is in the ledger.</summary>
+    /// <summary>Completes when everything recorded before it is in the ledger, what an earlier process left included.</summary>
     public async Task FlushAsync(CancellationToken cancellationToken)
     {
+        // Before the journal is read nobody knows what an earlier process left: who asks so soon would be told that it is nothing.
+        await _opened.Task.WaitAsync(cancellationToken);
         var upTo = Interlocked.Read(ref _recorded);
         Interlocked.Increment(ref _hurry);
         try

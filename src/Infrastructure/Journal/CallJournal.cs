@@ -24,7 +24,7 @@ internal readonly record struct Settled(UsageEvent Event, Segment? Segment, long
 /// </remarks>
 public sealed partial class CallJournal : IDisposable
 {
-    /// <summary>What is kept free for the event of each open call before another is admitted; an event takes 300 to 700 bytes.</summary>
+    /// <summary>What is kept free for the event of each open call before another is admitted, besides what its admission took: an event says 200 to 500 bytes more.</summary>
     private const int SettlementBytes = 1024;
 
     /// <summary>Segments that may stay for the sake of a call that is still open. Beyond, it is carried over.</summary>
@@ -56,6 +56,7 @@ public sealed partial class CallJournal : IDisposable
     private int _free = -1;
     private int _used;
     private int _open;
+    private long _reserved; // for the events of open calls
 
     private struct Slot
     {
@@ -193,6 +194,7 @@ public sealed partial class CallJournal : IDisposable
             slot.Length = bytes.Length;
             slot.Sends = sent ? 1 : 0;
             slot.RequestId = call.RequestId;
+            _reserved += bytes.Length + SettlementBytes;
             _current!.Open++;
             return new CallTicket(((long)slot.Generation << 32) | (uint)(index + 1));
         }
@@ -228,7 +230,8 @@ public sealed partial class CallJournal : IDisposable
             record.Number(upperBound.Value);
             EventFields.Write(ref record, charges);
             var bytes = record.Finish();
-            if (!Append(bytes, out _))
+            // It must not take the room of the events.
+            if (!HasRoomFor(bytes.Length) || !Append(bytes, out _))
             {
                 Judge();
                 return false;
@@ -445,7 +448,7 @@ public sealed partial class CallJournal : IDisposable
         if (_current is null)
             return false;
         var here = _options.SegmentBytes - _current.Length;
-        var needed = bytes + ((_open + 1L) * SettlementBytes);
+        var needed = bytes + bytes + SettlementBytes + _reserved;
         if (_next is not null ? here + _options.SegmentBytes >= needed : here >= needed)
             return true;
         var more = (_options.MaxBytes - _taken) / _options.SegmentBytes * _options.SegmentBytes;
@@ -541,6 +544,7 @@ public sealed partial class CallJournal : IDisposable
     {
         ref var slot = ref _slots[index];
         slot.Segment!.Open--;
+        _reserved -= slot.Length + SettlementBytes;
         slot.Segment = null;
         slot.Extension = null;
         slot.RequestId = "";
@@ -646,6 +650,7 @@ public sealed partial class CallJournal : IDisposable
             slot.Segment.Open--;
             slot.Segment = _current;
             slot.At = (int)end - bytes.Length;
+            _reserved += length - slot.Length;
             slot.Length = length;
             _current!.Open++;
             return true;

@@ -27,6 +27,7 @@ public static class ProviderData
         public required string Auth { get; init; }
         public required string StreamUsage { get; init; }
         public List<string> Quirks { get; init; } = [];
+        public bool BillsOnDisconnect { get; init; }
         public required Dictionary<string, List<string>> Surfaces { get; init; }
     }
 
@@ -57,6 +58,7 @@ public static class ProviderData
                 BaseUrlHelp = row.BaseUrlHelp,
                 Auth = Auth(row.Auth),
                 Quirks = row.Quirks.Aggregate(ProviderQuirks.None, (all, q) => all | Quirk(q)),
+                BillsAfterDisconnect = row.BillsOnDisconnect,
                 StreamUsageOnDemand = OnDemand(row.Name, own?["StreamUsage"] ?? row.StreamUsage, faults),
                 FirstByteTimeout = Timeout(row.Name, own, "FirstByteTimeout", TimeSpan.FromMinutes(10), faults),
                 IdleTimeout = Timeout(row.Name, own, "IdleTimeout", TimeSpan.FromMinutes(5), faults),

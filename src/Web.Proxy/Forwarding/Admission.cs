@@ -155,13 +155,14 @@ internal sealed class Admission(IBudgetGate gate, PriceBook prices, RecentOutput
         NoBound.ServerTools => "it lets the provider run tools that are charged for, as often as the model likes",
         NoBound.OtherModels => "other models than the one that is named may answer, or be asked in between",
         NoBound.StoredRequest => "the rest of the request is stored at the provider, out of sight",
+        NoBound.Background => "it runs in the background, where its usage comes after this call and outside of it",
         NoBound.Compaction => "the provider may read and sum up the context as often as it finds need to",
         _ => "the model works on it several times over, nobody says how often",
     };
 
     private static string Mend(NoBound why) => why switch
     {
-        NoBound.Unpriced => "Set a price for it (PUT /api/v1/prices), use a model that has one",
+        NoBound.Unpriced => "Set a price for it (POST /api/v1/prices/overrides), use a model that has one",
         NoBound.Output => "Set the output limit (max_tokens or its like)",
         NoBound.ServerTools => "Limit the tools (max_uses, max_tool_calls) or leave them out",
         NoBound.Input or NoBound.Pieces => "Send it in a form that can be measured",

@@ -128,9 +128,9 @@ internal sealed class Forwarder(
         finally
         {
             body?.Dispose();
-            // Whatever was sent is settled; of the rest nothing can cost anything.
+            // Whatever was sent is settled, unless that failed: then all of it counts until the journal tells at the next start. Of the rest nothing can cost anything.
             if (call.Hold.State == HoldState.Held)
-                gate.Void(call.Hold);
+                _ = call.Sent ? gate.Abandon(call.Hold) : gate.Void(call.Hold);
         }
     }
 

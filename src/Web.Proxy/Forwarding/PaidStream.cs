@@ -15,8 +15,14 @@ internal sealed class PaidStream(ProxyCall call, IBudgetGate gate, IUsageRecorde
     /// <summary>Room ran out: as soon as the event at hand is over, the stream ends.</summary>
     public bool Ending { get; private set; }
 
-    /// <summary>The provider goes on far beyond the limit that it was sent.</summary>
-    public bool Overrun => call.PaidTokens == 0 && call.Bound.OutputTokens > 0 && call.Reader!.EstimatedOutputTokens > (call.Bound.OutputTokens * 2) + 64;
+    /// <summary>The provider goes on far beyond the limit that it was sent, or that its model has. Twice, since what passes is counted by its bytes.</summary>
+    public bool Overrun => MostTokens is > 0 and var most && call.Reader!.EstimatedOutputTokens > (most * 2) + 64;
+
+    /// <summary>Room ran out in the middle of an event that goes on and on: what it has already is more than was paid for.</summary>
+    public bool Runaway => Ending && call.Reader!.EstimatedOutputTokens > call.PaidTokens;
+
+    /// <summary>The protocol's own end has passed: nothing is to be cut.</summary>
+    public bool IsOver => cut is { IsOver: true };
 
     /// <summary>The stream can't be ended in order: its connection has to be closed.</summary>
     public bool Endless => cut is null;
@@ -56,6 +62,13 @@ internal sealed class PaidStream(ProxyCall call, IBudgetGate gate, IUsageRecorde
         // What was asked of the provider in the client's stead is not told to the client.
         cut!.Write(output, new CutUsage((call.Peek.PromptBytes + 3) / 4, call.Reader!.EstimatedOutputTokens), usageAsked: call.Peek.UsageSplice is null);
     }
+
+    // What the provider may put out; 0 where that can't be told.
+    private long MostTokens => call.PaidTokens > 0 ? call.Bound.Limit
+        : call.OutputLimit is not { } limit ? call.Bound.OutputTokens
+        : call.Bound.Limit > 0 ? call.Bound.OutputTokens - (call.Bound.Limit - limit)
+        : call.Peek.Extent is { ServerTools: ServerTools.None } ? limit * Math.Max(1, call.Peek.Choices)
+        : 0;
 
     private async ValueTask PayForAsync(long needed, long wanted, CancellationToken cancellationToken)
     {

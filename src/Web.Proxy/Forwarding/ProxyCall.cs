@@ -59,6 +59,9 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     /// <summary>The stream was ended because no budget had room for more, in the way in which its protocol ends at the output limit.</summary>
     public bool CutAtBudget { get; set; }
 
+    /// <summary>The provider went on far beyond the limit that it was sent: the bound was none.</summary>
+    public bool Overran { get; set; }
+
     /// <summary>The connection to the provider was never made: nothing can have been charged.</summary>
     public bool NeverLeft { get; set; }
 

@@ -26,7 +26,7 @@ internal static class Receipt
     {
         var headers = response.Headers;
         if (call.DowngradedFrom is { } from)
-            headers[DowngradedHeader] = Ascii(from);
+            headers[DowngradedHeader] = Ascii(from.Length <= 200 ? from : from[..200]);
         if (call.Hold.State != HoldState.Held)
             return;
         headers[HeldHeader] = call.Hold.UpperBound.ToString();

@@ -53,7 +53,7 @@ internal static class Relay
                 call.ResponseBytes += read;
                 if (bodiless)
                     call.Reader?.Feed(buffer.AsSpan(0, read));
-                else if (paid is { Ending: true } ? await EndAsync(writer, shown, paid, filter, buffer.AsMemory(0, read), call, context.RequestAborted)
+                else if (paid is { Ending: true, IsOver: false } ? await EndAsync(writer, shown, paid, filter, buffer.AsMemory(0, read), call, context.RequestAborted)
                     : !await ForwardAsync(writer, shown, filter, buffer.AsMemory(0, read), call.Reader, paid, upstream, context.RequestAborted))
                 {
                     call.Outcome = call.CutAtBudget ? CallOutcome.CutByProxy : CallOutcome.ClientGone;
@@ -141,17 +141,21 @@ internal static class Relay
         await paid.PayAsync(cancellationToken);
         if (paid.Overrun)
         {
+            call.Overran = true;
             await BreakOffAsync(context, call, filter, answer, 502, "the provider ignored the output limit that it was sent");
             return true;
         }
 
-        if (!paid.Ending || (!paid.Endless && !paid.AtBoundary))
+        if (!paid.Ending || paid.IsOver)
             return false;
-        if (paid.Endless)
+        if (paid.Endless || (!paid.AtBoundary && paid.Runaway))
         {
             context.Abort();
             return true;
         }
+
+        if (!paid.AtBoundary)
+            return false;
 
         paid.WriteEnd(shown);
         await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
@@ -174,8 +178,12 @@ internal static class Relay
             var rest = paid.UntilBoundary(bytes.Span);
             over = rest >= 0;
             shown.Write(over ? bytes.Span[..rest] : bytes.Span);
+            // It was the protocol's own end that came: the answer is whole.
+            if (over && paid.IsOver)
+                shown.Write(bytes.Span[rest..]);
         }
 
+        over &= !paid.IsOver;
         if (over)
             paid.WriteEnd(shown);
         return await writer.FlushAsync(clientGone) is { IsCompleted: true } or { IsCanceled: true } || over;

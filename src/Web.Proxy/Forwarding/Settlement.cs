@@ -87,7 +87,11 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
             return NanoUsd.Zero;
         // What passed is all there was, or the provider was at most so far ahead of it.
         if (call.Reader is { } reader && call.Streamed && Bounds.CountsAsItPasses(call.Dialect!.Name, call.Provider!, call.RequestModel ?? "", call.Peek) && reader.OutputTokensAtMost is var seen && seen < long.MaxValue / 2)
-            most = Least(most, call.Bound.MostWith(seen + (whole ? 0 : Admission.Margin)));
+        {
+            var passed = call.Bound.MostWith(seen + (whole ? 0 : Admission.Margin));
+            most = call.Overran == (passed > most) ? passed : most; // a provider that keeps no limit isn't held to its bound
+        }
+
         return cost is { } known && known > most ? known : most;
     }
 

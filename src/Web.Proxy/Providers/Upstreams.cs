@@ -92,6 +92,7 @@ internal sealed class Upstreams
         },
         StreamUsageOnDemand = true,
         Guarded = true,
+        BillsAfterDisconnect = true, // nobody knows what stands behind it
         Routes = new RouteTable([new MountedSurface(_catalogue.Surfaces[endpoint.Surface], [""]), new MountedSurface(_catalogue.Surfaces["openai"], [""])]),
     };
 

@@ -67,7 +67,7 @@ public sealed class MemoryTruth(TimeProvider time) : IBudgetTruth, IUsageLedger
             book.Leases.Remove(owner);
         var a = book.Account;
         return Task.FromResult(new LeaseAnswer(
-            least == NanoUsd.Zero || size >= least ? LeaseVerdict.Granted : LeaseVerdict.Refused, line.Granted, epoch, a.Limit, a.Posted, a.Leased, budget.LimitHoldsFor(time.GetUtcNow())));
+            least == NanoUsd.Zero || size >= least ? LeaseVerdict.Granted : LeaseVerdict.Refused, line.Granted, epoch, a.Limit, a.Posted, a.Leased, budget.LimitHoldsFor(time.GetUtcNow())) { Outstanding = line.Outstanding });
     }
 
     public Task<IReadOnlyList<AccountState>> ReadAsync(IReadOnlyList<AccountOpening> accounts, CancellationToken cancellationToken) =>
