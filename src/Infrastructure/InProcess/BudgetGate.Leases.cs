@@ -66,7 +66,10 @@ public sealed partial class BudgetGate
                 return (Reply.Lost, null);
             account.Sync.Enter();
             var covered = account.Covers(need, _time.GetTimestamp());
-            if (answer.Verdict == LeaseVerdict.Refused)
+            // What is free here and doesn't suffice is no use to anybody while it stays here: with what others give back it may suffice for one.
+            if (answer.Verdict == LeaseVerdict.Refused && !covered && account.Free > NanoUsd.Zero)
+                account.ReturnFree();
+            else if (answer.Verdict == LeaseVerdict.Refused)
                 account.Refuse(_time, request.Least.Value, answer);
             account.Sync.Exit();
             return (covered || answer.Verdict == LeaseVerdict.Granted ? Reply.Covered : Reply.Short, answer);
@@ -200,15 +203,20 @@ public sealed partial class BudgetGate
     }
 
     /// <summary>Gives everything back that is free, for a node that stops. Open holds must have ended.</summary>
-    public async Task DrainAsync()
+    /// <returns>False where the truth could not be told of all.</returns>
+    public async Task<bool> DrainAsync()
     {
+        var told = true;
         foreach (var account in _byOwner.Values.OrderBy(a => a.Owner.Serial))
         {
             account.Sync.Enter();
             account.ReturnFree();
             account.Sync.Exit();
             await GiveBackAsync(account);
+            told &= !account.Uncertain && (account.Epoch == 0 || account.Returned == account.ReturnedForSure);
         }
+
+        return told;
     }
 
     private async Task<bool> GiveBackAsync(GateAccount account, bool close = false)

@@ -174,7 +174,7 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
                 else if (reply == Reply.Short)
                 {
                     account.Sync.Enter();
-                    var here = account.Free + answer!.Remaining;
+                    var here = account.Free + (account.Returned - account.ReturnedForSure) + answer!.Remaining;
                     // Settled by this node and not in the ledger yet is spent as well.
                     var mine = account.Refusal();
                     var unspent = mine.Limit - mine.Spent;

@@ -37,6 +37,9 @@ internal sealed partial class BudgetUpkeep(BudgetGate gate, ILogger<BudgetUpkeep
     private static readonly TimeSpan PollEvery = TimeSpan.FromMilliseconds(200);
     private const int TidyEveryPolls = 5;
 
+    // What is not told then is told by the next start.
+    private const int DrainTries = 10;
+
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
         await gate.RefreshAsync(cancellationToken);
@@ -65,7 +68,8 @@ internal sealed partial class BudgetUpkeep(BudgetGate gate, ILogger<BudgetUpkeep
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        await gate.DrainAsync();
+        for (var tries = 1; !await gate.DrainAsync() && tries < DrainTries; tries++)
+            await Task.Delay(PollEvery, CancellationToken.None);
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The budgets could not be read; the gate goes by what it knows and tries again")]

@@ -125,7 +125,8 @@ public sealed class FleetTests(ITestOutputHelper output)
 
         var bill = fleet.Bill();
         var accounts = await AccountsAsync(fleet);
-        accounts.Where(a => a.Leased != 0).ShouldBeEmpty($"{why}: something is still leased");
+        var leases = await fleet.ReadAsync("SELECT owner, granted_nano, returned_nano, consumed_nano FROM budget_leases", r => $"{r.GetString(0)} granted {r.GetInt64(1)} returned {r.GetInt64(2)} consumed {r.GetInt64(3)}");
+        accounts.Where(a => a.Leased != 0).ShouldBeEmpty($"{why}: something is still leased\n{string.Join('\n', leases)}\n{fleet.Logs}");
         foreach (var account in accounts)
             account.Posted.ShouldBeLessThanOrEqualTo(account.Limit, why);
 
