@@ -63,9 +63,10 @@ public sealed class ProductProcess : IAsyncDisposable
     }
 
     /// <summary>Runs a command to its end.</summary>
-    public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string data, string[] arguments, Uri? url = null, string? input = null)
+    public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(
+        string data, string[] arguments, Uri? url = null, string? input = null, IEnumerable<KeyValuePair<string, string>>? environment = null)
     {
-        using var process = Start(arguments, data, url ?? new Uri($"http://127.0.0.1:{FreePort()}"), null);
+        using var process = Start(arguments, data, url ?? new Uri($"http://127.0.0.1:{FreePort()}"), environment);
         if (input is not null)
             await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
