@@ -117,6 +117,24 @@ public sealed class SeparateHostsTests : IAsyncLifetime
 
         // The proxies made no sandbox of their own.
         Directory.GetFiles(_folder.Path, "sandbox-bill*").ShouldBeEmpty();
+
+        // A host that can do nothing without its store says so, and lives.
+        await using (var breaking = new SqliteConnection($"Data Source={Path.Combine(_folder.Path, "tokonomics.db")};Pooling=False"))
+        {
+            breaking.Open();
+            await using var rename = breaking.CreateCommand();
+            rename.CommandText = "ALTER TABLE tenants RENAME TO gone";
+            rename.ExecuteNonQuery();
+        }
+
+        foreach (var client in (HttpClient[])[portal, workers])
+        {
+            using var ready = await client.GetAsync("/readyz", Cancel);
+            ready.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
+            (await ready.Content.ReadAsStringAsync(Cancel)).ShouldContain("\"check\":\"store\"");
+            (await client.GetStringAsync("/healthz", Cancel)).ShouldBe("ok");
+        }
+
         (await _portal.TerminateAsync()).ShouldBe(0);
         (await _workers.TerminateAsync()).ShouldBe(0);
         (await _sandbox.TerminateAsync()).ShouldBe(0);

@@ -78,7 +78,10 @@ public sealed class DiskFullTests : IAsyncLifetime
                 (await CallAsync()).ShouldBe(503);
             provider.Requests.Count.ShouldBe(forwarded);
             using (var ready = await product.Client.GetAsync("/readyz"))
+            {
                 ((int)ready.StatusCode).ShouldBe(503);
+                (await ready.Content.ReadAsStringAsync()).ShouldBe("""{"status":"not_ready","problems":[{"check":"journal","detail":"the journal can\u0027t be written"}]}""");
+            }
 
             File.Delete(ballast);
             var patience = Stopwatch.StartNew();

@@ -55,6 +55,12 @@ public sealed class LedgerPressureTests(LedgerPressureTests.Small upstream) : IC
                 recorder.Record(template with { RequestId = ids[^1] });
             }
 
+            using (var ready = await upstream.Product.Client.GetAsync("/readyz"))
+            {
+                ((int)ready.StatusCode).ShouldBe(503);
+                (await ready.Content.ReadAsStringAsync()).ShouldContain("""{"check":"ledger","detail":"the ledger is behind"}""");
+            }
+
             var forwarded = upstream.Provider.Requests.Count;
             foreach (var call in (ClientCall[])[ClientCall.Chat(), ClientCall.Messages(true), ClientCall.Gemini(false)])
             {

@@ -32,6 +32,32 @@ public sealed class SandboxBillTests
     }
 
     [Fact]
+    public async Task The_input_is_on_the_bill_before_the_answers_first_byte_and_the_callers_id_finds_the_call()
+    {
+        await using var sandbox = await SandboxFixture.StartAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, "v1/chat/completions")
+        {
+            Content = new StringContent("""{"model":"sandbox-hang-mid","stream":true,"messages":[{"role":"user","content":"Hello"}]}""", System.Text.Encoding.UTF8, "application/json"),
+        };
+        request.Headers.Add("X-Client-Request-Id", "call-1");
+        using var answer = await sandbox.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        // It runs, and reads as open with its 5 input tokens (2 of "Hello", 3 of the message) at USD 1 a million.
+        var line = SandboxBill.Read(sandbox.BillPath).ShouldHaveSingleItem();
+        (line.Outcome, line.Units.Input, line.CostNanoUsd, line.ClientRequestId).ShouldBe((SandboxOutcome.Open, 5, 5_000, "call-1"));
+
+        answer.Dispose();
+        var ended = await sandbox.OnlyLineAsync();
+        (ended.Outcome, ended.ClientRequestId).ShouldBe((SandboxOutcome.ClientGone, "call-1"));
+        ended.CostNanoUsd.ShouldNotBeNull().ShouldBeGreaterThan(5_000);
+
+        // What can't be an id stays off the bill.
+        using var prose = new HttpRequestMessage(HttpMethod.Post, "v1/chat/completions") { Content = new StringContent("{}") };
+        prose.Headers.Add("X-Client-Request-Id", "a whole prompt");
+        using var refused = await sandbox.Client.SendAsync(prose, TestContext.Current.CancellationToken);
+        (await sandbox.LinesAsync())[1].ClientRequestId.ShouldBeNull();
+    }
+
+    [Fact]
     public void A_bill_cut_by_a_kill_keeps_its_accepted_calls_and_is_gone_on_with()
     {
         var path = Path.Combine(Directory.CreateTempSubdirectory("bill-").FullName, "bill.jsonl");
