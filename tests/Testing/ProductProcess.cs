@@ -35,6 +35,21 @@ public sealed class ProductProcess : IAsyncDisposable
     /// <summary>Serves until disposed; returns once it is ready.</summary>
     public static async Task<ProductProcess> ServeAsync(string data, IEnumerable<KeyValuePair<string, string>>? environment = null, int? port = null)
     {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                return await StartAsync(data, environment, port);
+            }
+            catch (InvalidOperationException e) when (port is null && tries < 3 && e.Message.Contains("address already in use", StringComparison.Ordinal))
+            {
+                // A port that was free a moment ago.
+            }
+        }
+    }
+
+    private static async Task<ProductProcess> StartAsync(string data, IEnumerable<KeyValuePair<string, string>>? environment, int? port)
+    {
         var url = new Uri($"http://127.0.0.1:{port ?? FreePort()}");
         var process = Start([], data, url, environment);
         var product = new ProductProcess(process, url, data);
