@@ -1,7 +1,5 @@
 using System.Net.Sockets;
-using Microsoft.Extensions.DependencyInjection;
 using Tokonomics.Domain.Money;
-using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Testing;
 
 namespace Tokonomics.Web.Proxy.Tests.Budgets;
@@ -31,8 +29,8 @@ public sealed class SlicedStreamTests : IAsyncLifetime
 
     private async Task<NanoUsd> PostedAsync(string budget)
     {
-        await _product.FlushAsync();
-        await _product.Services.GetRequiredService<BudgetGate>().DrainAsync();
+        // The client has its answer a moment before the call is settled.
+        await _product.DrainAsync();
         var state = await _product.StateAsync(budget);
         state.Usd("leased_usd").ShouldBe(NanoUsd.Zero);
         return state.Usd("posted_usd");
@@ -109,15 +107,25 @@ public sealed class SlicedStreamTests : IAsyncLifetime
             await FakeProvider.SendAsync(socket, FakeProvider.Json(body)[..200_000]);
             await Task.Delay(Timeout.Infinite, TestContext.Current.CancellationToken);
         };
-        using var answer = await StreamAsync();
-        var (_, whole) = await CapProduct.ReadAsync(answer);
-        whole.ShouldBeFalse();
+        try
+        {
+            using var answer = await StreamAsync();
+            var (_, whole) = await CapProduct.ReadAsync(answer);
+            whole.ShouldBeFalse();
+        }
+        catch (HttpRequestException)
+        {
+            // Broken off before anything of it had arrived.
+        }
+
         var posted = await PostedAsync(budget);
         posted.Value.ShouldBeGreaterThan(1_000_000); // all that was held, which is nearly all there was
     }
 
-    [Fact]
-    public async Task An_event_that_never_ends_is_broken_off_where_the_money_ends()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task An_event_that_never_ends_is_broken_off_where_the_money_ends(bool usageAsked)
     {
         var budget = await BudgetAsync("0.0012");
         var sent = 0;
@@ -132,9 +140,11 @@ public sealed class SlicedStreamTests : IAsyncLifetime
                 await Task.Delay(2);
             }
         };
-        using var answer = await StreamAsync();
-        var (_, whole) = await CapProduct.ReadAsync(answer);
-        whole.ShouldBeFalse();
+        using var answer = await StreamAsync(usageAsked ? ",\"stream_options\":{\"include_usage\":true}" : "");
+        var (text, whole) = await CapProduct.ReadAsync(answer);
+        // Where the proxy looks for a chunk to take out it holds events back until they are whole: nothing of this one has left.
+        whole.ShouldBe(!usageAsked);
+        text.Contains("\"finish_reason\":\"length\"", StringComparison.Ordinal).ShouldBe(!usageAsked);
         sent.ShouldBeLessThan(1_000_000); // 900 tokens of four bytes, and what is on its way
         (await PostedAsync(budget)).Value.ShouldBeGreaterThan(1_000_000);
     }
