@@ -52,6 +52,21 @@ public sealed class ProductProcess : IAsyncDisposable
     /// <param name="pace"><c>normal</c> or <c>none</c>.</param>
     public static async Task<ProductProcess> SandboxAsync(string bill, string pace = "normal", int? port = null)
     {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                return await StartAsync(data, environment, port);
+            }
+            catch (InvalidOperationException e) when (port is null && tries < 3 && e.Message.Contains("address already in use", StringComparison.Ordinal))
+            {
+                // A port that was free a moment ago.
+            }
+        }
+    }
+
+    private static async Task<ProductProcess> StartAsync(string data, IEnumerable<KeyValuePair<string, string>>? environment, int? port)
+    {
         var url = new Uri($"http://127.0.0.1:{port ?? FreePort()}");
         var process = Start("Standalone", ["sandbox", "--port", $"{url.Port}", "--bill", bill, "--pace", pace], Path.GetDirectoryName(bill)!, url, null);
         return await WhenAsync(new ProductProcess(process, url, Path.GetDirectoryName(bill)!), null);
