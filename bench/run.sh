@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures, in one run, a provider called directly, through nginx's proxy_pass, and through Tokonomics with everything on (key, route, peek,
-# price, ledger), and writes docs/benchmarks/latest.md. Plain answers of 1 kB and streams of 50 events, at 1 and 32 connections. The three
+# five budgets, a rate limit, price, journal, ledger), and writes docs/benchmarks/latest.md. Plain answers of 1 kB and streams of 50 events, at 1 and 32 connections. The three
 # take turns, several rounds, and medians are reported: absolute figures of a shared machine mean little, their ratios in one run do.
 #   bench/run.sh [ROUNDS] [SECONDS]      default 5 rounds of 3 seconds: about 4 minutes
 set -euo pipefail
@@ -63,25 +63,34 @@ relay_pid=${pids[-1]}
 echo "Publishing Release"
 dotnet publish src/Standalone -c Release -o "$work/app" --nologo -v quiet
 export TOKONOMICS_DATA="$work/data" ASPNETCORE_URLS="http://127.0.0.1:$product"
-key=$(dotnet "$work/app/Tokonomics.Standalone.dll" provision --tenant bench --email bench@example.com --plan pro --provider openai=sk-bench-0123456789 --provider deepseek=sk-bench-0123456789 --json | sed -n 's/.*"metering_key": "\([^"]*\)".*/\1/p')
+made=$(dotnet "$work/app/Tokonomics.Standalone.dll" provision --tenant bench --email bench@example.com --plan pro --provider openai=sk-bench-0123456789 --provider deepseek=sk-bench-0123456789 --json)
+field() { sed -n "s/.*\"$1\": \"\([^\"]*\)\".*/\1/p" <<<"$made"; }
+key=$(field metering_key) key_id=$(field metering_key_id) token=$(field api_token)
 # Two providers, so that one run has both answers: openai's is plain, deepseek's a stream (a provider whose usage is asked for).
 Providers__openai__BaseUrl="http://127.0.0.1:$provider/plain" Providers__deepseek__BaseUrl="http://127.0.0.1:$provider/stream" dotnet "$work/app/Tokonomics.Standalone.dll" >"$work/product.log" 2>&1 & pids+=($!)
 product_pid=${pids[-1]}
 for _ in $(seq 100); do curl -sf "http://127.0.0.1:$product/readyz" >/dev/null && break; sleep 0.1; done
+api() { curl -sf -X "$1" -H "Authorization: Bearer $token" -H "Content-Type: application/json" -d "$3" "http://127.0.0.1:$product/api/v1/$2" >/dev/null || { echo "$1 $2 failed" >&2; exit 1; }; }
+# Five budgets hold every call, all strict and none near its end; and a rate limit that counts and does not bind.
+for budget in '{"type":"tenant"},"period":"month"' '{"type":"tenant"},"period":"day"' "{\"type\":\"key\",\"id\":\"$key_id\"},\"period\":\"month\"" "{\"type\":\"key\",\"id\":\"$key_id\"},\"period\":\"week\"" '{"type":"tag","key":"customer"},"period":"month"'; do
+  api POST budgets "{\"scope\":$budget,\"limit_usd\":\"10000000\"}"
+done
+api PUT limits '{"requests_per_minute":1000000000}'
 
-post() { # file, stream?
+post() { # file, model, stream?
   cat >"$work/$1.lua" <<LUA
 wrk.method = "POST"
 wrk.headers["Authorization"] = "Bearer $key"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"$(printf 'Tell me something. %.0s' $(seq 20))"}]$2}'
+wrk.headers["X-Tokonomics-Tags"] = "customer=acme"
+wrk.body = '{"model":"$2","max_tokens":500,"messages":[{"role":"user","content":"$(printf 'Tell me something. %.0s' $(seq 20))"}]$3}'
 done = function(summary, latency, requests)
   io.write(string.format("RESULT %d %d %.1f %.1f %d\n", summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), summary.errors.status + summary.errors.read + summary.errors.timeout + summary.errors.connect))
 end
 LUA
 }
-post plain ''
-post stream ',"stream":true'
+post plain gpt-4o-mini ''
+post stream deepseek-chat ',"stream":true'
 url() { # target kind
   case $1-$2 in
     direct-*) echo "http://127.0.0.1:$provider/$2/v1/chat/completions";;
@@ -99,7 +108,7 @@ pid_of() { case $1 in direct) echo "$provider_pid";; nginx) echo "$relay_pid";; 
 
 for kind in plain stream; do # each answers what it should, and a first warm-up
   for target in direct nginx tokonomics; do
-    body=$(curl -sf -X POST -H "Authorization: Bearer $key" -d '{"model":"gpt-4o-mini","messages":[]'"$([ $kind = stream ] && echo ',"stream":true')"'}' "$(url $target $kind)")
+    body=$(curl -sf -X POST -H "Authorization: Bearer $key" -d '{"model":"'"$([ $kind = stream ] && echo deepseek-chat || echo gpt-4o-mini)"'","messages":[]'"$([ $kind = stream ] && echo ',"stream":true')"'}' "$(url $target $kind)")
     [[ $body == *chatcmpl-bench* ]] || { echo "$target does not answer $kind: $body" >&2; exit 1; }
     wrk -t1 -c8 -d"${seconds}s" -s "$work/$kind.lua" "$(url $target $kind)" >/dev/null
   done
@@ -135,9 +144,9 @@ Made by \`bench/run.sh ${rounds} ${seconds}\` on ${new Date().toISOString().slic
 ${os.cpus().length} cores (${os.cpus()[0].model}), ${Math.round(os.totalmem() / 2 ** 30)} GB, ${run('. /etc/os-release && echo $PRETTY_NAME')}, .NET ${run('dotnet --version')} SDK, ${run('nginx -v')}, ${run('wrk -v | head -1')}.
 
 The provider is nginx with a file: a chat completion of 1 kB, or a stream of 50 events with usage. It is called directly, through nginx's
-\`proxy_pass\` (kept-alive connections, no buffering) and through Tokonomics with everything on that exists so far: key look-up, routing, a peek
-at every request, tap on every answer, price, the journal (two records for each call) and a ledger row in SQLite; streams have \`include_usage\` injected and its chunk
-swallowed. Budgets and rate limits are not there yet. The three take turns in ${rounds} rounds of ${seconds} s each; figures are medians over the
+\`proxy_pass\` (kept-alive connections, no buffering) and through Tokonomics with everything on: key look-up, routing, a peek
+at every request, holds on five strict budgets, a rate limit, tap on every answer, price, the journal (two records for each call) and a ledger row in SQLite; streams have
+\`include_usage\` injected and its chunk swallowed. The three take turns in ${rounds} rounds of ${seconds} s each; figures are medians over the
 rounds. Client (wrk, one thread), provider and relay share the machine's cores, so that at 32 connections the figures are a contest for CPU.
 "Added" is the relay's median less the direct one's of the same run.
 
