@@ -2,7 +2,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Tenants;
-using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Application.Pricing;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;

@@ -7,7 +7,6 @@ using Tokonomics.Domain.Pricing;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
-using Tokonomics.Web.Proxy.Providers;
 using Tokonomics.Web.Proxy.Catalogue;
 using Tokonomics.Web.Proxy.Sandbox;
 
@@ -41,6 +40,7 @@ public static class ProxyHost
         services.AddSingleton(s => new Upstreams(s.GetRequiredService<ProviderCatalogue>(), s.GetRequiredService<PriceBook>(), s.GetRequiredService<SandboxServer>().BaseUrl));
         services.AddSingleton<RecentOutputs>();
         services.AddSingleton<Admission>();
+        services.AddSingleton<Idempotency>();
         services.AddSingleton<Settlement>();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<ModelsEndpoint>();

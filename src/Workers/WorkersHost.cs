@@ -13,6 +13,9 @@ public static class WorkersHost
             quartz.ScheduleJob<VerifyLedger>(
                 trigger => trigger.WithIdentity("verify-ledger").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(5)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
                 job => job.WithIdentity("verify-ledger"));
+            quartz.ScheduleJob<ForgetIdempotencyKeys>(
+                trigger => trigger.WithIdentity("forget-idempotency-keys").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(7)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
+                job => job.WithIdentity("forget-idempotency-keys"));
         });
         services.AddQuartzHostedService(o => o.WaitForJobsToComplete = true);
         return services;

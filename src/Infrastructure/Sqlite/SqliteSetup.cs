@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Idempotency;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
@@ -43,6 +44,7 @@ public static class SqliteSetup
         });
         services.AddSingleton<IUsageLedger, SqliteUsageLedger>();
         services.AddSingleton<IBudgetTruth, SqliteBudgetTruth>();
+        services.AddSingleton<IIdempotencyKeys, SqliteIdempotencyKeys>();
         services.AddSingleton<IUsageQueries, SqliteUsageQueries>();
         services.AddSingleton<ILedgerVerification, LedgerVerification>();
         services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();

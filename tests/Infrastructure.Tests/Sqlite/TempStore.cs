@@ -10,6 +10,7 @@ using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
 
@@ -33,6 +34,7 @@ public sealed class TempStore : IAsyncDisposable
         services.AddSecrets(configuration);
         services.AddSqliteStore(configuration);
         services.AddUseCases();
+        services.AddProviders(configuration);
         services.AddSingleton<IBuiltInProviders>(new Providers());
         if (withDirectory)
             services.AddKeyDirectory();

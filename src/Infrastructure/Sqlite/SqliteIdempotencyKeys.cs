@@ -1,0 +1,123 @@
+using System.Data.Common;
+using Microsoft.Data.Sqlite;
+using Tokonomics.Application.Idempotency;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
+
+namespace Tokonomics.Infrastructure.Sqlite;
+
+/// <summary>
+/// The keys in SQLite. A claim is one INSERT that the primary key decides: of two that come at once one inserts, and what it inserted is on the disk when it
+/// is told. What became of a call is read from its events and written nowhere a second time.
+/// </summary>
+public sealed class SqliteIdempotencyKeys(SqliteDatabase database) : IIdempotencyKeys, IDisposable
+{
+    // A provider's error in full, for which nothing is charged: the one event after which a key is free. Whether a call that broke off was
+    // charged, nobody knows.
+    private const string Uncharged = "e.outcome = 'Completed' AND e.status >= 300 AND e.cost_nano = 0";
+    private const string EventsOf = "usage_events AS e WHERE e.request_id = k.request_id AND e.tenant_id = k.tenant_id AND e.at = k.at";
+
+    private const string Claim = """
+        INSERT INTO idempotency_keys AS k (tenant_id, key_id, key_hash, body_hash, request_id, at, node, run, expires_at)
+        VALUES (@tenant, @key, @hash, @body, @request, @at, @node, @run, @expires)
+        ON CONFLICT (tenant_id, key_id, key_hash) DO UPDATE
+        SET body_hash = excluded.body_hash, request_id = excluded.request_id, at = excluded.at, node = excluded.node, run = excluded.run, expires_at = excluded.expires_at
+        WHERE k.expires_at <= excluded.at
+        """;
+
+    private const string Earlier = $"""
+        SELECT k.body_hash, k.request_id, k.at, count(e.attempt), coalesce(sum(CASE WHEN {Uncharged} THEN 1 ELSE 0 END), 0), coalesce(max(e.status), 0), max(e.outcome), count(e.cost_nano), coalesce(sum(e.cost_nano), 0)
+        FROM idempotency_keys AS k LEFT JOIN usage_events AS e ON e.request_id = k.request_id AND e.tenant_id = k.tenant_id AND e.at = k.at
+        WHERE k.tenant_id = @tenant AND k.key_id = @key AND k.key_hash = @hash
+        GROUP BY k.body_hash, k.request_id, k.at
+        """;
+
+    private const string Release = "DELETE FROM idempotency_keys WHERE tenant_id = @tenant AND key_id = @key AND key_hash = @hash AND request_id = @request";
+
+    private const string ReleaseUncharged = $"""
+        DELETE FROM idempotency_keys AS k WHERE k.node = @node AND k.run <> @run
+        AND NOT EXISTS (SELECT 1 FROM {EventsOf} AND NOT ({Uncharged})) AND (@lost = 0 OR EXISTS (SELECT 1 FROM {EventsOf}))
+        """;
+
+    private readonly SemaphoreSlim _turn = new(1, 1);
+    private SqliteConnection? _connection;
+
+    public Task<KeyAnswer> ClaimAsync(KeyClaim claim, CancellationToken cancellationToken) => InTurnAsync(connection =>
+    {
+        // Between the two statements the key may be released: then it is free, and the second claim gets it.
+        for (var tries = 0; tries < 3; tries++)
+        {
+            if (Execute(connection, Claim, [.. Of(claim), ("@body", claim.BodyHash), ("@at", UsageRow.Micros(claim.At)), ("@node", claim.Node), ("@run", claim.Run), ("@expires", UsageRow.Micros(claim.ExpiresAt))]) == 1)
+                return new KeyAnswer(KeyVerdict.Claimed, null);
+            using var command = Command(connection, Earlier, Of(claim));
+            using var row = command.ExecuteReader();
+            if (row.Read())
+                return Answer(row, claim);
+        }
+
+        throw new InvalidOperationException($"the Idempotency-Key of {claim.RequestId} is claimed and released again and again");
+    }, cancellationToken);
+
+    public Task ReleaseAsync(KeyClaim claim, CancellationToken cancellationToken) => InTurnAsync(connection => Execute(connection, Release, Of(claim)), cancellationToken);
+
+    public Task<int> ReleaseUnchargedAsync(string node, string run, bool lostRecords, CancellationToken cancellationToken) =>
+        InTurnAsync(connection => Execute(connection, ReleaseUncharged, ("@node", node), ("@run", run), ("@lost", lostRecords ? 1 : 0)), cancellationToken);
+
+    public Task<int> ForgetExpiredAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
+        InTurnAsync(connection => Execute(connection, "DELETE FROM idempotency_keys WHERE expires_at <= @now", ("@now", UsageRow.Micros(now))), cancellationToken);
+
+    private static KeyAnswer Answer(DbDataReader row, KeyClaim claim)
+    {
+        var (attempts, uncharged) = (row.GetInt64(3), row.GetInt64(4));
+        var outcome = attempts == 0 ? default : Enum.Parse<CallOutcome>(row.GetString(6));
+        var earlier = new EarlierCall(row.GetString(1), UsageRow.Time(row.GetInt64(2)), row.GetInt32(5), outcome, row.GetInt64(7) == attempts ? new NanoUsd(row.GetInt64(8)) : null);
+        if (!row.GetFieldValue<byte[]>(0).AsSpan().SequenceEqual(claim.BodyHash))
+            return new KeyAnswer(KeyVerdict.Mismatch, earlier);
+        // Only such events: its key is about to be released, or a further attempt runs.
+        return new KeyAnswer(attempts == uncharged ? KeyVerdict.Running : KeyVerdict.Done, earlier);
+    }
+
+    private static (string, object)[] Of(KeyClaim claim) => [("@tenant", claim.TenantId), ("@key", claim.KeyId), ("@hash", claim.KeyHash), ("@request", claim.RequestId)];
+
+    private static SqliteCommand Command(SqliteConnection connection, string sql, params (string Name, object Value)[] parameters)
+    {
+        var command = connection.CreateCommand();
+        command.CommandText = sql;
+        foreach (var (name, value) in parameters)
+            command.Parameters.AddWithValue(name, value);
+        return command;
+    }
+
+    private static int Execute(SqliteConnection connection, string sql, params (string Name, object Value)[] parameters)
+    {
+        using var command = Command(connection, sql, parameters);
+        return command.ExecuteNonQuery();
+    }
+
+    private async Task<T> InTurnAsync<T>(Func<SqliteConnection, T> work, CancellationToken cancellationToken)
+    {
+        await _turn.WaitAsync(cancellationToken);
+        try
+        {
+            // SQLite's calls block: not on the thread of whoever asked. Begun, it is not broken off: a claim that was made must be known to be made.
+            return await Task.Run(() => work(_connection ??= database.Open()), CancellationToken.None);
+        }
+        catch
+        {
+            // Whatever the connection's state is now, the next operation starts with a new one.
+            _connection?.Dispose();
+            _connection = null;
+            throw;
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    public void Dispose()
+    {
+        _connection?.Dispose();
+        _turn.Dispose();
+    }
+}
