@@ -1,4 +1,3 @@
-using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Tokonomics.Application.Idempotency;
 using Tokonomics.Domain.Ledger;
@@ -25,12 +24,9 @@ public sealed class SqliteIdempotencyKeys(SqliteDatabase database) : IIdempotenc
         WHERE k.expires_at <= excluded.at
         """;
 
-    private const string Earlier = $"""
-        SELECT k.body_hash, k.request_id, k.at, count(e.attempt), coalesce(sum(CASE WHEN {Uncharged} THEN 1 ELSE 0 END), 0), coalesce(max(e.status), 0), max(e.outcome), count(e.cost_nano), coalesce(sum(e.cost_nano), 0)
-        FROM idempotency_keys AS k LEFT JOIN usage_events AS e ON e.request_id = k.request_id AND e.tenant_id = k.tenant_id AND e.at = k.at
-        WHERE k.tenant_id = @tenant AND k.key_id = @key AND k.key_hash = @hash
-        GROUP BY k.body_hash, k.request_id, k.at
-        """;
+    private const string Earlier = "SELECT body_hash, request_id, at FROM idempotency_keys WHERE tenant_id = @tenant AND key_id = @key AND key_hash = @hash";
+
+    private const string Events = "SELECT status, outcome, cost_nano FROM usage_events WHERE request_id = @request AND tenant_id = @tenant AND at = @at ORDER BY attempt";
 
     private const string Release = "DELETE FROM idempotency_keys WHERE tenant_id = @tenant AND key_id = @key AND key_hash = @hash AND request_id = @request";
 
@@ -49,10 +45,8 @@ public sealed class SqliteIdempotencyKeys(SqliteDatabase database) : IIdempotenc
         {
             if (Execute(connection, Claim, [.. Of(claim), ("@body", claim.BodyHash), ("@at", UsageRow.Micros(claim.At)), ("@node", claim.Node), ("@run", claim.Run), ("@expires", UsageRow.Micros(claim.ExpiresAt))]) == 1)
                 return new KeyAnswer(KeyVerdict.Claimed, null);
-            using var command = Command(connection, Earlier, Of(claim));
-            using var row = command.ExecuteReader();
-            if (row.Read())
-                return Answer(row, claim);
+            if (Find(connection, claim) is { } answer)
+                return answer;
         }
 
         throw new InvalidOperationException($"the Idempotency-Key of {claim.RequestId} is claimed and released again and again");
@@ -66,15 +60,29 @@ public sealed class SqliteIdempotencyKeys(SqliteDatabase database) : IIdempotenc
     public Task<int> ForgetExpiredAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
         InTurnAsync(connection => Execute(connection, "DELETE FROM idempotency_keys WHERE expires_at <= @now", ("@now", UsageRow.Micros(now))), cancellationToken);
 
-    private static KeyAnswer Answer(DbDataReader row, KeyClaim claim)
+    private static KeyAnswer? Find(SqliteConnection connection, KeyClaim claim)
     {
-        var (attempts, uncharged) = (row.GetInt64(3), row.GetInt64(4));
-        var outcome = attempts == 0 ? default : Enum.Parse<CallOutcome>(row.GetString(6));
-        var earlier = new EarlierCall(row.GetString(1), UsageRow.Time(row.GetInt64(2)), row.GetInt32(5), outcome, row.GetInt64(7) == attempts ? new NanoUsd(row.GetInt64(8)) : null);
-        if (!row.GetFieldValue<byte[]>(0).AsSpan().SequenceEqual(claim.BodyHash))
-            return new KeyAnswer(KeyVerdict.Mismatch, earlier);
-        // Only such events: its key is about to be released, or a further attempt runs.
-        return new KeyAnswer(attempts == uncharged ? KeyVerdict.Running : KeyVerdict.Done, earlier);
+        string request;
+        long at;
+        bool same;
+        using (var command = Command(connection, Earlier, Of(claim)))
+        using (var row = command.ExecuteReader())
+        {
+            if (!row.Read())
+                return null;
+            (request, at, same) = (row.GetString(1), row.GetInt64(2), row.GetFieldValue<byte[]>(0).AsSpan().SequenceEqual(claim.BodyHash));
+        }
+
+        var attempts = new List<(int Status, CallOutcome Outcome, long? Cost)>();
+        using (var command = Command(connection, Events, ("@request", request), ("@tenant", claim.TenantId), ("@at", at)))
+        using (var row = command.ExecuteReader())
+            while (row.Read())
+                attempts.Add((row.GetInt32(0), Enum.Parse<CallOutcome>(row.GetString(1)), row.IsDBNull(2) ? null : row.GetInt64(2)));
+        var last = attempts.LastOrDefault();
+        var cost = attempts.All(a => a.Cost is not null) ? new NanoUsd(attempts.Sum(a => a.Cost!.Value)) : default(NanoUsd?);
+        var earlier = new EarlierCall(request, UsageRow.Time(at), last.Status, last.Outcome, cost);
+        // Where nothing was charged yet, the key is about to be released, or a further attempt runs.
+        return new KeyAnswer(!same ? KeyVerdict.Mismatch : attempts.TrueForAll(a => a is { Outcome: CallOutcome.Completed, Status: >= 300, Cost: 0 }) ? KeyVerdict.Running : KeyVerdict.Done, earlier);
     }
 
     private static (string, object)[] Of(KeyClaim claim) => [("@tenant", claim.TenantId), ("@key", claim.KeyId), ("@hash", claim.KeyHash), ("@request", claim.RequestId)];
