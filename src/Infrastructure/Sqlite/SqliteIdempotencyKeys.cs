@@ -73,6 +73,8 @@ public sealed class SqliteIdempotencyKeys(SqliteDatabase database) : IIdempotenc
             (request, at, same) = (row.GetString(1), row.GetInt64(2), row.GetFieldValue<byte[]>(0).AsSpan().SequenceEqual(claim.BodyHash));
         }
 
+        if (same && request == claim.RequestId)
+            return new KeyAnswer(KeyVerdict.Claimed, null); // the first answer to this claim was lost
         var attempts = new List<(int Status, CallOutcome Outcome, long? Cost)>();
         using (var command = Command(connection, Events, ("@request", request), ("@tenant", claim.TenantId), ("@at", at)))
         using (var row = command.ExecuteReader())

@@ -108,6 +108,14 @@ public sealed class IdempotencyKeysTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_claim_whose_answer_was_lost_may_be_made_again()
+    {
+        (await VerdictAsync(Claim("req_1"))).ShouldBe(KeyVerdict.Claimed);
+        (await VerdictAsync(Claim("req_1"))).ShouldBe(KeyVerdict.Claimed);
+        (await VerdictAsync(Claim("req_2"))).ShouldBe(KeyVerdict.Running);
+    }
+
+    [Fact]
     public async Task After_its_time_a_key_is_free_whatever_became_of_its_call()
     {
         await Keys.ClaimAsync(Claim("req_1"), Cancel);
