@@ -12,7 +12,6 @@ using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
-using Tokonomics.Web.Proxy.Providers;
 using Tokonomics.Web.Proxy.Catalogue;
 using Tokonomics.Web.Proxy.Sandbox;
 
@@ -72,6 +71,7 @@ public static class ProxyHost
         services.AddSingleton(s => new Upstreams(s.GetRequiredService<ProviderCatalogue>(), s.GetRequiredService<PriceBook>(), Options(s).SandboxUrl ?? s.GetRequiredService<SandboxServer>().BaseUrl));
         services.AddSingleton<RecentOutputs>();
         services.AddSingleton<Admission>();
+        services.AddSingleton<Idempotency>();
         services.AddSingleton<Settlement>();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<ModelsEndpoint>();

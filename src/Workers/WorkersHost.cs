@@ -34,6 +34,9 @@ public static class WorkersHost
             quartz.ScheduleJob<PreparePartitions>(
                 trigger => trigger.WithIdentity("prepare-partitions").StartAt(TimeProvider.System.GetUtcNow().AddHours(1)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromDays(1)).RepeatForever()),
                 job => job.WithIdentity("prepare-partitions"));
+            quartz.ScheduleJob<ForgetIdempotencyKeys>(
+                trigger => trigger.WithIdentity("forget-idempotency-keys").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(7)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
+                job => job.WithIdentity("forget-idempotency-keys"));
         });
         services.AddQuartzHostedService(o =>
         {

@@ -45,7 +45,15 @@ public interface IBudgetGate
 
     /// <summary>What open holds of this node have set aside; null where it knows no such account.</summary>
     NanoUsd? HeldHere(AccountKey account);
+
+    /// <summary>What this node has of an account; null where it knows no such account.</summary>
+    AccountHere? StandsHere(AccountKey account);
 }
+
+/// <param name="Free">Leased, for its next holds.</param>
+/// <param name="Held">In its open holds.</param>
+/// <param name="Unposted">Settled, and not in the ledger yet as far as it knows.</param>
+public readonly record struct AccountHere(NanoUsd Free, NanoUsd Held, NanoUsd Unposted);
 
 /// <param name="UpperBound">The most that the call can cost.</param>
 /// <param name="Expected">What it likely costs.</param>

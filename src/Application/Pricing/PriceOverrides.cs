@@ -3,6 +3,7 @@ using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Application.Pricing;
@@ -29,6 +30,9 @@ public sealed class StoredPriceOverride
 
     public required string CreatedBy { get; init; }
 }
+
+/// <summary>The book with the tenant's own rates laid over it, asked whenever the tenant is read anew; null where it has none.</summary>
+public delegate PriceBook? PriceOverrideLookup(string tenantId);
 
 /// <summary>Reads overrides with the rules of price sheets.</summary>
 public interface IPriceOverrideReader

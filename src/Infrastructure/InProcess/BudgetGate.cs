@@ -299,6 +299,16 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
 
     public NanoUsd? HeldHere(AccountKey account) => _directory.Find(account)?.Held;
 
+    public AccountHere? StandsHere(AccountKey account)
+    {
+        if (_directory.Find(account) is not { } found)
+            return null;
+        found.Sync.Enter();
+        var here = new AccountHere(found.Free, found.Held, found.Unposted);
+        found.Sync.Exit();
+        return here;
+    }
+
     public void Posted(IReadOnlyList<UsageEvent> events)
     {
         foreach (var usage in events)

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Pricing;
 using Tokonomics.Infrastructure.Journal;
 
 namespace Tokonomics.Infrastructure.InProcess;
@@ -43,6 +44,7 @@ public static class InProcessSetup
             provider.GetRequiredService<IOptions<JournalOptions>>().Value,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<CallJournal>>()));
+        services.AddSingleton(provider => new NodeRun(provider.GetRequiredService<CallJournal>().Identity, Guid.NewGuid().ToString("n")[..8]));
         services.AddSingleton<UsageRecorder>();
         services.AddSingleton<IUsageRecorder>(provider => provider.GetRequiredService<UsageRecorder>());
         services.AddHostedService(provider => provider.GetRequiredService<UsageRecorder>());

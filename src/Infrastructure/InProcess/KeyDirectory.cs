@@ -4,13 +4,10 @@ using System.Security.Cryptography;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Pricing;
 using Tokonomics.Domain.Keys;
-using Tokonomics.Domain.Pricing;
 
 namespace Tokonomics.Infrastructure.InProcess;
-
-/// <summary>The tenant's own rates, asked whenever the tenant is read anew; null where it has none.</summary>
-public delegate PriceBook? PriceOverrideLookup(string tenantId);
 
 /// <summary>
 /// All tenants and keys in memory. Entries are immutable and replaced one by one, so that a look-up takes no lock; the store is asked five

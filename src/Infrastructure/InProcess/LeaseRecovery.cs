@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Idempotency;
 using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure.Journal;
 
@@ -8,9 +9,11 @@ namespace Tokonomics.Infrastructure.InProcess;
 
 /// <summary>
 /// After a start: takes back what earlier runs of this node had leased and never returned, once the ledger has all that the journal knows of them.
-/// Nobody else may: until then such a lease counts as spent. Where a part of the journal could not be read it goes on counting so, for good.
+/// Nobody else may: until then such a lease counts as spent. Where a part of the journal could not be read it goes on counting so, for good. With the
+/// leases go the Idempotency-Keys of calls that were not charged for.
 /// </summary>
-internal sealed partial class LeaseRecovery(BudgetGate gate, UsageRecorder recorder, CallJournal journal, IBudgetTruth truth, ILogger<LeaseRecovery> log) : BackgroundService
+internal sealed partial class LeaseRecovery(
+    BudgetGate gate, UsageRecorder recorder, CallJournal journal, IBudgetTruth truth, IIdempotencyKeys keys, NodeRun node, IHostApplicationLifetime lifetime, ILogger<LeaseRecovery> log) : BackgroundService
 {
     /// <summary>Between the journal's identity and the run, in the name of a node.</summary>
     public const char RunMark = '~';
@@ -19,6 +22,10 @@ internal sealed partial class LeaseRecovery(BudgetGate gate, UsageRecorder recor
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        // Not before the recorder, which starts after this, has read the journal: only then does its flush mean that the ledger has everything.
+        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using (lifetime.ApplicationStarted.Register(started.SetResult))
+            await started.Task.WaitAsync(stoppingToken);
         while (true)
         {
             try
@@ -50,6 +57,7 @@ internal sealed partial class LeaseRecovery(BudgetGate gate, UsageRecorder recor
                 TakenBack(node.Node, taken);
         }
 
+        await keys.ReleaseUnchargedAsync(node.Node, node.Run, journal.LostRecords, cancellationToken);
         journal.ForgetLoss();
     }
 

@@ -41,6 +41,7 @@ public static class SecretsSetup
         services.AddSingleton<IMasterKeys>(provider => provider.GetRequiredService<MasterKeyRing>());
         services.AddSingleton<ISecretBox, SecretBox>();
         services.AddSingleton<IKeyHasher, PepperedHash>();
+        services.AddSingleton<Fingerprints>();
         return services;
     }
 }

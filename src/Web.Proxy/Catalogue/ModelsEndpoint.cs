@@ -1,8 +1,8 @@
 using System.Text.Json;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Web.Proxy.Forwarding;
-using Tokonomics.Web.Proxy.Providers;
 
 namespace Tokonomics.Web.Proxy.Catalogue;
 

@@ -13,7 +13,6 @@ using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Web.Proxy.Ingress;
-using Tokonomics.Web.Proxy.Providers;
 using Tokonomics.Web.Proxy.Catalogue;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
@@ -31,7 +30,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// 9. the event in the ledger, in <c>finally</c>, whatever happened.
 /// </summary>
 internal sealed class Forwarder(
-    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, Admission admission, IBudgetGate gate, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, TimeProvider time,
+    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -60,6 +59,7 @@ internal sealed class Forwarder(
         }
 
         call.Key = key;
+        call.WantsReceipt = Receipt.IsWanted(request);
         if (target is { Provider: null, Path: "models" } && request.Method == "GET" && key.Environment == KeyEnvironment.Live)
         {
             await models.WriteListAsync(context, key);
@@ -100,9 +100,11 @@ internal sealed class Forwarder(
             if (refusal is null && metered && target.Provider is null)
                 refusal = Peek(request, body!, call); // again, now that the provider's ways are known
 
-            // 5. Whether. Journal and ledger must be able to take the event, and every budget the most that the call can cost.
+            // 5. Whether. Journal and ledger must be able to take the event, no other call may have its Idempotency-Key, and every budget must have room for
+            // the most that it can cost.
             if (refusal is null && !recorder.Accepting)
                 refusal = recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull;
+            refusal ??= await idempotency.ClaimAsync(context, target, call, body);
             refusal ??= await admission.AdmitAsync(call, context.RequestAborted);
             if (refusal is not null)
             {
@@ -131,6 +133,8 @@ internal sealed class Forwarder(
             // Whatever was sent is settled, unless that failed: then all of it counts until the journal tells at the next start. Of the rest nothing can cost anything.
             if (call.Hold.State == HoldState.Held)
                 _ = call.Sent ? gate.Abandon(call.Hold) : gate.Void(call.Hold);
+            if (call.Claim is { } claim && (!call.Sent || call.FreeOfCharge))
+                await idempotency.ReleaseAsync(claim);
         }
     }
 
@@ -176,7 +180,7 @@ internal sealed class Forwarder(
             call.ProviderRequestId = ProviderRequestId(answer);
 
             // 8. The answer.
-            await Relay.RunAsync(context, answer, call, gate, recorder, provider.IdleTimeout, _options.MaxAnswerBytes, upstream);
+            await Relay.RunAsync(context, answer, call, gate, recorder, settlement, buffers, provider.IdleTimeout, _options.MaxAnswerBytes, upstream);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -186,7 +190,7 @@ internal sealed class Forwarder(
         {
             call.Outcome = CallOutcome.TimedOut;
             Log.TimedOut(log, call.RequestId, provider.Name);
-            await new Refusal(504, "provider_timeout", $"{provider.Name} sent nothing within {provider.FirstByteTimeout}; it may still be working on the request, and may charge for it", TimeSpan.FromSeconds(1)).WriteAsync(context, shape);
+            await new Refusal(504, "provider_timeout", $"{provider.Name} sent nothing within {provider.FirstByteTimeout}; it may still be working on the request, and may charge for it", call.RetryAfter).WriteAsync(context, shape);
         }
         catch (Exception e) when (ClientsFault(e) is { } status)
         {
@@ -202,7 +206,7 @@ internal sealed class Forwarder(
             call.NeverLeft = NeverLeft(e);
             var why = Why(e);
             Log.Unreachable(log, call.RequestId, provider.Name, why);
-            await new Refusal(502, "provider_unreachable", $"{provider.Name} can't be reached: {why}", TimeSpan.FromSeconds(1)).WriteAsync(context, shape);
+            await new Refusal(502, "provider_unreachable", $"{provider.Name} can't be reached: {why}", call.RetryAfter).WriteAsync(context, shape);
         }
         catch
         {

@@ -30,9 +30,9 @@ internal sealed class PaidStream(ProxyCall call, IBudgetGate gate, IUsageRecorde
     /// <summary>Pays for what has passed and for what may be on its way.</summary>
     public ValueTask PayAsync(CancellationToken cancellationToken)
     {
-        if (call.PaidTokens == 0 || Ending || call.Reader!.OutputTokensAtMost + Admission.Margin is var needed && needed <= call.PaidTokens)
+        if (call.PaidTokens == 0 || Ending || call.Reader!.OutputTokensAtMost + HoldPlan.Margin is var needed && needed <= call.PaidTokens)
             return ValueTask.CompletedTask;
-        return PayForAsync(needed, Math.Max(needed + Admission.Margin, call.PaidTokens * 2), cancellationToken);
+        return PayForAsync(needed, Math.Max(needed + HoldPlan.Margin, call.PaidTokens * 2), cancellationToken);
     }
 
     /// <summary>Pays for all that can still come: while the client doesn't read, nobody sees how far the provider is.</summary>

@@ -1,4 +1,5 @@
 using Tokonomics.Application.Dialects;
+using Tokonomics.Application.Idempotency;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Providers;
@@ -64,6 +65,21 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
 
     /// <summary>The connection to the provider was never made: nothing can have been charged.</summary>
     public bool NeverLeft { get; set; }
+
+    /// <summary>The caller asks to be told what the call cost.</summary>
+    public bool WantsReceipt { get; set; }
+
+    /// <summary>The use of an Idempotency-Key that this call has claimed; null where it sends none, or another call has it.</summary>
+    public KeyClaim? Claim { get; set; }
+
+    /// <summary>It is certain that nothing is charged for it: the same key may be used again.</summary>
+    public bool FreeOfCharge { get; set; }
+
+    /// <summary>The event that it became; null before it is settled.</summary>
+    public UsageEvent? Event { get; set; }
+
+    /// <summary>When to try again after it failed on the way. Null where its Idempotency-Key won't let it: what may have been charged is not sent twice.</summary>
+    public TimeSpan? RetryAfter => Claim is null || NeverLeft ? TimeSpan.FromSeconds(1) : null;
 
     /// <summary>The call in the journal; none before it is sent.</summary>
     public CallTicket Ticket { get; set; }

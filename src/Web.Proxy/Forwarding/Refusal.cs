@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Dialects;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
@@ -10,6 +11,9 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// <param name="RetryAfter">When the same request may succeed; null where it won't.</param>
 internal sealed record Refusal(int Status, string Code, string Message, TimeSpan? RetryAfter = null)
 {
+    /// <summary>The code: on every answer that is the proxy's own and not the provider's, and on no other.</summary>
+    public const string Header = "x-tokonomics-error";
+
     public static readonly Refusal Overloaded = new(503, "overloaded", "too many large requests are in flight; try again in a moment", TimeSpan.FromSeconds(1));
 
     public static readonly Refusal LedgerBehind =
@@ -17,6 +21,8 @@ internal sealed record Refusal(int Status, string Code, string Message, TimeSpan
 
     public static readonly Refusal JournalFull =
         new(503, "journal_unwritable", "the proxy's journal can't be written (its disk is full or broken), and nothing is forwarded that can't be recorded; try again in a moment", TimeSpan.FromSeconds(2));
+
+    public static Refusal Of(CallRefusal refusal) => new(refusal.Status, refusal.Code, refusal.Message, refusal.RetryAfter);
 
     public static Refusal TooLarge(long maxBytes) =>
         new(413, "body_too_large", string.Create(CultureInfo.InvariantCulture, $"the request's body is larger than {maxBytes:N0} bytes (setting Proxy:MaxBodyBytes)"));
@@ -29,6 +35,7 @@ internal sealed record Refusal(int Status, string Code, string Message, TimeSpan
             return;
         response.StatusCode = Status;
         response.ContentType = "application/json; charset=utf-8";
+        response.Headers[Header] = Code;
         HeaderRules.Contain(response);
         // What the SDKs of OpenAI and Anthropic obey before their own rule of which statuses to retry.
         response.Headers["x-should-retry"] = RetryAfter is null ? "false" : "true";

@@ -17,7 +17,7 @@ internal static class Relay
 
     /// <exception cref="OperationCanceledException">The client left, or nothing came for too long before the answer had begun.</exception>
     public static async Task RunAsync(
-        HttpContext context, HttpResponseMessage answer, ProxyCall call, IBudgetGate gate, IUsageRecorder recorder, TimeSpan idle, long maxBytes, CancellationTokenSource upstream)
+        HttpContext context, HttpResponseMessage answer, ProxyCall call, IBudgetGate gate, IUsageRecorder recorder, Settlement settlement, BufferBudget buffers, TimeSpan idle, long maxBytes, CancellationTokenSource upstream)
     {
         var response = context.Response;
         var contentType = Header(answer, "Content-Type");
@@ -30,9 +30,15 @@ internal static class Relay
         // HTTP allows these no body. One that is sent all the same is metered and dropped.
         var bodiless = call.Status is 204 or 205 or 304;
 
+        // Who asks for the cost of an answer in one piece gets it when it is whole, unless it is too long to be held back.
+        var receipt = Receipt.PlaceOf(call, IsEventStream(contentType), IsPlain(answer));
+        var held = receipt == ReceiptPlace.Headers ? new HeldAnswer(buffers, Receipt.MaxHeldBytes) : null;
+        var begun = call.Streamed && held is null;
+
         response.StatusCode = call.Status;
-        HeaderRules.ToClient(answer, response, resized: filter is not null || call.Status is 204 or 205);
-        if (call.Streamed)
+        HeaderRules.ToClient(answer, response, resized: filter is not null || receipt == ReceiptPlace.Stream || call.Status is 204 or 205);
+        Receipt.Announce(response, receipt);
+        if (begun)
             await response.StartAsync(context.RequestAborted);
 
         var writer = response.BodyWriter;
@@ -41,8 +47,9 @@ internal static class Relay
         try
         {
             var body = await answer.Content.ReadAsStreamAsync(upstream.Token);
-            if (call.Streamed)
+            if (begun)
                 await writer.FlushAsync(context.RequestAborted);
+            var last = (byte)'\n';
             while (true)
             {
                 upstream.CancelAfter(idle);
@@ -51,18 +58,32 @@ internal static class Relay
                     break;
                 call.FirstByte ??= call.Elapsed;
                 call.ResponseBytes += read;
-                if (bodiless)
+                last = buffer[read - 1];
+                var kept = bodiless || held?.TryAdd(buffer.AsSpan(0, read)) == true;
+                if (!kept && held is not null)
+                {
+                    Receipt.Announce(response, ReceiptPlace.Nowhere);
+                    writer.Write(held.Bytes.Span);
+                    held.Dispose();
+                    held = null;
+                }
+
+                if (kept)
                     call.Reader?.Feed(buffer.AsSpan(0, read));
                 else if (paid is { Ending: true, IsOver: false } ? await EndAsync(writer, shown, paid, filter, buffer.AsMemory(0, read), call, context.RequestAborted)
                     : !await ForwardAsync(writer, shown, filter, buffer.AsMemory(0, read), call.Reader, paid, upstream, context.RequestAborted))
                 {
                     call.Outcome = call.CutAtBudget ? CallOutcome.CutByProxy : CallOutcome.ClientGone;
+                    if (call.CutAtBudget)
+                        await EndWithReceiptAsync(context, receipt, call, settlement, gate);
                     return;
                 }
 
                 if (paid is not null && await MustEndAsync(context, paid, shown, call, filter, answer, upstream.Token))
                 {
                     call.Outcome = CallOutcome.CutByProxy;
+                    if (call.CutAtBudget)
+                        await EndWithReceiptAsync(context, receipt, call, settlement, gate);
                     return;
                 }
 
@@ -79,6 +100,18 @@ internal static class Relay
                 filter.Flush(shown);
                 await writer.FlushAsync(context.RequestAborted);
             }
+
+            if (held is not null)
+            {
+                settlement.Settle(call);
+                Receipt.WriteHeaders(response, call, gate);
+                await writer.WriteAsync(held.Bytes, context.RequestAborted);
+            }
+            else if (last is (byte)'\n' or (byte)'\r')
+            {
+                // In the middle of a line a comment would become a part of it.
+                await EndWithReceiptAsync(context, receipt, call, settlement, gate);
+            }
         }
         catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
         {
@@ -92,8 +125,19 @@ internal static class Relay
         }
         finally
         {
+            held?.Dispose();
             ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
         }
+    }
+
+    // The stream has ended in order: its cost is known, and a comment at its end says it.
+    private static async ValueTask EndWithReceiptAsync(HttpContext context, ReceiptPlace receipt, ProxyCall call, Settlement settlement, IBudgetGate gate)
+    {
+        if (receipt != ReceiptPlace.Stream)
+            return;
+        settlement.Settle(call);
+        Receipt.WriteComment(context.Response.BodyWriter, call, gate);
+        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
     }
 
     /// <returns>False where the client has left.</returns>
@@ -198,7 +242,7 @@ internal static class Relay
         {
             response.Clear();
             response.Headers[Forwarder.RequestIdHeader] = call.RequestId;
-            await new Refusal(status, "provider_broke_off", message, TimeSpan.FromSeconds(1)).WriteAsync(context, call.Match!.Surface.Errors);
+            await new Refusal(status, "provider_broke_off", message, call.RetryAfter).WriteAsync(context, call.Match!.Surface.Errors);
             return;
         }
 

@@ -53,8 +53,11 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         return !call.Ticket.IsNone;
     }
 
+    /// <summary>Makes the call's event and leaves it with the recorder. Once: whoever needs the cost before the answer has left settles earlier.</summary>
     public void Settle(ProxyCall call)
     {
+        if (call.Event is not null)
+            return;
         var metered = Read(call);
         var book = call.Key!.Tenant.Prices ?? prices;
         var usage = Event(call, metered, book);
@@ -68,6 +71,8 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
             usage = usage with { Charges = call.Hold.Charges() };
         }
 
+        call.Event = usage;
+        call.FreeOfCharge = call.NeverLeft || (usage is { Outcome: CallOutcome.Completed, Status: >= 300 } && cost == NanoUsd.Zero);
         recorder.Record(usage, call.Ticket, last: true);
         if (metered.Source == UsageSource.Reported && call.RequestModel is { } model)
             outputs.Add(call.Key.Id, model, metered.Usage.OutputTokens);
@@ -88,7 +93,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         // What passed is all there was, or the provider was at most so far ahead of it.
         if (call.Reader is { } reader && call.Streamed && Bounds.CountsAsItPasses(call.Dialect!.Name, call.Provider!, call.RequestModel ?? "", call.Peek) && reader.OutputTokensAtMost is var seen && seen < long.MaxValue / 2)
         {
-            var passed = call.Bound.MostWith(seen + (whole ? 0 : Admission.Margin));
+            var passed = call.Bound.MostWith(seen + (whole ? 0 : HoldPlan.Margin));
             most = call.Overran == (passed > most) ? passed : most; // a provider that keeps no limit isn't held to its bound
         }
 

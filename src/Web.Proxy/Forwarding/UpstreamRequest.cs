@@ -26,9 +26,9 @@ internal static class UpstreamRequest
             message.Content = new StreamContent(request.Body) { Headers = { ContentLength = request.ContentLength } };
         else if (request.Method is "POST" or "PUT" or "PATCH")
             message.Content = new ByteArrayContent([]);
-        // An answer of which a chunk is taken out, or that may have to be ended, has to be readable as it passes.
+        // An answer of which a chunk is taken out, that may have to be ended, or that ends with a receipt, has to be readable as it passes.
         call.Swallows = call.Peek.UsageSplice is not null;
-        var encoding = call.Swallows || call.PaidTokens > 0 ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
+        var encoding = call.Swallows || call.PaidTokens > 0 || (call.WantsReceipt && (call.Peek.Stream || call.Facts.PathStreams)) ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
         HeaderRules.ToUpstream(request, message, call.Provider, call.Credential, passThrough, decompressed, encoding);
         return message;
     }

@@ -51,6 +51,7 @@ public sealed class PipelineTests
             (Right.ReadUsage, c => Send(new ListBudgets(c, t))),
             (Right.ManageBudgets, c => Send(new CreateBudget(c, t, BudgetScope.Key(of.LiveKey.Id), BudgetPeriod.Day, terms))),
             (Right.ManageBudgets, c => Send(new UpdateBudget(c, t, budget, terms))),
+            (Right.ReadUsage, c => Send(new EstimateCall(c, t, null, null, "{}"u8.ToArray(), of.LiveKey.Id, [], null))),
             (Right.ManageBudgets, c => Send(new DeleteBudget(c, t, budget))),
             (Right.Operate, c => Send(new CreateTenant(c, "New", "new@example.com"))),
             (Right.Operate, c => Send(new ProvisionTenant(c, "New", "new@example.com", []))),

@@ -12,6 +12,7 @@ using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
 
@@ -39,6 +40,7 @@ public sealed class TempStore : IAsyncDisposable
         services.AddSecrets(configuration);
         services.AddTenantStore(configuration);
         services.AddUseCases();
+        services.AddProviders(configuration);
         services.AddSingleton<IBuiltInProviders>(new Providers());
         if (withDirectory)
             services.AddKeyDirectory();

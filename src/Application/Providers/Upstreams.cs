@@ -1,20 +1,20 @@
 using System.Runtime.CompilerServices;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Keys;
-using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Pricing;
 
-namespace Tokonomics.Web.Proxy.Providers;
+namespace Tokonomics.Application.Providers;
 
 /// <summary>Which provider a key reaches under a name, or by a model. Test keys reach the sandbox alone, under every provider's name.</summary>
-internal sealed class Upstreams
+public sealed class Upstreams
 {
     private readonly ProviderCatalogue _catalogue;
     private readonly PriceBook _prices;
     private readonly Dictionary<string, Provider> _sandboxed;
     private readonly ConditionalWeakTable<CustomEndpoint, Provider> _endpoints = [];
 
+    /// <param name="sandbox">Where the sandbox listens. Whoever only asks which provider it would be may name any address.</param>
     public Upstreams(ProviderCatalogue catalogue, PriceBook prices, Uri sandbox)
     {
         _catalogue = catalogue;
