@@ -52,21 +52,6 @@ public sealed class ProductProcess : IAsyncDisposable
     /// <param name="pace"><c>normal</c> or <c>none</c>.</param>
     public static async Task<ProductProcess> SandboxAsync(string bill, string pace = "normal", int? port = null)
     {
-        for (var tries = 0; ; tries++)
-        {
-            try
-            {
-                return await StartAsync(data, environment, port);
-            }
-            catch (InvalidOperationException e) when (port is null && tries < 3 && e.Message.Contains("address already in use", StringComparison.Ordinal))
-            {
-                // A port that was free a moment ago.
-            }
-        }
-    }
-
-    private static async Task<ProductProcess> StartAsync(string data, IEnumerable<KeyValuePair<string, string>>? environment, int? port)
-    {
         var url = new Uri($"http://127.0.0.1:{port ?? FreePort()}");
         var process = Start("Standalone", ["sandbox", "--port", $"{url.Port}", "--bill", bill, "--pace", pace], Path.GetDirectoryName(bill)!, url, null);
         return await WhenAsync(new ProductProcess(process, url, Path.GetDirectoryName(bill)!), null);
@@ -89,8 +74,18 @@ public sealed class ProductProcess : IAsyncDisposable
 
     private static async Task<ProductProcess> StartAsync(string host, string data, IEnumerable<KeyValuePair<string, string>>? environment, int? port)
     {
-        var url = new Uri($"http://127.0.0.1:{port ?? FreePort()}");
-        return await WhenAsync(new ProductProcess(Start(host, [], data, url, environment), url, data), "/readyz");
+        for (var tries = 0; ; tries++)
+        {
+            var url = new Uri($"http://127.0.0.1:{port ?? FreePort()}");
+            try
+            {
+                return await WhenAsync(new ProductProcess(Start(host, [], data, url, environment), url, data), "/readyz");
+            }
+            catch (InvalidOperationException e) when (port is null && tries < 3 && e.Message.Contains("already in use", StringComparison.Ordinal))
+            {
+                // A port that was free a moment ago.
+            }
+        }
     }
 
     // Without a path what it prints is enough: a probe of the sandbox would stand on its bill.

@@ -6,20 +6,31 @@ using Tokonomics.Domain.Money;
 namespace Tokonomics.Tests.Idempotency;
 
 /// <summary>Who has a key, by its row and by what the ledger knows of the call.</summary>
-public sealed class IdempotencyKeysTests : IAsyncLifetime
+public abstract class IdempotencyKeysTests<TKind> : IAsyncLifetime
+    where TKind : IStoreKind, new()
 {
     private static readonly DateTimeOffset At = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
 
-    private readonly TempStore _store = new();
+    private static readonly TKind Kind = new();
+
+    private TempStore _store = null!;
     private string _tenant = "";
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     private IIdempotencyKeys Keys => _store.Get<IIdempotencyKeys>();
 
-    public async ValueTask InitializeAsync() => _tenant = (await _store.ProvisionAsync()).TenantId;
+    public async ValueTask InitializeAsync()
+    {
+        _store = await Kind.NewAsync();
+        _tenant = (await _store.ProvisionAsync()).TenantId;
+    }
 
-    public ValueTask DisposeAsync() => _store.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _store.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
 
     private KeyClaim Claim(string request, byte key = 1, byte body = 1, string keyId = "key_a", string node = "node", string run = "run1", double hours = 0) => new(
         _tenant, keyId, [.. Enumerable.Repeat(key, 32)], [.. Enumerable.Repeat(body, 32)], request, node, run, At.AddHours(hours), At.AddHours(hours + 24));
@@ -57,7 +68,7 @@ public sealed class IdempotencyKeysTests : IAsyncLifetime
     [Fact]
     public async Task Two_processes_on_one_store_share_the_keys()
     {
-        await using var other = new TempStore(_store.Folder);
+        await using var other = await Kind.NewAsync(_store);
         for (byte round = 0; round < 20; round++)
         {
             var answers = await Task.WhenAll(Enumerable.Range(0, 8).Select(i => Task.Run(() => (i % 2 == 0 ? Keys : other.Get<IIdempotencyKeys>()).ClaimAsync(Claim($"req_{i}", key: round), Cancel))));
@@ -151,3 +162,7 @@ public sealed class IdempotencyKeysTests : IAsyncLifetime
         (await VerdictAsync(Claim("again", key: 6))).ShouldBe(KeyVerdict.Running);
     }
 }
+
+public sealed class SqliteIdempotencyKeysTests : IdempotencyKeysTests<OnSqlite>;
+
+public sealed class PostgresIdempotencyKeysTests : IdempotencyKeysTests<OnPostgres>;
