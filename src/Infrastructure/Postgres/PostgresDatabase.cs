@@ -14,9 +14,13 @@ namespace Tokonomics.Infrastructure.Postgres;
 public sealed class PostgresDatabase : ISqlStore, IDisposable
 {
     private const int Attempts = 5;
+    private const int LeaseConnections = 8;
 
     private readonly NpgsqlDataSource _source;
     private readonly NpgsqlDataSource _leases;
+
+    // Its calls block a thread each: thousands of new customers at once wait here, where they hold none.
+    private readonly SemaphoreSlim _turns = new(LeaseConnections, LeaseConnections);
 
     /// <exception cref="InvalidOperationException">The connection string can't be read.</exception>
     public PostgresDatabase(string connectionString)
@@ -24,7 +28,7 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
         var general = Read(connectionString);
         _source = NpgsqlDataSource.Create(general);
         // Each of these is a handful of single-row statements: one that takes seconds waits for a lock or for a server that isn't there.
-        _leases = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(general.ConnectionString) { Timeout = Math.Min(general.Timeout, 3), CommandTimeout = Math.Min(general.CommandTimeout, 5), MaxPoolSize = 8, MinPoolSize = 0 });
+        _leases = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(general.ConnectionString) { Timeout = Math.Min(general.Timeout, 3), CommandTimeout = Math.Min(general.CommandTimeout, 5), MaxPoolSize = LeaseConnections, MinPoolSize = 0 });
         Place = $"PostgreSQL {general.Host}:{general.Port}/{general.Database ?? general.Username}";
     }
 
@@ -39,17 +43,28 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
 
     public DbTransaction BeginReading(DbConnection connection) => connection.BeginTransaction(IsolationLevel.RepeatableRead);
 
-    public Task<T> WriteAsync<T>(Func<DbTransaction, T> work, CancellationToken cancellationToken) => RetryAsync(
-        () =>
+    public async Task<T> WriteAsync<T>(Func<DbTransaction, T> work, CancellationToken cancellationToken)
+    {
+        await _turns.WaitAsync(cancellationToken);
+        try
         {
-            using var connection = _leases.OpenConnection();
-            // READ COMMITTED: after a lock was waited for, the next statement sees what its holder committed.
-            using var transaction = connection.BeginTransaction(IsolationLevel.ReadCommitted);
-            var result = work(transaction);
-            transaction.Commit();
-            return result;
-        },
-        cancellationToken);
+            return await RetryAsync(
+                () =>
+                {
+                    using var connection = _leases.OpenConnection();
+                    // READ COMMITTED: after a lock was waited for, the next statement sees what its holder committed.
+                    using var transaction = connection.BeginTransaction(IsolationLevel.ReadCommitted);
+                    var result = work(transaction);
+                    transaction.Commit();
+                    return result;
+                },
+                cancellationToken);
+        }
+        finally
+        {
+            _turns.Release();
+        }
+    }
 
     /// <summary>
     /// Runs it off the caller's thread, and again after a deadlock, a lost connection, a server that restarts: five times at most, within about a second.
@@ -63,13 +78,17 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
             {
                 return await Task.Run(work, cancellationToken);
             }
-            catch (NpgsqlException e) when (attempt < Attempts && e.IsTransient && e.InnerException is not TimeoutException)
+            catch (NpgsqlException e) when (attempt < Attempts && MayPass(e))
             {
                 // Two that met once must not meet again: 10 to 30 ms, then twice that, …
                 await Task.Delay(TimeSpan.FromMilliseconds((10 + RandomNumberGenerator.GetInt32(20)) << (attempt - 1)), cancellationToken);
             }
         }
     }
+
+    // 25P03: it was silent in the middle of a transaction for too long. A command's own timeout may not pass: it has waited long enough.
+    private static bool MayPass(NpgsqlException e) =>
+        (e.IsTransient || e.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or "25P03") && e.InnerException is not TimeoutException;
 
     public void Lock(DbTransaction transaction, string name, bool exclusive)
     {
@@ -130,5 +149,6 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
     {
         _source.Dispose();
         _leases.Dispose();
+        _turns.Dispose();
     }
 }

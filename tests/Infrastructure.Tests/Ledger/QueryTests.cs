@@ -158,6 +158,18 @@ public abstract class QueryTests<TKind>
     }
 
     [Fact]
+    public async Task Reading_for_the_operator_gives_every_event_of_all_tenants_once_over_pages_also_where_times_are_equal()
+    {
+        await using var store = await Kind.NewAsync();
+        var events = Some.Events(7, 4500).Select((e, i) => i % 2 == 0 ? e with { At = Some.Noon.AddHours(-1), TenantId = i % 4 == 0 ? "ten_A" : "ten_a" } : e).ToList();
+        await store.Get<IUsageLedger>().AppendAsync(events, Cancel);
+        var seen = new List<UsageEvent>();
+        await foreach (var usage in store.Get<IUsageQueries>().ReadAsync(null, Some.Noon.AddDays(-9), Some.Noon, Cancel))
+            seen.Add(usage);
+        seen.Select(e => e.RequestId).ShouldBe(events.OrderBy(e => e.TenantId, StringComparer.Ordinal).ThenBy(e => e.At).ThenBy(e => e.RequestId, StringComparer.Ordinal).Select(e => e.RequestId));
+    }
+
+    [Fact]
     public void Quantiles_are_interpolated_within_their_bucket()
     {
         // 10 calls below 50 ms, 10 from 100 to 250 ms: the median is at the end of the first ten, the 75th percentile half way through the others.

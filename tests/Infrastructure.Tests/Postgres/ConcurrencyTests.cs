@@ -89,7 +89,7 @@ public sealed class ConcurrencyTests : PostgresTests
     [Fact]
     public async Task Eight_nodes_that_lease_spend_and_give_back_never_have_more_than_the_limit()
     {
-        const long Limit = 4000;
+        const long Limit = 2400;
         var budget = Budget("bud_small", BudgetScope.Project("prj_1"), BudgetPeriod.Month, Limit);
         BudgetStore.Put(Store, budget);
         var opening = Opening(budget, Some.Noon);
@@ -110,7 +110,7 @@ public sealed class ConcurrencyTests : PostgresTests
             var truth = node.Get<IBudgetTruth>();
             var lease = new Lease(opening.Key, new LeaseOwner($"n{n}", 1));
             var total = 0L;
-            for (var i = 0; i < 40; i++)
+            for (var i = 0; i < 20; i++)
             {
                 var cost = random.Next(1, 60);
                 var answer = await truth.LeaseAsync(new LeaseCall(opening, lease.Owner) { Epoch = lease.Epoch, Granted = lease.Granted, Returned = lease.Returned, Want = N(100), Least = N(Math.Max(0, cost - lease.Free.Value)), Nodes = 8 }, Cancel);
