@@ -60,17 +60,29 @@ public static class HostSetup
             try
             {
                 await app.StartAsync(cancellationToken);
+                if (started is not null)
+                    await started(app, cancellationToken);
+                else
+                    await Console.Out.WriteLineAsync($"{app.Environment.ApplicationName} serves on {string.Join(", ", app.Urls)}. Ctrl+C stops it.");
             }
-            catch
+            catch (Exception e)
             {
-                await app.StopAsync(CancellationToken.None); // what has started ends in order: the journal is closed, nothing faults while it is taken apart
+                var told = app.Lifetime.ApplicationStopping.IsCancellationRequested || cancellationToken.IsCancellationRequested;
+                // What has started ends in order: the journal is closed, and nothing faults while it is taken apart. Services that a signal caught
+                // in their start report that as a cancellation once more.
+                try
+                {
+                    await app.StopAsync(CancellationToken.None);
+                }
+                catch (OperationCanceledException)
+                {
+                }
+
+                if (told && e is OperationCanceledException)
+                    return 0; // told to stop while it was starting
                 throw;
             }
 
-            if (started is not null)
-                await started(app, cancellationToken);
-            else
-                await Console.Out.WriteLineAsync($"{app.Environment.ApplicationName} serves on {string.Join(", ", app.Urls)}. Ctrl+C stops it.");
             await app.WaitForShutdownAsync(cancellationToken);
             return 0;
         }
