@@ -21,6 +21,7 @@ PATH="$PATH:/usr/sbin"
 install curl curl
 install nginx nginx-light
 install chromium chromium
+install redis-server redis-server
 
 echo "Building"
 dotnet build Tokonomics.sln --nologo -v quiet || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
