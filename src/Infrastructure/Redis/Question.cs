@@ -29,11 +29,11 @@ internal sealed class Question
                 return;
             shared.Scope = scope;
             if (limits.Requests > 0)
-                windows.Add(new WindowPart(of, RateKind.Requests, shared.Requests, scope.Requests, limits.Requests, 1));
+                windows.Add(new WindowPart(of, RateKind.Requests, scope, shared.Requests, scope.Requests, limits.Requests, 1));
             if (limits.Tokens > 0)
-                windows.Add(new WindowPart(of, RateKind.Tokens, shared.Tokens, scope.Tokens, limits.Tokens, tokens));
+                windows.Add(new WindowPart(of, RateKind.Tokens, scope, shared.Tokens, scope.Tokens, limits.Tokens, tokens));
             if (limits.Concurrent > 0)
-                slots.Add(new SlotPart(of, shared, limits.Concurrent));
+                slots.Add(new SlotPart(of, scope, shared, limits.Concurrent));
         }
     }
 
@@ -43,9 +43,9 @@ internal sealed class Question
         Scopes = new CallScopes(scope, default, null, default);
         var windows = new List<WindowPart>(2);
         if (!shared.Requests.IsIdle)
-            windows.Add(new WindowPart(default, RateKind.Requests, shared.Requests, scope.Requests, 0, 0));
+            windows.Add(new WindowPart(default, RateKind.Requests, scope, shared.Requests, scope.Requests, 0, 0));
         if (!shared.Tokens.IsIdle)
-            windows.Add(new WindowPart(default, RateKind.Tokens, shared.Tokens, scope.Tokens, 0, 0));
+            windows.Add(new WindowPart(default, RateKind.Tokens, scope, shared.Tokens, scope.Tokens, 0, 0));
         (_windows, _slots) = ([.. windows], []);
     }
 
@@ -63,9 +63,10 @@ internal sealed class Question
 
     public SharedUse KeyUse => UseOf(RateScope.Key);
 
-    private sealed class WindowPart(RateScope of, RateKind kind, SharedWindow window, SlidingWindow own, long limit, long need)
+    private sealed class WindowPart(RateScope of, RateKind kind, LimitScope scope, SharedWindow window, SlidingWindow own, long limit, long need)
     {
         public readonly RateScope Of = of;
+        public readonly LimitScope Scope = scope;
         public readonly RateKind Kind = kind;
         public readonly SharedWindow Window = window;
         public readonly SlidingWindow Own = own;
@@ -76,9 +77,10 @@ internal sealed class Question
         public long Owed; // told with the question
     }
 
-    private sealed class SlotPart(RateScope of, SharedScope shared, long limit)
+    private sealed class SlotPart(RateScope of, LimitScope scope, SharedScope shared, long limit)
     {
         public readonly RateScope Of = of;
+        public readonly LimitScope Scope = scope;
         public readonly SharedScope Shared = shared;
         public readonly long Limit = limit;
         public bool AtHand;
@@ -128,7 +130,10 @@ internal sealed class Question
         return null;
     }
 
-    /// <summary>Puts into words what is not at hand, with what is owed and what goes back.</summary>
+    /// <summary>
+    /// Puts into words what is not at hand, with what is owed and what goes back. One question of a scope at a time takes ahead: sixty-four at once would each
+    /// take what the others then can't find.
+    /// </summary>
     public void Compose(string node, long second, TimeSpan lease)
     {
         var keys = new List<RedisKey>(_windows.Length + _slots.Length);
@@ -141,7 +146,7 @@ internal sealed class Question
             var used = part.Own.Used(second);
             keys.Add(window.Key);
             part.Owed = window.TakeOwed(used);
-            values.AddRange([part.Limit, part.Need, part.Need == 0 ? 0 : window.Ahead(part.Limit), window.Stamp, part.Owed, used + window.Stock]);
+            values.AddRange([part.Limit, part.Need, part.Need == 0 || part.Scope.Asking > 0 ? 0 : window.Ahead(part.Limit), window.Stamp, part.Owed, used + window.Stock]);
             window.MoveBack(values);
         }
 
@@ -151,7 +156,7 @@ internal sealed class Question
         {
             if (part.AtHand)
                 continue;
-            var ahead = Math.Min(part.Shared.Slots.Ahead(part.Limit), MembersOfQuestion / 2 - 1);
+            var ahead = Math.Min(part.Shared.Slots.Ahead(part.Limit), part.Scope.Asking > 0 ? 0 : MembersOfQuestion / 2 - 2);
             part.Slot = slot;
             keys.Add(part.Shared.Slots.Key);
             values.AddRange([part.Limit, part.Shared.Slots.Held.Count, slot, ahead]);
