@@ -37,23 +37,26 @@ internal sealed class Question
         }
     }
 
-    private Question(LimitScope scope)
+    private Question(LimitScope scope, bool all)
     {
         var shared = scope.Shared!;
         Scopes = new CallScopes(scope, default, null, default);
         var windows = new List<WindowPart>(2);
-        if (!shared.Requests.IsIdle)
+        if (all ? shared.Requests.Stamp != 0 : !shared.Requests.IsIdle)
             windows.Add(new WindowPart(default, RateKind.Requests, scope, shared.Requests, scope.Requests, 0, 0));
-        if (!shared.Tokens.IsIdle)
+        if (all ? shared.Tokens.Stamp != 0 : !shared.Tokens.IsIdle)
             windows.Add(new WindowPart(default, RateKind.Tokens, scope, shared.Tokens, scope.Tokens, 0, 0));
         (_windows, _slots) = ([.. windows], []);
     }
 
-    public static Question Telling(LimitScope scope) => new(scope);
+    /// <param name="all">Also where nothing is owed: Redis may have lost what was charged. Windows that Redis was never asked about are left out.</param>
+    public static Question Telling(LimitScope scope, bool all) => new(scope, all);
 
     public CallScopes Scopes { get; }
 
     public long Tokens { get; }
+
+    public bool IsEmpty => _windows.Length == 0 && _slots.Length == 0;
 
     public RedisKey[] Keys { get; private set; } = [];
 
@@ -134,10 +137,10 @@ internal sealed class Question
     /// Puts into words what is not at hand, with what is owed and what goes back. One question of a scope at a time takes ahead: sixty-four at once would each
     /// take what the others then can't find.
     /// </summary>
-    public void Compose(string node, long second, TimeSpan lease)
+    public void Compose(string node, int nodes, long second, TimeSpan lease)
     {
         var keys = new List<RedisKey>(_windows.Length + _slots.Length);
-        var values = new List<RedisValue>(48) { 0, node, (long)lease.TotalMilliseconds };
+        var values = new List<RedisValue>(48) { 0, node, (long)lease.TotalMilliseconds, nodes };
         foreach (var part in _windows)
         {
             if (part.AtHand)
@@ -236,7 +239,7 @@ internal sealed class Question
         {
             if (part.AtHand)
                 continue;
-            if (answer[at + 3] == part.Window.Stamp)
+            if (part.Window.Knows(answer[at + 3]))
                 part.Window.GiveBack(answer[at + 2], answer[at]);
             at += 4;
         }

@@ -63,7 +63,15 @@ internal sealed partial class RedisConnection(string connectionString, RedisOpti
             configuration.ConnectTimeout = 1000;
             configuration.KeepAlive = 1;
             configuration.ClientName = $"tokonomics-{Node}";
-            var connection = await ConnectionMultiplexer.ConnectAsync(configuration);
+            var connecting = ConnectionMultiplexer.ConnectAsync(configuration);
+            // It may wait for ever for a peer that accepts and says nothing.
+            if (await Task.WhenAny(connecting, Task.Delay(TimeSpan.FromSeconds(3), time)) != connecting)
+            {
+                _ = connecting.ContinueWith(static late => late.IsCompletedSuccessfully ? CloseAsync(late.Result) : Task.CompletedTask, TaskScheduler.Default);
+                throw new TimeoutException();
+            }
+
+            var connection = await connecting;
             (RedisChannel, Action<RedisValue>)[] subscriptions;
             ConnectionMultiplexer? before;
             lock (_sync)
@@ -199,9 +207,10 @@ internal sealed partial class RedisConnection(string connectionString, RedisOpti
     }
 
     /// <summary>Sends a command whose answer nobody waits for; lost where Redis is away.</summary>
-    public void Send(Func<IDatabase, Task> command)
+    /// <param name="itAnswers">Redis has just been heard of, whatever the circuit says.</param>
+    public void Send(Func<IDatabase, Task> command, bool itAnswers = false)
     {
-        if (!IsUsable || _connection is not { } connection)
+        if ((!IsUsable && !itAnswers) || _connection is not { } connection)
             return;
         try
         {

@@ -15,8 +15,8 @@ namespace Tokonomics.Infrastructure.Redis;
 /// </summary>
 /// <remarks>
 /// In any 60 seconds no more than the limit is admitted, whatever the number of nodes, while Redis is there. When it goes, each node may
-/// admit its share (limit / nodes) less what it used in the minute before: over the change at most one further limit. When it comes back empty, what
-/// the nodes remember is charged by each node's first question, and by all within a second.
+/// admit its share (limit / nodes) less what it used in the minute before: over the change at most one further limit. When it comes back empty, the
+/// nodes tell it what they remember as soon as they notice, within a second, and until then, for five seconds, none gets more than its share.
 /// </remarks>
 internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
 {
@@ -24,8 +24,9 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
     private static readonly TimeSpan NodeCountsFor = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan SlotLease = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RefusedFor = TimeSpan.FromMilliseconds(250);
+    private const int BeatEveryTicks = 5;
     private const int RenewEveryTicks = 20;
-    private const int FewerAfterHeartbeats = 30;
+    private const int FewerAfterHeartbeats = 120;
     private const int SweepEveryTicks = 100;
     private const int MembersAtOnce = 1000;
 
@@ -39,11 +40,12 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
     private long _lastSlot;
     private int _nodes;
     private int _fewer;
+    private long _since;
 
     public RedisRateLimiter(RedisConnection redis, RedisOptions redisOptions, RateLimitOptions options, TimeProvider time, ILogger<RedisRateLimiter> log)
     {
         (_redis, _time, _options, _log, _nodes) = (redis, time, options, log, options.Nodes);
-        _nodesKey = [$"{redisOptions.Prefix}rate:nodes"];
+        _nodesKey = [$"{redisOptions.Prefix}rate:{{nodes}}:all", $"{redisOptions.Prefix}rate:{{nodes}}:since"];
         _node = new NodeLimits(options, time)
         {
             Share = (tenant, environment, key) => new SharedScope(redisOptions.Prefix, tenant, environment, key, _dirty.Enqueue, Release),
@@ -86,7 +88,7 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
                 return new ValueTask<RateVerdict>(TakeShare(question));
             }
 
-            question.Compose(_redis.Node, _node.Second, SlotLease);
+            question.Compose(_redis.Node, Nodes, _node.Second, SlotLease);
         }
         finally
         {
@@ -178,7 +180,7 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
         question.Undo((long[])late!, _redis.Node, slots);
         question.Scopes.Exit();
         foreach (var (shared, members) in slots)
-            Remove(shared, members);
+            _redis.Send(redis => redis.SortedSetRemoveAsync(shared.Slots.Key, members), itAnswers: true);
     }
 
     // Under the scope's lock: a slot that others wait for must not wait for a tick. Sending doesn't wait.
@@ -202,7 +204,7 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
         {
             try
             {
-                if (_redis.IsProbeDue || (_redis.IsUsable && tick % RenewEveryTicks == 0))
+                if (_redis.IsProbeDue || (_redis.IsUsable && tick % BeatEveryTicks == 0))
                     await HeartbeatAsync();
                 if (tick % RenewEveryTicks == 0)
                     await RenewAsync();
@@ -239,13 +241,19 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
         var answer = await _redis.ProbeAsync(RedisScript.Nodes, _nodesKey, [_redis.Node, (long)NodeCountsFor.TotalMilliseconds]);
         if (answer is null)
             return;
+        var told = (long[])answer!;
         // Fewer nodes count only after a minute: a Redis that lost everything knows only those that have said so since, and may go at once again.
-        var nodes = Math.Max(_options.Nodes, (int)(long)answer);
+        var nodes = Math.Max(_options.Nodes, (int)told[0]);
         if (nodes >= _nodes || ++_fewer >= FewerAfterHeartbeats)
         {
             Volatile.Write(ref _nodes, nodes);
             _fewer = 0;
         }
+
+        var (before, since) = (_since, told[1]);
+        _since = since;
+        if (before != 0 && before != since)
+            await RetellAsync();
     }
 
     /// <summary>Renews the leases of all slots, and gives back those that nobody needs.</summary>
@@ -297,14 +305,36 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
             lock (scope.Sync)
             {
                 shared.Queued = false;
-                question = Question.Telling(scope);
-                question.Compose(_redis.Node, _node.Second, SlotLease);
+                question = Question.Telling(scope, all: false);
+                question.Compose(_redis.Node, Nodes, _node.Second, SlotLease);
             }
 
             telling.Add(AskAsync(question, shared));
         }
 
         await Task.WhenAll(telling);
+    }
+
+    /// <summary>Redis has lost what it knew: tells it what this node used in the last minute, and what runs.</summary>
+    private async Task RetellAsync()
+    {
+        Lost();
+        var telling = new List<Task>();
+        foreach (var scope in _node.Scopes)
+        {
+            Question question;
+            lock (scope.Sync)
+            {
+                if (scope.Shared is not { Scope: not null } || (question = Question.Telling(scope, all: true)).IsEmpty)
+                    continue;
+                question.Compose(_redis.Node, Nodes, _node.Second, SlotLease);
+            }
+
+            telling.Add(AskAsync(question, scope.Shared));
+        }
+
+        await Task.WhenAll(telling);
+        await RenewAsync();
     }
 
     private async Task AskAsync(Question question, SharedScope shared)
@@ -323,6 +353,9 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
             shared.MarkDirty();
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Redis has lost what it knew of the rate limits; it is told what this node used in the last minute")]
+    private partial void Lost();
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Rate limits could not be kept up with Redis; trying on")]
     private partial void NotKeptUp(Exception e);

@@ -167,6 +167,14 @@ internal sealed class SharedWindow(string key)
         Stock = 0;
     }
 
+    /// <summary>Whether this is the window that is known; the first that is heard of is.</summary>
+    public bool Knows(long stamp)
+    {
+        if (Stamp == 0)
+            Stamp = stamp;
+        return stamp == Stamp;
+    }
+
     public void Owe(long amount) => Owed += amount;
 
     /// <summary>Takes the debt to tell it to Redis. The part that has left this node's own window since is forgiven.</summary>
