@@ -12,7 +12,7 @@
 --                 For five seconds from then on, in which all nodes tell theirs, each node gets no more than its share. Stamp 0: the node knew
 --                 none; seed 0: what it knew may have ended of itself.
 --   n, …          what the node gives back, by the second in which it was charged
--- A set of slots has a member for each call that runs (and a few ahead), scored with the end of its lease.
+-- A set of slots has a member for each call that runs (and a few ahead), scored with the end of its lease; and for five seconds the member lost, when it was.
 -- Answer: number of the limit that refuses or 0, seconds to wait, then for each window granted, remaining, second, stamp; for each set granted.
 local SPAN, GRACE = 61, 5
 local time = redis.call('TIME')
@@ -106,9 +106,16 @@ for i = count + 1, #KEYS do
   redis.call('ZREMRANGEBYSCORE', key, '-inf', ms)
   -- Further ahead than any lease: the clock was set back. Nodes that live renew theirs.
   redis.call('ZREMRANGEBYSCORE', key, '(' .. string.format('%.0f', ms + lease + 5000), '+inf')
-  -- What the node holds counts even where the set was lost.
-  local running = math.max(redis.call('ZCARD', key), held)
-  if running + 1 > limit and wait < 1 then refused, wait = i, 1 end
+  local lost = redis.call('ZSCORE', key, 'lost')
+  local running = redis.call('ZCARD', key) - (lost and 1 or 0)
+  if running < held then
+    -- Members of the node's own are missing: the set was lost, and all nodes are about to enter theirs anew.
+    running, lost = held, true
+    redis.call('ZADD', key, ms + GRACE * 1000, 'lost')
+    redis.call('PEXPIRE', key, lease + 1000)
+  end
+  if (running + 1 > limit or (lost and held + 1 > math.max(1, math.floor(limit / nodes)))) and wait < 1 then refused, wait = i, 1 end
+  if lost then ahead = 0 end
   sets[i - count] = {key, slot, 1 + math.min(ahead, math.floor(math.max(0, limit - running - 1) / 4))}
 end
 

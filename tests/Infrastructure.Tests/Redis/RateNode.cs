@@ -24,10 +24,10 @@ internal sealed class RateNode : IAsyncDisposable
 
     public CapturedLogs Logs { get; } = new();
 
-    /// <param name="patient">Waits so long for Redis that a busy machine is not taken for a fault.</param>
-    public static async Task<RateNode> StartAsync(string connectionString, string prefix, bool patient = true, RateLimitOptions? options = null)
+    /// <param name="timeout">Ten seconds where nothing is said: a busy machine must not be taken for a fault.</param>
+    public static async Task<RateNode> StartAsync(string connectionString, string prefix, TimeSpan? timeout = null, RateLimitOptions? options = null)
     {
-        var node = new RateNode(connectionString, new RedisOptions { Prefix = prefix, Timeout = patient ? TimeSpan.FromSeconds(10) : new RedisOptions().Timeout }, options ?? new RateLimitOptions());
+        var node = new RateNode(connectionString, new RedisOptions { Prefix = prefix, Timeout = timeout ?? TimeSpan.FromSeconds(10) }, options ?? new RateLimitOptions());
         await node.Limiter.StartAsync(CancellationToken.None);
         return node;
     }
