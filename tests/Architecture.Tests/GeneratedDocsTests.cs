@@ -6,6 +6,8 @@ using Tokonomics.Application.Providers;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Journal;
 using Tokonomics.Infrastructure.Providers;
+using Tokonomics.Infrastructure.RateLimits;
+using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
 using Tokonomics.Testing;
@@ -33,6 +35,7 @@ public sealed class GeneratedDocsTests
             |---|---|---|
             | environment `TOKONOMICS_DATA` | `./data` | The data folder: database, journal, master key, the sandbox's bill. |
             | environment `ASPNETCORE_URLS` | `http://localhost:8080` | Where it listens. TLS and certificates: Kestrel's own settings, `Kestrel:Endpoints:Https:Url` and `Kestrel:Endpoints:Https:Certificate:Path`. |
+            | `ConnectionStrings:Redis` |  | Where Redis is, for several nodes: `host:6379`, with `,password=…,ssl=true` and whatever else StackExchange.Redis takes. Empty for one node, whose limits are in memory. |
             | `AllowedHosts` | `*` | Host names that are answered, separated by `;`. |
             | `Providers:{name}:BaseUrl` | the provider's own | Where a provider is: scheme, host, port and what precedes the version prefix. In an environment variable a name's `-` may be written `_`. |
             | `Providers:{name}:StreamUsage` | by provider | `on-demand`: its chat streams report usage only when asked to, which the proxy does; `unasked`: nothing is injected. |
@@ -41,7 +44,7 @@ public sealed class GeneratedDocsTests
             | `Prices:Folder` |  | A folder of further price sheets; a sheet there takes the place of the built-in one of its provider. |
 
             """.ReplaceLineEndings("\n"));
-        foreach (var (section, type) in new[] { ("Proxy", typeof(ProxyOptions)), ("Portal", typeof(PortalOptions)), ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Journal", typeof(JournalOptions)), ("Endpoints", typeof(EndpointOptions)), ("Secrets", typeof(SecretOptions)) })
+        foreach (var (section, type) in new[] { ("Proxy", typeof(ProxyOptions)), ("Portal", typeof(PortalOptions)), ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Journal", typeof(JournalOptions)), ("Endpoints", typeof(EndpointOptions)), ("RateLimits", typeof(RateLimitOptions)), ("Redis", typeof(RedisOptions)), ("Secrets", typeof(SecretOptions)) })
         {
             var options = Activator.CreateInstance(type)!;
             foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.CanWrite && !(section == "Store" && p.Name == nameof(StoreOptions.DataDirectory))))
