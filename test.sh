@@ -22,6 +22,7 @@ install curl curl
 install nginx nginx-light
 install initdb postgresql
 install chromium chromium
+install redis-server redis-server
 
 echo "Building"
 dotnet build Tokonomics.sln --nologo -v quiet || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }

@@ -3,6 +3,7 @@ using Microsoft.Extensions.FileProviders;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Web.Portal.Api;
 
 namespace Tokonomics.Web.Portal;
@@ -19,6 +20,7 @@ public static class PortalHost
         HostSetup.PrepareFolder(data);
         builder.Services.AddStore(builder.Configuration, data);
         builder.Services.AddNoKeyDirectory();
+        builder.Services.AddChangeNotices(builder.Configuration);
         builder.Services.AddStoreCheck();
         builder.Services.AddPortal(builder.Configuration);
 

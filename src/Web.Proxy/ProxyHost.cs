@@ -9,6 +9,7 @@ using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Providers;
+using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
@@ -60,6 +61,8 @@ public static class ProxyHost
         services.AddKeyDirectory();
         services.AddBudgetGate(configuration);
         services.AddUsageRecorder(configuration);
+        services.AddRateLimits(configuration);
+        services.AddChangeNotices(configuration);
         services.AddReadiness();
         services.AddOptions<ProxyOptions>().Bind(configuration.GetSection("Proxy")).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(s => new UpstreamClients(Options(s).ConnectTimeout, s.GetRequiredService<EndpointOptions>().AllowPrivate));

@@ -2,6 +2,7 @@ using Quartz;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Workers.Ledger;
 
 namespace Tokonomics.Workers;
@@ -16,6 +17,7 @@ public static class WorkersHost
         HostSetup.PrepareFolder(data);
         builder.Services.AddStore(builder.Configuration, data);
         builder.Services.AddNoKeyDirectory();
+        builder.Services.AddChangeNotices(builder.Configuration);
         builder.Services.AddStoreCheck();
         builder.Services.AddWorkers();
 

@@ -8,6 +8,8 @@ using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Journal;
 using Tokonomics.Infrastructure.Providers;
+using Tokonomics.Infrastructure.RateLimits;
+using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Testing;
 using Tokonomics.Web.Portal;
@@ -35,7 +37,7 @@ public sealed class GeneratedDocsTests
             | environment `TOKONOMICS_DATA` | `./data` | The data folder: journal, master key, the sandbox's bill, and the database where `ConnectionStrings:Postgres` names no other. |
             | environment `ASPNETCORE_URLS` | `http://localhost:8080` | Where it listens, separated by `;`. By itself the portal's default is port 8081, the workers' 8082. |
             | `ConnectionStrings:Postgres` |  | The store is this PostgreSQL database (13 or newer) instead of SQLite in the data folder: `Host=db.example.com;Database=tokonomics;Username=tokonomics;Password=…`, with Npgsql's keywords. Where they aren't named: `Timeout=5`, `Command Timeout=15`, `Maximum Pool Size=20`, and `Options` that end a transaction whose client is silent for 30 s. Nodes that share a database share its keys: the same `master.key`, or `Secrets:MasterKey` and `Secrets:Pepper`. |
-            | `ConnectionStrings:Redis` |  | `host:port`, for limits that hold across proxies. |
+            | `ConnectionStrings:Redis` |  | Where Redis is, for several nodes: `host:6379`, with `,password=…,ssl=true` and whatever else StackExchange.Redis takes. Empty for one node, whose limits are in memory. |
             | `Kestrel:Endpoints:{name}:Url` |  | In place of `ASPNETCORE_URLS`: one address for each name. These and the next are Kestrel's own, see [tls.md](tls.md). |
             | `Kestrel:Endpoints:{name}:Certificate:Path` |  | The certificate of an https address (PEM with its chain, or PFX); `…:KeyPath` its key, `…:Password` what either is sealed with. |
             | `Kestrel:Certificates:Default:Path` |  | The certificate of all https addresses that have none of their own; `…:KeyPath`, `…:Password` as above. |
@@ -47,7 +49,7 @@ public sealed class GeneratedDocsTests
             | `Prices:Folder` |  | A folder of further price sheets; a sheet there takes the place of the built-in one of its provider. |
 
             """.ReplaceLineEndings("\n"));
-        foreach (var (section, type) in new[] { ("Proxy", typeof(ProxyOptions)), ("Proxy", typeof(TransportOptions)), ("Drain", typeof(DrainOptions)), ("Portal", typeof(PortalOptions)), ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Journal", typeof(JournalOptions)), ("Budgets", typeof(BudgetGateOptions)), ("Endpoints", typeof(EndpointOptions)), ("Secrets", typeof(SecretOptions)) })
+        foreach (var (section, type) in new[] { ("Proxy", typeof(ProxyOptions)), ("Proxy", typeof(TransportOptions)), ("Drain", typeof(DrainOptions)), ("Portal", typeof(PortalOptions)), ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Journal", typeof(JournalOptions)), ("Budgets", typeof(BudgetGateOptions)), ("Endpoints", typeof(EndpointOptions)), ("RateLimits", typeof(RateLimitOptions)), ("Redis", typeof(RedisOptions)), ("Secrets", typeof(SecretOptions)) })
         {
             var options = Activator.CreateInstance(type)!;
             foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.CanWrite && !(section == "Store" && p.Name == nameof(StoreOptions.DataDirectory))))

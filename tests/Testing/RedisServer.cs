@@ -28,7 +28,8 @@ public sealed class RedisServer : IAsyncDisposable
 
     /// <summary>Starts it where it isn't running, on the same port; returns when it answers.</summary>
     /// <param name="empty">Without what it had written.</param>
-    public async Task RestartAsync(bool empty = false)
+    /// <param name="slowly">It takes a few seconds to load what it had written, and says so; returns when it does.</param>
+    public async Task RestartAsync(bool empty = false, bool slowly = false)
     {
         if (empty && Directory.Exists(Path.Combine(_folder.Path, "appendonlydir")))
             Directory.Delete(Path.Combine(_folder.Path, "appendonlydir"), recursive: true);
@@ -37,6 +38,13 @@ public sealed class RedisServer : IAsyncDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        if (slowly)
+        {
+            // 20 ms for each key of the base file, which the log is rewritten to; a look at the sockets after each kilobyte.
+            foreach (var word in (string[])["--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"])
+                start.ArgumentList.Add(word);
+        }
+
         try
         {
             _process = Process.Start(start)!;
@@ -54,7 +62,7 @@ public sealed class RedisServer : IAsyncDisposable
                 throw new InvalidOperationException($"redis-server ended with {_process.ExitCode}");
             try
             {
-                if (await CommandAsync("PING") == "+PONG")
+                if (await CommandAsync("PING") is var answer && (answer == "+PONG" || (slowly && answer.StartsWith("-LOADING", StringComparison.Ordinal))))
                     return;
             }
             catch (SocketException)
@@ -85,6 +93,28 @@ public sealed class RedisServer : IAsyncDisposable
 
     /// <summary>Empties it while it runs.</summary>
     public Task FlushAsync() => CommandAsync("FLUSHALL");
+
+    /// <summary>Lets saving fail from now on, for which Redis refuses all writes.</summary>
+    public async Task BreakSavingAsync()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder.Path, "dump.rdb"));
+        await CommandAsync("CONFIG", "SET", "save", "3600 1");
+        await CommandAsync("BGSAVE");
+    }
+
+    public async Task MendSavingAsync()
+    {
+        Directory.Delete(Path.Combine(_folder.Path, "dump.rdb"));
+        await CommandAsync("CONFIG", "SET", "save", "");
+    }
+
+    /// <summary>Rewrites its log, so that the next start loads keys and not commands.</summary>
+    public async Task RewriteAsync()
+    {
+        await CommandAsync("BGREWRITEAOF");
+        while (!Directory.EnumerateFiles(Path.Combine(_folder.Path, "appendonlydir"), "*.2.base.rdb").Any())
+            await Task.Delay(20);
+    }
 
     /// <summary>One command, written as in redis-cli without quotes; the first line of its answer.</summary>
     public async Task<string> CommandAsync(params string[] words)

@@ -1,9 +1,11 @@
 using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
+using Tokonomics.Application.RateLimits;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.RateLimits;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Application.Keys;
@@ -19,9 +21,12 @@ public sealed record CreateKey(Caller Caller, string TenantId, string Name, KeyE
 
     public DateTimeOffset? ExpiresAt { get; init; }
 
+    /// <summary>What is null is not limited.</summary>
+    public CallLimits Limits { get; init; } = new();
+
     public Right Needs => Right.ManageKeys;
 
-    public string AuditDetail => $"{Name} ({Environment})";
+    public string AuditDetail => $"{Name} ({Environment}){(Limits.IsEmpty ? "" : $"; {Limits}")}";
 }
 
 internal sealed class CreateKeyRules : AbstractValidator<CreateKey>
@@ -31,6 +36,7 @@ internal sealed class CreateKeyRules : AbstractValidator<CreateKey>
         RuleFor(c => c.Name).IsName();
         RuleFor(c => c.Environment).IsInEnum();
         RuleFor(c => c.Tags).AreTags();
+        RuleFor(c => c.Limits).AreLimits();
         RuleFor(c => c.ExpiresAt).Must(e => e is null || e > time.GetUtcNow()).WithMessage("The key would have expired already.");
     }
 }
@@ -51,6 +57,7 @@ internal sealed class CreateKeyHandler(TokonomicsDbContext db, KeyIssuing issuin
         if (team is not null && !await db.Teams.AnyAsync(t => t.TenantId == request.TenantId && t.Id == team, cancellationToken))
             return Refusal.NotFound("team");
         var (key, row) = issuing.Key(request.TenantId, request.Caller, request.Name, request.Environment, team, request.ProjectId, request.Tags, request.ExpiresAt);
+        row.Limits = request.Limits;
         db.Keys.Add(row);
         return new KeyMade(row.TenantId, row.Id, row.Name, row.Environment, row.Masked, key.Reveal());
     }

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Pricing;
+using Tokonomics.Domain.RateLimits;
 
 namespace Tokonomics.Application.Keys;
 
@@ -46,6 +47,9 @@ public sealed record KeySnapshot
     public IReadOnlyList<Tag> Tags { get; init; } = [];
 
     public DateTimeOffset? ExpiresAt { get; init; }
+
+    /// <summary>Null where the key has none of its own.</summary>
+    public CallLimits? Limits { get; init; }
 }
 
 /// <summary>One tenant as the hot path needs it.</summary>
@@ -61,6 +65,9 @@ public sealed record TenantSnapshot
 
     /// <summary>The book with the tenant's own rates laid over it; null where it has none and the common book applies.</summary>
     public PriceBook? Prices { get; init; }
+
+    /// <summary>Over all its keys of an environment; null where it has none.</summary>
+    public CallLimits? Limits { get; init; }
 }
 
 /// <summary>A provider key in the clear. Never logged: <see cref="ToString"/> tells nothing.</summary>

@@ -3,6 +3,7 @@ using Microsoft.EntityFrameworkCore;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.RateLimits;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Application.Keys;
@@ -19,7 +20,7 @@ public sealed record KeyList(IReadOnlyList<KeyLine> Keys);
 /// <param name="Status">Active, revoked or expired at the time of asking.</param>
 public sealed record KeyLine(
     string Id, string Name, string Masked, KeyEnvironment Environment, KeyStatus Status, string? TeamId, string? ProjectId, IReadOnlyList<Tag> Tags,
-    DateTimeOffset CreatedAt, string CreatedBy, DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, string? RevokedBy, string? ReplacedBy);
+    DateTimeOffset CreatedAt, string CreatedBy, DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, string? RevokedBy, string? ReplacedBy, CallLimits Limits);
 
 internal sealed class ListKeysHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<ListKeys, Outcome<KeyList>>
 {
@@ -33,6 +34,6 @@ internal sealed class ListKeysHandler(TokonomicsDbContext db, TimeProvider time)
         return new KeyList(rows.ConvertAll(k => new KeyLine(
             k.Id, k.Name, k.Masked, k.Environment,
             k.RevokedAt is not null ? KeyStatus.Revoked : k.ExpiresAt <= now ? KeyStatus.Expired : KeyStatus.Active,
-            k.TeamId, k.ProjectId, KeyTags.Read(k.Tags), k.CreatedAt, k.CreatedBy, k.ExpiresAt, k.RevokedAt, k.RevokedBy, k.ReplacedBy)));
+            k.TeamId, k.ProjectId, KeyTags.Read(k.Tags), k.CreatedAt, k.CreatedBy, k.ExpiresAt, k.RevokedAt, k.RevokedBy, k.ReplacedBy, k.Limits)));
     }
 }

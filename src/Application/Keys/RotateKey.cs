@@ -32,6 +32,7 @@ internal sealed class RotateKeyHandler(TokonomicsDbContext db, KeyIssuing issuin
         if (old.RevokedAt is not null || old.ReplacedBy is not null)
             return new Refusal(RefusalKind.Conflict, "key_ended", "The key is revoked or replaced already; make a new one instead.");
         var (key, row) = issuing.Key(request.TenantId, request.Caller, old.Name, old.Environment, old.TeamId, old.ProjectId, KeyTags.Read(old.Tags), old.ExpiresAt);
+        row.Limits = old.Limits;
         db.Keys.Add(row);
         old.ReplacedBy = row.Id;
         var now = time.GetUtcNow();

@@ -54,11 +54,11 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
-        modelBuilder.Entity<Tenant>().ToTable("tenants").HasKey(t => t.Id);
+        modelBuilder.Entity<Tenant>().ToTable("tenants").Ignore(t => t.Limits).HasKey(t => t.Id);
         modelBuilder.Entity<Member>().ToTable("members").HasKey(m => new { m.TenantId, m.Id });
         modelBuilder.Entity<Team>().ToTable("teams").HasKey(t => new { t.TenantId, t.Id });
         modelBuilder.Entity<Project>().ToTable("projects").HasKey(p => new { p.TenantId, p.Id });
-        modelBuilder.Entity<IssuedKey>().ToTable("metering_keys").Ignore(k => k.Masked).HasKey(k => new { k.TenantId, k.Id });
+        modelBuilder.Entity<IssuedKey>().ToTable("metering_keys").Ignore(k => k.Masked).Ignore(k => k.Limits).HasKey(k => new { k.TenantId, k.Id });
         modelBuilder.Entity<IssuedToken>().ToTable("api_tokens").HasKey(t => new { t.TenantId, t.Id });
         modelBuilder.Entity<SealedSecret>().ToTable("secrets").HasKey(s => new { s.TenantId, s.Id });
         modelBuilder.Entity<StoredCredential>().ToTable("provider_credentials").HasKey(c => new { c.TenantId, c.Id });

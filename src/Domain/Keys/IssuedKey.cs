@@ -1,4 +1,5 @@
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.RateLimits;
 
 namespace Tokonomics.Domain.Keys;
 
@@ -37,6 +38,18 @@ public sealed class IssuedKey
 
     /// <summary>The key that took this one's place when it was rotated.</summary>
     public string? ReplacedBy { get; set; }
+
+    public long? RequestsPerMinute { get; private set; }
+
+    public long? TokensPerMinute { get; private set; }
+
+    public int? ConcurrentRequests { get; private set; }
+
+    public CallLimits Limits
+    {
+        get => new(RequestsPerMinute, TokensPerMinute, ConcurrentRequests);
+        set => (RequestsPerMinute, TokensPerMinute, ConcurrentRequests) = (value.RequestsPerMinute, value.TokensPerMinute, value.ConcurrentRequests);
+    }
 
     public string Masked => MeteringKey.Mask(Environment, LookupId);
 

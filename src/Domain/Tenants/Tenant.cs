@@ -1,3 +1,5 @@
+using Tokonomics.Domain.RateLimits;
+
 namespace Tokonomics.Domain.Tenants;
 
 public enum TenantPlan
@@ -29,6 +31,18 @@ public sealed class Tenant
     public TenantStatus Status { get; set; }
 
     public required DateTimeOffset CreatedAt { get; init; }
+
+    public long? RequestsPerMinute { get; private set; }
+
+    public long? TokensPerMinute { get; private set; }
+
+    public int? ConcurrentRequests { get; private set; }
+
+    public CallLimits Limits
+    {
+        get => new(RequestsPerMinute, TokensPerMinute, ConcurrentRequests);
+        set => (RequestsPerMinute, TokensPerMinute, ConcurrentRequests) = (value.RequestsPerMinute, value.TokensPerMinute, value.ConcurrentRequests);
+    }
 }
 
 /// <summary>A person in a tenant.</summary>

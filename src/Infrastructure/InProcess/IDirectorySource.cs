@@ -1,5 +1,6 @@
 using Tokonomics.Application.Keys;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.RateLimits;
 
 namespace Tokonomics.Infrastructure.InProcess;
 
@@ -18,8 +19,9 @@ internal interface IDirectorySource : IDisposable
 internal sealed record DirectoryChanges(long Seq, bool All, IReadOnlyList<TenantRow> Tenants);
 
 /// <param name="Credentials">Decrypted.</param>
+/// <param name="Limits">Null where it has none; the same for keys.</param>
 internal sealed record TenantRow(
-    string Id, bool Suspended, IReadOnlyList<ProviderCredential> Credentials, IReadOnlyList<CustomEndpoint> Endpoints, IReadOnlyList<KeyRow> Keys);
+    string Id, bool Suspended, IReadOnlyList<ProviderCredential> Credentials, IReadOnlyList<CustomEndpoint> Endpoints, IReadOnlyList<KeyRow> Keys, CallLimits? Limits = null);
 
 internal sealed record KeyRow(
-    string Id, string LookupId, byte[] Hash, KeyEnvironment Environment, string? TeamId, string? ProjectId, IReadOnlyList<Tag> Tags, DateTimeOffset? ExpiresAt, bool Revoked);
+    string Id, string LookupId, byte[] Hash, KeyEnvironment Environment, string? TeamId, string? ProjectId, IReadOnlyList<Tag> Tags, DateTimeOffset? ExpiresAt, bool Revoked, CallLimits? Limits = null);

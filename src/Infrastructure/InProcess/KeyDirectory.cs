@@ -148,6 +148,7 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
             Credentials = row.Credentials.ToFrozenDictionary(c => c.Provider, StringComparer.Ordinal),
             Endpoints = row.Endpoints.ToFrozenDictionary(e => e.Name, StringComparer.Ordinal),
             Prices = _overrides?.Invoke(row.Id),
+            Limits = row.Limits,
         };
         foreach (var key in row.Keys)
             _byLookupId[key.LookupId] = new Entry(
@@ -161,6 +162,7 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
                     ProjectId = key.ProjectId,
                     Tags = key.Tags,
                     ExpiresAt = key.ExpiresAt,
+                    Limits = key.Limits,
                 },
                 key.Revoked,
                 row.Suspended,

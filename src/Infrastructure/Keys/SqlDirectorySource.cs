@@ -5,6 +5,7 @@ using Tokonomics.Application.Keys;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.RateLimits;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Ledger;
 
@@ -55,20 +56,28 @@ internal sealed partial class SqlDirectorySource(ISqlStore store, ISecretBox box
             var endpoints = Rows(transaction, $"SELECT tenant_id, name, base_url, surface FROM custom_endpoints WHERE {Changed}", since,
                 row => Uri.TryCreate(row.GetString(2), UriKind.Absolute, out var url) ? new CustomEndpoint(row.GetString(1), url, row.GetString(3)) : null)
                 .ToLookup(r => r.TenantId, r => r.Value);
-            var keys = Rows(transaction, $"SELECT tenant_id, id, lookup_id, hash, environment, team_id, project_id, tags, expires_at, revoked_at FROM metering_keys WHERE {Changed}", since,
+            var keys = Rows(transaction, $"SELECT tenant_id, id, lookup_id, hash, environment, team_id, project_id, tags, expires_at, revoked_at, requests_per_minute, tokens_per_minute, concurrent_requests FROM metering_keys WHERE {Changed}", since,
                 row => new KeyRow(
                     row.GetString(1), row.GetString(2), (byte[])row.GetValue(3), (KeyEnvironment)row.GetByte(4),
                     row.IsDBNull(5) ? null : row.GetString(5), row.IsDBNull(6) ? null : row.GetString(6), KeyTags.Read(row.GetString(7)),
-                    row.IsDBNull(8) ? null : UsageRow.Time(row.GetInt64(8)), !row.IsDBNull(9))).ToLookup(r => r.TenantId, r => r.Value);
-            var tenants = Rows(transaction, "SELECT id, status FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > @since)", since, row => row.GetString(1));
+                    row.IsDBNull(8) ? null : UsageRow.Time(row.GetInt64(8)), !row.IsDBNull(9), Limits(row, 10))).ToLookup(r => r.TenantId, r => r.Value);
+            var tenants = Rows(transaction, "SELECT id, status, requests_per_minute, tokens_per_minute, concurrent_requests FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > @since)", since,
+                row => (Status: row.GetString(1), Limits: Limits(row, 2)));
             return new DirectoryChanges(reached, all, tenants.ConvertAll(t => new TenantRow(
-                t.TenantId, t.Value == "suspended", [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]])));
+                t.TenantId, t.Value.Status == "suspended", [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]], t.Value.Limits)));
         }
         catch
         {
             Forget();
             throw;
         }
+    }
+
+    private static CallLimits? Limits(DbDataReader row, int first)
+    {
+        var limits = new CallLimits(
+            row.IsDBNull(first) ? null : row.GetInt64(first), row.IsDBNull(first + 1) ? null : row.GetInt64(first + 1), row.IsDBNull(first + 2) ? null : row.GetInt32(first + 2));
+        return limits.IsEmpty ? null : limits;
     }
 
     // One secret that can't be opened leaves its provider without a key; it must not keep every other tenant's changes from being seen.

@@ -1,6 +1,7 @@
 using MediatR;
 using Tokonomics.Application.Keys;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.RateLimits;
 
 namespace Tokonomics.Web.Portal.Api;
 
@@ -21,12 +22,13 @@ internal static class KeysApi
                     ProjectId = body.ProjectId,
                     Tags = Tags(body.Tags),
                     ExpiresAt = body.ExpiresAt,
+                    Limits = body.Limits?.Limits ?? new CallLimits(),
                 },
                 http.RequestAborted)).Answer(KeyMadeShape.Of, 201))
             .Produces<KeyMadeShape>(201).WithSummary("Makes a key; its secret is in this answer and nowhere else");
         keys.MapPut("/{id}", async (HttpContext http, IMediator mediator, string id, KeyChange body) =>
-            (await mediator.Send(new UpdateKey(http.Caller(), http.Tenant(), id, body.Name, Tags(body.Tags), body.ExpiresAt), http.RequestAborted)).Answer(_ => null))
-            .Produces(204).WithSummary("Sets a key's name, tags and expiry, all three");
+            (await mediator.Send(new UpdateKey(http.Caller(), http.Tenant(), id, body.Name, Tags(body.Tags), body.ExpiresAt) { Limits = body.Limits?.Limits ?? new CallLimits() }, http.RequestAborted)).Answer(_ => null))
+            .Produces(204).WithSummary("Sets a key's name, tags, expiry and rate limits, all of them; a limit that is left out is none");
         keys.MapPost("/{id}/rotate", async (HttpContext http, IMediator mediator, string id, Rotation body) =>
             (await mediator.Send(new RotateKey(http.Caller(), http.Tenant(), id, TimeSpan.FromSeconds(body.OverlapSeconds)), http.RequestAborted)).Answer(KeyMadeShape.Of, 201))
             .Produces<KeyMadeShape>(201).WithSummary("Makes a key in another's place; both are accepted during the overlap");
@@ -44,6 +46,8 @@ internal static class KeysApi
         public Dictionary<string, string>? Tags { get; init; }
 
         public DateTimeOffset? ExpiresAt { get; init; }
+
+        public LimitsShape? Limits { get; init; }
     }
 
     internal sealed record KeyChange(string Name)
@@ -51,6 +55,8 @@ internal static class KeysApi
         public Dictionary<string, string>? Tags { get; init; }
 
         public DateTimeOffset? ExpiresAt { get; init; }
+
+        public LimitsShape? Limits { get; init; }
     }
 
     internal sealed record Rotation(int OverlapSeconds = 0);
@@ -59,10 +65,10 @@ internal static class KeysApi
 
     internal sealed record KeyShape(
         string Id, string Name, string Masked, KeyEnvironment Environment, KeyStatus Status, string? TeamId, string? ProjectId, IReadOnlyDictionary<string, string> Tags, DateTimeOffset CreatedAt,
-        DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, string? ReplacedBy)
+        DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, string? ReplacedBy, LimitsShape Limits)
     {
         public static KeyShape Of(KeyLine key) => new(
-            key.Id, key.Name, key.Masked, key.Environment, key.Status, key.TeamId, key.ProjectId, key.Tags.ToDictionary(t => t.Name, t => t.Value), key.CreatedAt, key.ExpiresAt, key.RevokedAt, key.ReplacedBy);
+            key.Id, key.Name, key.Masked, key.Environment, key.Status, key.TeamId, key.ProjectId, key.Tags.ToDictionary(t => t.Name, t => t.Value), key.CreatedAt, key.ExpiresAt, key.RevokedAt, key.ReplacedBy, LimitsShape.Of(key.Limits));
     }
 
     internal sealed record KeyMadeShape(string Id, string Name, KeyEnvironment Environment, string Masked, string Key)

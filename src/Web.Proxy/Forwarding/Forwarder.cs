@@ -7,6 +7,7 @@ using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Providers;
+using Tokonomics.Application.RateLimits;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Tenants;
@@ -14,6 +15,7 @@ using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Catalogue;
+using Tokonomics.Web.Proxy.RateLimits;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 
@@ -30,7 +32,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// 9. the event in the ledger, in <c>finally</c>, whatever happened.
 /// </summary>
 internal sealed class Forwarder(
-    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, TimeProvider time,
+    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate, IRateLimiter limiter, RecentOutputs outputs, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -100,10 +102,11 @@ internal sealed class Forwarder(
             if (refusal is null && metered && target.Provider is null)
                 refusal = Peek(request, body!, call); // again, now that the provider's ways are known
 
-            // 5. Whether. Journal and ledger must be able to take the event, no other call may have its Idempotency-Key, and every budget must have room for
-            // the most that it can cost.
+            // 5. Whether. Journal and ledger must be able to take the event, the rate limits must have room, no other call may have its Idempotency-Key, and
+            // every budget must have room for the most that it can cost.
             if (refusal is null && !recorder.Accepting)
                 refusal = recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull;
+            refusal ??= await EnterAsync(context, call);
             refusal ??= await idempotency.ClaimAsync(context, target, call, body);
             refusal ??= await admission.AdmitAsync(call, context.RequestAborted);
             if (refusal is not null)
@@ -133,9 +136,25 @@ internal sealed class Forwarder(
             // Whatever was sent is settled, unless that failed: then all of it counts until the journal tells at the next start. Of the rest nothing can cost anything.
             if (call.Hold.State == HoldState.Held)
                 _ = call.Sent ? gate.Abandon(call.Hold) : gate.Void(call.Hold);
+            if (call.Sent)
+                limiter.Leave(call.Rate.Ticket, call.Event?.Usage is { IsEmpty: false } usage ? usage.InputTokens + usage.OutputTokens : null);
+            else
+                limiter.Cancel(call.Rate.Ticket);
             if (call.Claim is { } claim && (!call.Sent || call.FreeOfCharge))
                 await idempotency.ReleaseAsync(claim);
         }
+    }
+
+    private async ValueTask<Refusal?> EnterAsync(HttpContext context, ProxyCall call)
+    {
+        var peek = call.Peek;
+        var tokens = call.Match!.Route.Kind != RouteKind.Metered ? 0
+            : ((peek.PromptBytes + 3) / 4) + (Math.Max(1, peek.Choices) * Math.Min(peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, call.RequestModel ?? "", 95)));
+        call.Rate = await limiter.EnterAsync(call.Key!, tokens);
+        if (call.Rate.Refusal is not { } refused)
+            return null;
+        RateAnswers.Write(context.Response.Headers, call.Rate);
+        return RateAnswers.Refuse(refused);
     }
 
     /// <summary>

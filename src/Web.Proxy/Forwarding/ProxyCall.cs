@@ -3,6 +3,7 @@ using Tokonomics.Application.Idempotency;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Providers;
+using Tokonomics.Application.RateLimits;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 
@@ -41,6 +42,9 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
 
     /// <summary>A usage chunk that the client didn't ask for is taken out of the stream.</summary>
     public bool Swallows { get; set; }
+
+    /// <summary>What its rate limits said.</summary>
+    public RateVerdict Rate { get; set; }
 
     /// <summary>What is set aside for it on its budgets.</summary>
     public Hold Hold { get; } = new();

@@ -4,6 +4,7 @@ using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Web.Proxy.RateLimits;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 
@@ -37,6 +38,7 @@ internal static class Relay
 
         response.StatusCode = call.Status;
         HeaderRules.ToClient(answer, response, resized: filter is not null || receipt == ReceiptPlace.Stream || call.Status is 204 or 205);
+        RateAnswers.Write(response.Headers, call.Rate);
         Receipt.Announce(response, receipt);
         if (begun)
             await response.StartAsync(context.RequestAborted);

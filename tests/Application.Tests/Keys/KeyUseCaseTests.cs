@@ -1,6 +1,8 @@
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.RateLimits;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.RateLimits;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Tests.Keys;
@@ -25,6 +27,34 @@ public sealed class KeyUseCaseTests
         var hidden = key.Secret[18..];
         list.ShouldAllBe(k => !k.ToString().Contains(hidden, StringComparison.Ordinal));
         (await store.SendAsync(new ListKeys(owner, made.TenantId, KeyEnvironment.Test))).Value.Keys.ShouldHaveSingleItem().Id.ShouldBe(made.TestKey.Id);
+    }
+
+    [Fact]
+    public async Task Limits_reach_the_directory_when_the_use_case_returns_and_none_is_null()
+    {
+        await using var store = await new TempStore().StartAsync();
+        var made = await store.ProvisionAsync();
+        var directory = store.Get<IKeyDirectory>();
+        KeySnapshot Found() => directory.Find(made.LiveKey.Secret).Key!;
+        (Found().Limits, Found().Tenant.Limits).ShouldBe((null, null));
+        await store.SendAsync(new UpdateKey(Caller.Operator, made.TenantId, made.LiveKey.Id, "k", [], null) { Limits = new CallLimits(60, 1_000_000_000_000, 5) });
+        await store.SendAsync(new SetTenantLimits(Caller.Operator, made.TenantId, new CallLimits(TokensPerMinute: 7)));
+        (Found().Limits, Found().Tenant.Limits).ShouldBe((new CallLimits(60, 1_000_000_000_000, 5), new CallLimits(null, 7)));
+        await store.SendAsync(new UpdateKey(Caller.Operator, made.TenantId, made.LiveKey.Id, "k", [], null));
+        await store.SendAsync(new SetTenantLimits(Caller.Operator, made.TenantId, new CallLimits()));
+        (Found().Limits, Found().Tenant.Limits).ShouldBe((null, null));
+        store.Count("SELECT count(*) FROM audit_log WHERE detail LIKE '%tokens/min 7%' OR detail LIKE '%requests/min 60%'").ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task Who_may_only_read_sets_no_limits()
+    {
+        await using var store = new TempStore();
+        var made = await store.ProvisionAsync();
+        var viewer = new Caller(made.TenantId, "mem_v", Role.Viewer);
+        (await store.SendAsync(new SetTenantLimits(viewer, made.TenantId, new CallLimits(5)))).Refusal!.Code.ShouldBe("role_forbids");
+        (await store.SendAsync(new SetTenantLimits(new Caller("ten_other", "mem_o", Role.Owner), made.TenantId, new CallLimits(5)))).Refusal!.Code.ShouldBe("tenant_not_found");
+        (await store.SendAsync(new GetTenantLimits(viewer, made.TenantId))).Value.Limits.ShouldBe(new CallLimits());
     }
 
     [Fact]

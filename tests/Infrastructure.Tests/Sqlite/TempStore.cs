@@ -26,7 +26,7 @@ public sealed class TempStore : IAsyncDisposable
 {
     private readonly bool _ownsFolder;
 
-    public TempStore(string? folder = null, bool withDirectory = true, Action<Dictionary<string, string?>>? settings = null)
+    public TempStore(string? folder = null, bool withDirectory = true, Action<Dictionary<string, string?>>? settings = null, Action<IServiceCollection, IConfiguration>? more = null)
     {
         _ownsFolder = folder is null;
         Folder = folder ?? Directory.CreateTempSubdirectory("tokonomics-test-").FullName;
@@ -47,6 +47,7 @@ public sealed class TempStore : IAsyncDisposable
         else
             services.AddNoKeyDirectory();
         services.AddUsageRecorder(configuration);
+        more?.Invoke(services, configuration);
         Services = services.BuildServiceProvider(new ServiceProviderOptions { ValidateScopes = true, ValidateOnBuild = true });
         Services.GetRequiredService<StoreStart>().Run();
     }

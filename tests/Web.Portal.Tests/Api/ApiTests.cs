@@ -37,7 +37,7 @@ public sealed class ApiTests : IAsyncLifetime
     [InlineData("Basic abc")]
     public async Task Without_a_valid_token_everything_is_refused_as_problem_details(string? authorization)
     {
-        foreach (var path in new[] { "usage/events", "usage/summary", "keys", "credentials", "endpoints", "tokens", "prices", "prices/overrides", "tags" })
+        foreach (var path in new[] { "usage/events", "usage/summary", "keys", "credentials", "endpoints", "tokens", "limits", "prices", "prices/overrides", "tags" })
         {
             var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_product.Url, $"/api/v1/{path}"));
             if (authorization is not null)
@@ -48,6 +48,31 @@ public sealed class ApiTests : IAsyncLifetime
             answer.Content.Headers.ContentType!.MediaType.ShouldBe("application/problem+json");
             JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.GetProperty("type").GetString().ShouldBe("urn:tokonomics:problem:token_invalid");
         }
+    }
+
+    [Fact]
+    public async Task Limits_of_a_key_and_of_the_tenant_are_set_shown_and_taken_away()
+    {
+        var (_, made) = await SendAsync(HttpMethod.Post, "keys", new { name = "limited", limits = new { requests_per_minute = 60, concurrent_requests = 4 } });
+        var id = made.GetProperty("id").GetString();
+        (await LimitsAsync(id)).ShouldBe("""{"requests_per_minute":60,"tokens_per_minute":null,"concurrent_requests":4}""");
+        (await SendAsync(HttpMethod.Put, $"keys/{id}", new { name = "limited", limits = new { tokens_per_minute = 100_000 } })).Status.ShouldBe(204);
+        (await LimitsAsync(id)).ShouldBe("""{"requests_per_minute":null,"tokens_per_minute":100000,"concurrent_requests":null}""");
+        var (_, rotated) = await SendAsync(HttpMethod.Post, $"keys/{id}/rotate", new { overlap_seconds = 60 });
+        (await LimitsAsync(rotated.GetProperty("id").GetString())).ShouldContain("100000");
+        (await SendAsync(HttpMethod.Put, $"keys/{id}", new { name = "limited", limits = new { requests_per_minute = 0 } })).Status.ShouldBe(422);
+
+        var (status, limits) = await SendAsync(HttpMethod.Put, "limits", new { requests_per_minute = 1000, tokens_per_minute = 1_000_000 });
+        (status, limits.GetRawText()).ShouldBe((200, """{"requests_per_minute":1000,"tokens_per_minute":1000000,"concurrent_requests":null}"""));
+        (await SendAsync(HttpMethod.Get, "limits")).Body.GetRawText().ShouldBe(limits.GetRawText());
+        var (refused, problem) = await SendAsync(HttpMethod.Put, "limits", new { concurrent_requests = 1_000_001 });
+        refused.ShouldBe(422);
+        problem.GetProperty("errors").GetProperty("limits")[0].GetString()!.ShouldContain("1 to 1000000");
+        (await SendAsync(HttpMethod.Put, "limits", new { requests_per_hour = 1 })).Status.ShouldBe(400);
+        (await SendAsync(HttpMethod.Put, "limits", new { })).Body.GetRawText().ShouldBe("""{"requests_per_minute":null,"tokens_per_minute":null,"concurrent_requests":null}""");
+
+        async Task<string> LimitsAsync(string? key) =>
+            (await SendAsync(HttpMethod.Get, "keys")).Body.GetProperty("data").EnumerateArray().Single(k => k.GetProperty("id").GetString() == key).GetProperty("limits").GetRawText();
     }
 
     [Fact]
