@@ -104,8 +104,11 @@ public sealed class PostgresServer : IAsyncDisposable
             }
 
             await StopImmediateAsync();
-            if (attempt == 3)
+            if (attempt == (_port == 0 ? 5 : 40))
                 throw new InvalidOperationException($"PostgreSQL doesn't start:\n{await File.ReadAllTextAsync(LogFile)}");
+            // A new server takes another port; one that comes back waits until its own is free again.
+            if (_port != 0)
+                await Task.Delay(500);
         }
     }
 

@@ -89,7 +89,12 @@ public sealed class LossTests(ITestOutputHelper output) : PostgresTests
         for (var crash = 1; crash <= 3; crash++)
         {
             while (Volatile.Read(ref taken) < crash * 800)
+            {
+                if (load.Find(t => t.IsFaulted) is { } failed)
+                    await failed;
                 await Task.Delay(5, Cancel);
+            }
+
             await server.StopImmediateAsync();
             var acknowledged = Volatile.Read(ref taken);
             await server.StartAgainAsync();
