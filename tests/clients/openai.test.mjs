@@ -389,4 +389,4 @@ test('fifty calls at once are fifty rows', async () => {
 
 test('the ledger agrees with itself', async () => assert.match(await product.run('verify'), /./));
 
-test('readiness is told to whoever asks', async () => assert.equal((await plain(`${product.url}/readyz`)).text, 'ready'));
+test('readiness is told to whoever asks', async () => assert.deepEqual(JSON.parse((await plain(`${product.url}/readyz`)).text), { status: 'ready', problems: [] }));
