@@ -66,7 +66,7 @@ public sealed class CapWitness : IAsyncDisposable
             }
 
             Interlocked.Increment(ref _looks);
-            await Task.Delay(10, CancellationToken.None);
+            await Task.Delay(20, CancellationToken.None);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Ledger;
@@ -29,6 +30,9 @@ public sealed partial class CallJournal : IDisposable
 
     /// <summary>Segments that may stay for the sake of a call that is still open. Beyond, it is carried over.</summary>
     private const int KeptForOpenCalls = 3;
+
+    /// <summary>How often the file of the identity is asked for, a hundredth of a second apart.</summary>
+    private const int IdentityTries = 200;
 
     /// <summary>Damaged files that are kept aside.</summary>
     private const int KeptDamaged = 8;
@@ -359,29 +363,32 @@ public sealed partial class CallJournal : IDisposable
     private string ReadIdentity()
     {
         var path = Path.Combine(_folder, "identity");
-        try
+        for (var tries = 0; ; tries++)
         {
-            Directory.CreateDirectory(_folder);
-            if (!File.Exists(path))
+            try
             {
-                // Whole or not at all, and the first of two stays.
-                var made = $"{path}.{Guid.NewGuid():n}";
-                File.WriteAllText(made, $"{Environment.MachineName}.{Guid.NewGuid():n}");
-                try
+                Directory.CreateDirectory(_folder);
+                // By one at a time: a second process that starts at the same moment, and will not get the journal, must not put another name in the file
+                // after the first has read its own. What a kill left empty is written again; nothing was leased under it.
+                using var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                if (file.Length == 0)
                 {
-                    File.Move(made, path);
+                    file.Write(Encoding.UTF8.GetBytes($"{Environment.MachineName}.{Guid.NewGuid():n}"));
+                    file.Flush(flushToDisk: true);
+                    file.Position = 0;
                 }
-                catch (IOException) when (File.Exists(path))
-                {
-                    File.Delete(made);
-                }
-            }
 
-            return File.ReadAllText(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InvalidOperationException($"the journal {_folder} can't be used: {e.Message}", e);
+                using var reader = new StreamReader(file, Encoding.UTF8);
+                return reader.ReadToEnd();
+            }
+            catch (IOException) when (tries < IdentityTries && File.Exists(path))
+            {
+                Thread.Sleep(10); // another is at it
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new InvalidOperationException($"the journal {_folder} can't be used: {e.Message}", e);
+            }
         }
     }
 
