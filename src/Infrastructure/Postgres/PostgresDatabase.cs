@@ -14,17 +14,21 @@ namespace Tokonomics.Infrastructure.Postgres;
 public sealed class PostgresDatabase : ISqlStore, IDisposable
 {
     private const int Attempts = 5;
+    private const int LeaseConnections = 8;
 
     private readonly NpgsqlDataSource _source;
     private readonly NpgsqlDataSource _leases;
+    private readonly SemaphoreSlim _leaseTurns = new(LeaseConnections);
+    private readonly TimeSpan _leaseTimeout;
 
     /// <exception cref="InvalidOperationException">The connection string can't be read.</exception>
     public PostgresDatabase(string connectionString)
     {
         var general = Read(connectionString);
         _source = NpgsqlDataSource.Create(general);
+        _leaseTimeout = TimeSpan.FromSeconds(Math.Min(general.Timeout, 3));
         // Each of these is a handful of single-row statements: one that takes seconds waits for a lock or for a server that isn't there.
-        _leases = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(general.ConnectionString) { Timeout = Math.Min(general.Timeout, 3), CommandTimeout = Math.Min(general.CommandTimeout, 5), MaxPoolSize = 8, MinPoolSize = 0 });
+        _leases = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(general.ConnectionString) { Timeout = Math.Min(general.Timeout, 3), CommandTimeout = Math.Min(general.CommandTimeout, 5), MaxPoolSize = LeaseConnections, MinPoolSize = 0 });
         Place = $"PostgreSQL {general.Host}:{general.Port}/{general.Database ?? general.Username}";
     }
 
@@ -39,17 +43,30 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
 
     public DbTransaction BeginReading(DbConnection connection) => connection.BeginTransaction(IsolationLevel.RepeatableRead);
 
-    public Task<T> WriteAsync<T>(Func<DbTransaction, T> work, CancellationToken cancellationToken) => RetryAsync(
-        () =>
+    public async Task<T> WriteAsync<T>(Func<DbTransaction, T> work, CancellationToken cancellationToken)
+    {
+        // Whoever finds no connection free waits here, not in the pool: that would block a thread for each, and calls that need no store would wait for threads.
+        if (!await _leaseTurns.WaitAsync(_leaseTimeout, cancellationToken))
+            throw new TimeoutException($"{Place} is busy: no connection came free within {_leaseTimeout}.");
+        try
         {
-            using var connection = _leases.OpenConnection();
-            // READ COMMITTED: after a lock was waited for, the next statement sees what its holder committed.
-            using var transaction = connection.BeginTransaction(IsolationLevel.ReadCommitted);
-            var result = work(transaction);
-            transaction.Commit();
-            return result;
-        },
-        cancellationToken);
+            return await RetryAsync(
+                () =>
+                {
+                    using var connection = _leases.OpenConnection();
+                    // READ COMMITTED: after a lock was waited for, the next statement sees what its holder committed.
+                    using var transaction = connection.BeginTransaction(IsolationLevel.ReadCommitted);
+                    var result = work(transaction);
+                    transaction.Commit();
+                    return result;
+                },
+                cancellationToken);
+        }
+        finally
+        {
+            _leaseTurns.Release();
+        }
+    }
 
     /// <summary>
     /// Runs it off the caller's thread, and again after a deadlock, a lost connection, a server that restarts: five times at most, within about a second.
@@ -130,5 +147,6 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
     {
         _source.Dispose();
         _leases.Dispose();
+        _leaseTurns.Dispose();
     }
 }
