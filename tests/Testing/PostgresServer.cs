@@ -83,6 +83,19 @@ public sealed class PostgresServer : IAsyncDisposable
         _shell = null;
     }
 
+    /// <summary>Stops all of it with SIGSTOP: connections stand, new ones are taken by the system, and nothing is answered.</summary>
+    public Task PauseAsync() => SignalAllAsync("STOP");
+
+    public Task ContinueAsync() => SignalAllAsync("CONT");
+
+    private async Task SignalAllAsync(string signal)
+    {
+        var postmaster = (await File.ReadAllLinesAsync(Path.Combine(Data, "postmaster.pid")))[0];
+        // The postmaster first, so that it makes no child that is missed.
+        using var kill = Process.Start("sh", ["-c", $"kill -{signal} {postmaster}; kill -{signal} $(pgrep -P {postmaster})"]);
+        await kill.WaitForExitAsync();
+    }
+
     /// <summary>Starts it on what is in its folder, on the same port where it had one, and waits until it takes connections.</summary>
     public async Task StartAgainAsync()
     {

@@ -145,10 +145,10 @@ public sealed class ProductProcess : IAsyncDisposable
         return await ExitAsync();
     }
 
-    /// <summary>Asks it to stop; it may take its time.</summary>
-    public async Task SignalAsync()
+    /// <summary>Asks it to stop; it may take its time. Or another signal: <c>STOP</c>, <c>CONT</c>.</summary>
+    public async Task SignalAsync(string signal = "TERM")
     {
-        using var kill = Process.Start("kill", ["-TERM", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        using var kill = Process.Start("kill", ["-" + signal, _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
         await kill.WaitForExitAsync();
     }
 

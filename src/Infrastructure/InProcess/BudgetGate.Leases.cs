@@ -23,6 +23,7 @@ public sealed partial class BudgetGate
 
     private async ValueTask<(Reply Reply, LeaseAnswer? Answer)> AskAsync(GateAccount account, long need, CancellationToken cancellationToken)
     {
+        var failures = account.Failures;
         await account.Turn.WaitAsync(cancellationToken);
         try
         {
@@ -35,6 +36,9 @@ public sealed partial class BudgetGate
                 var now = _time.GetTimestamp();
                 if (account.Covers(need, now))
                     return (Reply.Covered, null); // while this call waited for its turn
+                // Who went before found the truth away. With a store that hangs, each finding it out anew would wait for a timeout of its own, one behind the other.
+                if (account.Failures != failures)
+                    return (Reply.Away, null);
                 // Past its expiry a lease is not what it was: the limit may have been lowered. All that is free goes back and is asked for anew.
                 if (now >= account.ExpiresAt)
                     account.ReturnFree();
@@ -59,6 +63,7 @@ public sealed partial class BudgetGate
                 if (SaySo())
                     TruthAway(e, account.Account.BudgetId);
                 account.Uncertain = true;
+                account.Failures++;
                 return (Reply.Away, null);
             }
 
@@ -254,8 +259,10 @@ public sealed partial class BudgetGate
         }
         catch (Exception e)
         {
-            TruthAway(e, account.Account.BudgetId);
+            if (SaySo())
+                TruthAway(e, account.Account.BudgetId);
             account.Uncertain = true;
+            account.Failures++;
             return false; // the totals are told again with the next call
         }
         finally

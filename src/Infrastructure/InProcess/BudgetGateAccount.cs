@@ -9,6 +9,7 @@ namespace Tokonomics.Infrastructure.InProcess;
 internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountKey key, LeaseOwner owner) : Lease(key, owner)
 {
     private TaskCompletionSource? _changed;
+    private volatile int _failures;
     private long _takenSinceAsked;
     private long _askedAt;
     private long _refusedAt;
@@ -33,6 +34,13 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
 
     /// <summary>A call to the truth was not answered: whether it was heard is not known.</summary>
     public bool Uncertain { get; set; }
+
+    /// <summary>How often the truth could not be asked. Written by who has the turn, read by anybody.</summary>
+    public int Failures
+    {
+        get => _failures;
+        set => _failures = value;
+    }
 
     /// <summary>
     /// More is out than the limit, which was lowered: what holds don't need goes back instead of to the next hold, until the truth says that it fits again.

@@ -36,6 +36,7 @@ internal sealed partial class BudgetUpkeep(BudgetGate gate, ILogger<BudgetUpkeep
 {
     private static readonly TimeSpan PollEvery = TimeSpan.FromMilliseconds(200);
     private const int TidyEveryPolls = 5;
+    private const int SayEveryFailures = 25;
 
     // What is not told then is told by the next start.
     private const int DrainTries = 10;
@@ -49,6 +50,7 @@ internal sealed partial class BudgetUpkeep(BudgetGate gate, ILogger<BudgetUpkeep
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(PollEvery);
+        var failures = 0;
         for (var poll = 1; await timer.WaitForNextTickAsync(stoppingToken); poll++)
         {
             try
@@ -56,11 +58,13 @@ internal sealed partial class BudgetUpkeep(BudgetGate gate, ILogger<BudgetUpkeep
                 await gate.RefreshAsync(stoppingToken);
                 if (poll % TidyEveryPolls == 0)
                     await gate.TidyAsync(stoppingToken);
+                failures = 0;
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
                 // Whatever it was, the next poll tries again; ending the loop would let lowered limits go unseen.
-                NotRead(e);
+                if (failures++ % SayEveryFailures == 0)
+                    NotRead(e);
             }
         }
     }

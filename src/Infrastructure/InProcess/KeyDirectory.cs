@@ -17,6 +17,7 @@ namespace Tokonomics.Infrastructure.InProcess;
 public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDirectoryRefresh
 {
     private static readonly TimeSpan PollEvery = TimeSpan.FromMilliseconds(200);
+    private const int SayEveryFailures = 25;
 
     // Neither can be presented: '!' is in no key.
     private const string DecoyLookupId = "!decoydeco";
@@ -92,7 +93,7 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(PollEvery);
-        var behind = false;
+        var (behind, failures) = (false, 0);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
             try
@@ -104,7 +105,7 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
                     behind |= _source.MayHaveChanged();
                     if (behind)
                         Apply();
-                    behind = false;
+                    (behind, failures) = (false, 0);
                     Interlocked.Exchange(ref _readAtTicks, _time.GetUtcNow().UtcTicks);
                 }
                 finally
@@ -115,7 +116,8 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
             catch (Exception e) when (e is not OperationCanceledException)
             {
                 // Whatever it was, the next tick tries again; ending the loop would let revoked keys live on.
-                NotRead(e);
+                if (failures++ % SayEveryFailures == 0)
+                    NotRead(e);
             }
         }
     }

@@ -18,15 +18,15 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
 
     private readonly NpgsqlDataSource _source;
     private readonly NpgsqlDataSource _leases;
-
-    // Its calls block a thread each: thousands of new customers at once wait here, where they hold none.
-    private readonly SemaphoreSlim _turns = new(LeaseConnections, LeaseConnections);
+    private readonly SemaphoreSlim _leaseTurns = new(LeaseConnections);
+    private readonly TimeSpan _leaseTimeout;
 
     /// <exception cref="InvalidOperationException">The connection string can't be read.</exception>
     public PostgresDatabase(string connectionString)
     {
         var general = Read(connectionString);
         _source = NpgsqlDataSource.Create(general);
+        _leaseTimeout = TimeSpan.FromSeconds(Math.Min(general.Timeout, 3));
         // Each of these is a handful of single-row statements: one that takes seconds waits for a lock or for a server that isn't there.
         _leases = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(general.ConnectionString) { Timeout = Math.Min(general.Timeout, 3), CommandTimeout = Math.Min(general.CommandTimeout, 5), MaxPoolSize = LeaseConnections, MinPoolSize = 0 });
         Place = $"PostgreSQL {general.Host}:{general.Port}/{general.Database ?? general.Username}";
@@ -45,7 +45,9 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
 
     public async Task<T> WriteAsync<T>(Func<DbTransaction, T> work, CancellationToken cancellationToken)
     {
-        await _turns.WaitAsync(cancellationToken);
+        // Whoever finds no connection free waits here, not in the pool: that would block a thread for each, and calls that need no store would wait for threads.
+        if (!await _leaseTurns.WaitAsync(_leaseTimeout, cancellationToken))
+            throw new TimeoutException($"{Place} is busy: no connection came free within {_leaseTimeout}.");
         try
         {
             return await RetryAsync(
@@ -62,7 +64,7 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
         }
         finally
         {
-            _turns.Release();
+            _leaseTurns.Release();
         }
     }
 
@@ -149,6 +151,6 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
     {
         _source.Dispose();
         _leases.Dispose();
-        _turns.Dispose();
+        _leaseTurns.Dispose();
     }
 }

@@ -228,6 +228,49 @@ public sealed class BudgetGateTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Calls_that_wait_behind_one_that_found_the_truth_hanging_do_not_each_wait_for_its_timeout()
+    {
+        BudgetStore.Put(_store, Of(BudgetScope.Tenant, 1000));
+        var truth = new Hanging(_store.Get<IBudgetTruth>());
+        var gate = new BudgetGate(truth, "n", new BudgetGateOptions(), _store.Clock, NullLogger<BudgetGate>.Instance);
+        await gate.RefreshAsync(Cancel);
+        var calls = Enumerable.Range(0, 20).Select(_ => HoldAsync(gate, 10)).ToList(); // the first asks, the others wait for their turn
+        truth.Asked.ShouldBe(1);
+        truth.Answer.SetException(new TimeoutException());
+        (await Task.WhenAll(calls)).ShouldAllBe(c => c.Outcome.Verdict == HoldVerdict.Unverifiable);
+        truth.Asked.ShouldBe(1);
+        truth.Answer = new();
+        var later = HoldAsync(gate, 10); // who comes later asks again
+        truth.Asked.ShouldBe(2);
+        truth.Answer.SetResult();
+        (await later).Outcome.Verdict.ShouldBe(HoldVerdict.Held);
+    }
+
+    private sealed class Hanging(IBudgetTruth inner) : IBudgetTruth
+    {
+        public TaskCompletionSource Answer { get; set; } = new();
+
+        public int Asked { get; private set; }
+
+        public async Task<LeaseAnswer> LeaseAsync(LeaseCall request, CancellationToken cancellationToken)
+        {
+            Asked++;
+            await Answer.Task;
+            return await inner.LeaseAsync(request, cancellationToken);
+        }
+
+        public Task<BudgetChanges> ChangesAsync(long since, CancellationToken cancellationToken) => inner.ChangesAsync(since, cancellationToken);
+
+        public Task<IReadOnlyList<AccountState>> ReadAsync(IReadOnlyList<AccountOpening> accounts, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<IReadOnlyList<AccountState>> ListAsync(string tenantId, string budgetId, long periodStart, int limit, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<NanoUsd> CloseNodeAsync(string node, bool asSpent, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<IReadOnlyList<NodeLeases>> NodesAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    }
+
+    [Fact]
     public async Task A_node_whose_lease_was_taken_goes_on_under_another_name_and_its_late_costs_are_accepted()
     {
         var gate = await GateAsync(Of(BudgetScope.Tenant, 1000));

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
@@ -36,6 +37,8 @@ internal sealed class Fleet : IAsyncDisposable
     /// <summary>Metering keys of the test environment: the first of a team and a project, the second of none.</summary>
     public string[] Keys { get; } = new string[2];
 
+    public string LiveKey { get; private set; } = "";
+
     public string[] KeyIds { get; } = new string[2];
 
     public HttpClient Client { get; } = new(new SocketsHttpHandler { MaxConnectionsPerServer = 2000, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(1) }) { Timeout = TimeSpan.FromSeconds(60) };
@@ -49,6 +52,9 @@ internal sealed class Fleet : IAsyncDisposable
     public Dictionary<string, string> Settings { get; } = [];
 
     private string BillPath => Path.Combine(_folder.Path, "sandbox", "bill.jsonl");
+
+    /// <summary>What the last refusal of each code said.</summary>
+    public ConcurrentDictionary<string, string> RetryAfter { get; } = new();
 
     /// <param name="durable">The database survives being killed.</param>
     public static async Task<Fleet> StartAsync(int proxies = 3, bool durable = false)
@@ -65,11 +71,13 @@ internal sealed class Fleet : IAsyncDisposable
         fleet.Settings["Budgets__Nodes"] = proxies.ToString(System.Globalization.CultureInfo.InvariantCulture);
         fleet.Settings["Budgets__IdleAfter"] = "00:00:00.500";
         fleet.Settings["DOTNET_TieredPGO"] = "0";
+        foreach (var (name, value) in ProductProcess.AsProvider(fleet._sandbox.Url, ProductProcess.SandboxPrices(Path.Combine(fleet._folder.Path, "prices"), "openai"), "openai"))
+            fleet.Settings[name] = value;
 
-        var (exit, made, errors) = await ProductProcess.RunAsync(fleet._folder.Path, ["provision", "--tenant", "t", "--email", "a@b.example", "--json"], environment: fleet.Settings);
+        var (exit, made, errors) = await ProductProcess.RunAsync(fleet._folder.Path, ["provision", "--tenant", "t", "--email", "a@b.example", "--plan", "pro", "--provider", "openai=sk-0123456789abcdef", "--json"], environment: fleet.Settings);
         exit.ShouldBe(0, errors);
         var tenant = JsonDocument.Parse(made).RootElement;
-        (fleet.TenantId, fleet._token) = (tenant.GetProperty("tenant_id").GetString()!, tenant.GetProperty("api_token").GetString()!);
+        (fleet.TenantId, fleet._token, fleet.LiveKey) = (tenant.GetProperty("tenant_id").GetString()!, tenant.GetProperty("api_token").GetString()!, tenant.GetProperty("metering_key").GetString()!);
         await fleet.ExecuteAsync(
             "INSERT INTO teams (tenant_id, id, name, created_at) VALUES (@tenant, 'team_a', 'a', 0); INSERT INTO projects (tenant_id, id, team_id, name, created_at) VALUES (@tenant, 'proj_a', 'team_a', 'a', 0)", fleet.TenantId);
         fleet._portal = await ProductProcess.PortalAsync(fleet._folder.Path, fleet.Settings);
@@ -79,8 +87,7 @@ internal sealed class Fleet : IAsyncDisposable
             (fleet.KeyIds[i], fleet.Keys[i]) = (key.GetProperty("id").GetString()!, key.GetProperty("key").GetString()!);
         }
 
-        for (var i = 0; i < proxies; i++)
-            await fleet.StartProxyAsync(i);
+        await Task.WhenAll(Enumerable.Range(0, proxies).Select(i => fleet.StartProxyAsync(i)));
         return fleet;
     }
 
@@ -128,15 +135,18 @@ internal sealed class Fleet : IAsyncDisposable
     /// One call whose model's name says on the bill who made it: it answers so many tokens that key and customer can be told from their number.
     /// </summary>
     /// <returns>The status, and the refusal's code; 0 where the connection broke.</returns>
-    public async Task<(int Status, string Code)> CallAsync(int proxy, int key, int customer, bool stream, int tokens, CancellationToken cancellationToken, int leaveAfterBytes = int.MaxValue)
+    public async Task<(int Status, string Code)> CallAsync(int proxy, int key, int customer, bool stream, int tokens, CancellationToken cancellationToken, int leaveAfterBytes = int.MaxValue, string behaviour = "", string? tag = null)
     {
         if (_proxies[proxy] is not { } process)
             return (0, "");
-        var model = $"sandbox-small-tokens-{tokens + (key * 10) + customer}";
+        var name = $"call-{Guid.NewGuid():n}";
+        var model = $"sandbox-small-{behaviour}tokens-{tokens + (key * 10) + customer}";
         var body = $$"""{"model":"{{model}}","messages":[{"role":"user","content":"Hello"}],"max_tokens":{{tokens + 50}}{{(stream ? ",\"stream\":true" : "")}}}""";
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(process.Url, "/v1/chat/completions")) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Keys[key]);
-        request.Headers.Add("X-Tokonomics-Tags", $"customer=c{customer}");
+        // The name goes to the provider's bill and into the ledger: so each call is found in both, whatever became of its answer.
+        request.Headers.Add("X-Client-Request-Id", name);
+        request.Headers.Add("X-Tokonomics-Tags", $"customer=c{customer},call={name}{(tag is null ? "" : "," + tag)}");
         try
         {
             using var answer = await Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
@@ -152,12 +162,46 @@ internal sealed class Fleet : IAsyncDisposable
             }
 
             var text = await answer.Content.ReadAsStringAsync(cancellationToken);
-            return ((int)answer.StatusCode, JsonDocument.Parse(text).RootElement.GetProperty("error").GetProperty("code").GetString() ?? "");
+            var code = JsonDocument.Parse(text).RootElement.GetProperty("error").GetProperty("code").GetString() ?? "";
+            RetryAfter[code] = answer.Headers.RetryAfter?.ToString() ?? "";
+            return ((int)answer.StatusCode, code);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or JsonException)
         {
             return (0, "");
         }
+    }
+
+    /// <summary>One call of the live environment, on which no budget is, to the provider whose key is stored sealed.</summary>
+    public async Task<int> CallLiveAsync(int proxy, CancellationToken cancellationToken)
+    {
+        var name = $"live-{Guid.NewGuid():n}";
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_proxies[proxy]!.Url, "/proxy/openai/v1/chat/completions"))
+        {
+            Content = new StringContent("""{"model":"sandbox-small","messages":[{"role":"user","content":"Hello"}]}""", Encoding.UTF8, "application/json"),
+        };
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", LiveKey);
+        request.Headers.Add("X-Client-Request-Id", name);
+        request.Headers.Add("X-Tokonomics-Tags", $"call={name}");
+        using var answer = await Client.SendAsync(request, cancellationToken);
+        await answer.Content.ReadAsByteArrayAsync(cancellationToken);
+        return (int)answer.StatusCode;
+    }
+
+    public static bool IsLive(SandboxBillLine line) => line.ClientRequestId!.StartsWith("live-", StringComparison.Ordinal);
+
+    /// <summary>An account for each budget, value and period.</summary>
+    public Task<List<(string Budget, string Subject, long Limit, long Posted, long Leased)>> AccountsAsync() => ReadAsync(
+        "SELECT budget_id, subject, limit_nano, posted_nano, leased_nano FROM budget_accounts", r => (r.GetString(0), r.GetString(1), r.GetInt64(2), r.GetInt64(3), r.GetInt64(4)));
+
+    public async Task LimitAsync(string budget, long nano) =>
+        await ApiAsync(HttpMethod.Put, $"budgets/{budget}", new { limit_usd = (nano / 1_000_000_000m).ToString(System.Globalization.CultureInfo.InvariantCulture) });
+
+    /// <summary>All proxies anew, each with what it is given besides the fleet's settings.</summary>
+    public async Task RestartProxiesAsync(Func<int, (string Name, string Value)[]>? settings = null)
+    {
+        await StopProxiesAsync();
+        await Task.WhenAll(Enumerable.Range(0, _proxies.Length).Select(i => StartProxyAsync(i, settings?.Invoke(i) ?? [])));
     }
 
     public IReadOnlyList<SandboxBillLine> Bill() => [.. SandboxBill.Read(BillPath).Where(l => l.Dialect != "models")];
@@ -173,14 +217,14 @@ internal sealed class Fleet : IAsyncDisposable
 
     public async Task ExecuteAsync(string sql, string? tenant = null)
     {
-        await using var source = NpgsqlDataSource.Create(Database + ";Pooling=false");
+        await using var source = NpgsqlDataSource.Create(Database + ";Pooling=false;Timeout=3;Command Timeout=5");
         await using var command = source.CreateCommand(sql.Replace("@tenant", $"'{tenant}'", StringComparison.Ordinal));
         await command.ExecuteNonQueryAsync();
     }
 
     public async Task<List<T>> ReadAsync<T>(string sql, Func<NpgsqlDataReader, T> read)
     {
-        await using var source = NpgsqlDataSource.Create(Database + ";Pooling=false");
+        await using var source = NpgsqlDataSource.Create(Database + ";Pooling=false;Timeout=3;Command Timeout=5");
         await using var command = source.CreateCommand(sql);
         await using var row = await command.ExecuteReaderAsync();
         var rows = new List<T>();
@@ -188,6 +232,18 @@ internal sealed class Fleet : IAsyncDisposable
             rows.Add(read(row));
         return rows;
     }
+
+    /// <summary>Why a proxy with these settings doesn't start.</summary>
+    public async Task<string> RefusedStartAsync()
+    {
+        var refused = await Should.ThrowAsync<InvalidOperationException>(async () =>
+        {
+            await using var started = await ProductProcess.ProxyAsync(_folder.Path, "node-new", Settings);
+        });
+        return refused.Message;
+    }
+
+    public string DataFolder => _folder.Path;
 
     public Task<(int ExitCode, string Output, string Errors)> RunAsync(params string[] arguments) => ProductProcess.RunAsync(_folder.Path, arguments, environment: Settings);
 

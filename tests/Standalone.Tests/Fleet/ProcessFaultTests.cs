@@ -1,0 +1,223 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
+
+namespace Tokonomics.Standalone.Tests.Fleet;
+
+/// <summary>F05-F08, F10: a proxy of a fleet is stopped and goes on, has no memory, no processor, no file descriptors, a disk that fails.</summary>
+[Collection(SharedFleet.Name)]
+public sealed class ProcessFaultTests(SharedFleet shared, ITestOutputHelper output)
+{
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task F05_A_proxy_that_was_stopped_for_longer_than_its_leases_last_admits_nothing_on_them_and_settles_late()
+    {
+        var (fleet, caps) = await shared.WholeAsync();
+        await fleet.RestartProxiesAsync(_ => [("Budgets__LeaseLifetime", "00:00:02")]);
+        try
+        {
+            for (var i = 0; i < DatabaseFaultTests.Runs; i++)
+            {
+                foreach (var closed in new[] { false, true })
+                {
+                    await using var run = await FaultRun.StartAsync(fleet, caps, closed ? 2m : 1m);
+                    await run.ServedAsync(FaultRun.Now, proxy: 0);
+                    var proxy = fleet.Proxies[0]!;
+                    var stopped = FaultRun.Now;
+                    await proxy.SignalAsync("STOP");
+                    long on;
+                    var said = "";
+                    try
+                    {
+                        await Task.Delay(TimeSpan.FromSeconds(4), Cancel);
+                        if (closed)
+                            said = await CloseAsync(fleet, 0);
+                    }
+                    finally
+                    {
+                        on = FaultRun.Now;
+                        await proxy.SignalAsync("CONT");
+                    }
+
+                    var others = run.Answers(stopped, on).Count(a => a.Status == 200 && a.Proxy != 0);
+                    others.ShouldBeGreaterThan(0);
+                    var served = await run.ServedAsync(on, proxy: 0);
+                    await run.SpendRestAsync();
+                    var told = await run.FinishAsync();
+                    DatabaseFaultTests.OnlySaid(run.Answers());
+                    if (closed)
+                        proxy.Output.ShouldContain("was taken from this node");
+                    output.WriteLine($"F05{(closed ? " closed meanwhile" : "")}: {said} others served {others} meanwhile; serves again after {served.TotalSeconds:f1} s; {told}");
+                }
+            }
+        }
+        finally
+        {
+            await fleet.RestartProxiesAsync();
+        }
+    }
+
+    [Fact]
+    public async Task F06_A_proxy_that_the_kernel_ends_for_want_of_memory_is_as_one_that_was_killed()
+    {
+        const string Group = "/sys/fs/cgroup/memory/tokonomics-test";
+        var (fleet, caps) = await shared.WholeAsync();
+        try
+        {
+            Directory.CreateDirectory(Group);
+            await File.WriteAllTextAsync($"{Group}/memory.limit_in_bytes", "16M", Cancel);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Assert.Skip("needs the right to make a memory cgroup (version 1)");
+        }
+
+        try
+        {
+            for (var i = 0; i < DatabaseFaultTests.Runs; i++)
+            {
+                await using var run = await FaultRun.StartAsync(fleet, caps, 0.7m);
+                await run.ServedAsync(FaultRun.Now, proxy: 2);
+                var proxy = fleet.Proxies[2]!;
+                // What it has already is not counted there, what it takes from now on is.
+                await File.WriteAllTextAsync($"{Group}/cgroup.procs", proxy.Id.ToString(CultureInfo.InvariantCulture), Cancel);
+                var waited = Stopwatch.StartNew();
+                while (!proxy.HasExited)
+                {
+                    waited.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(60));
+                    using var large = new HttpRequestMessage(HttpMethod.Post, new Uri(proxy.Url, "/v1/chat/completions")) { Content = new ByteArrayContent(new byte[24 * 1024 * 1024]) };
+                    large.Headers.Authorization = new("Bearer", fleet.Keys[0]);
+                    try
+                    {
+                        using var answer = await fleet.Client.SendAsync(large, Cancel);
+                    }
+                    catch (HttpRequestException)
+                    {
+                        // Ended in the middle of it.
+                    }
+                }
+
+                (await proxy.ExitAsync()).ShouldBe(128 + 9); // SIGKILL
+                await fleet.KillProxyAsync(2);
+                var start = FaultRun.Now;
+                await fleet.StartProxyAsync(2);
+                var ready = Stopwatch.GetElapsedTime(start);
+                await run.SpendRestAsync();
+                var told = await run.FinishAsync();
+                DatabaseFaultTests.OnlySaid(run.Answers(), "0");
+                output.WriteLine($"F06: ended by the kernel; ready {ready.TotalSeconds:f1} s after its start; {told}");
+            }
+        }
+        finally
+        {
+            Directory.Delete(Group);
+        }
+    }
+
+    [Fact]
+    public async Task F07_A_proxy_with_a_fifth_of_its_processor_is_slow_and_decides_nothing_wrong()
+    {
+        var (fleet, caps) = await shared.WholeAsync();
+        await using var run = await FaultRun.StartAsync(fleet, caps, 0.7m);
+        await run.ServedAsync(FaultRun.Now, proxy: 1);
+        var starved = FaultRun.Now;
+        var id = fleet.Proxies[1]!.Id;
+        using (var starve = Process.Start("sh", ["-c", $"for i in $(seq 60); do kill -STOP {id}; sleep 0.08; kill -CONT {id}; sleep 0.02; done"]))
+        {
+            using (var health = await fleet.Client.GetAsync(new Uri(fleet.Proxies[1]!.Url, "/readyz"), Cancel))
+                health.IsSuccessStatusCode.ShouldBeTrue();
+            await starve.WaitForExitAsync(Cancel);
+        }
+
+        var fed = FaultRun.Now;
+        await run.SpendRestAsync();
+        var told = await run.FinishAsync();
+        DatabaseFaultTests.OnlySaid(run.Answers());
+        var (slow, others) = (run.Answers(starved, fed).FindAll(a => a.Proxy == 1 && a.Status == 200), run.Answers(starved, fed).FindAll(a => a.Proxy != 1 && a.Status == 200));
+        output.WriteLine($"F07: the starved proxy served {slow.Count}: {FaultRun.Times(slow)}; the others {others.Count}: {FaultRun.Times(others)}; {told}");
+    }
+
+    [Fact]
+    public async Task F08_A_proxy_without_a_free_file_descriptor_recovers_when_there_are_some()
+    {
+        var (fleet, caps) = await shared.WholeAsync();
+        await using var run = await FaultRun.StartAsync(fleet, caps, 0.7m);
+        await run.ServedAsync(FaultRun.Now, proxy: 1);
+        var id = fleet.Proxies[1]!.Id;
+        var none = FaultRun.Now;
+        // Below what it has open: nothing new can be opened.
+        await RunAsync("prlimit", $"--nofile=16:{Limit(id)}", "--pid", $"{id}");
+        await Task.Delay(TimeSpan.FromSeconds(3), Cancel);
+        var some = FaultRun.Now;
+        await RunAsync("prlimit", $"--nofile={Limit(id)}:{Limit(id)}", "--pid", $"{id}");
+        var recovered = await run.ServedAsync(some, proxy: 1);
+        await run.SpendRestAsync();
+        var told = await run.FinishAsync();
+        fleet.Proxies[1]!.HasExited.ShouldBeFalse();
+        DatabaseFaultTests.OnlySaid(run.Answers(), "0", "502 provider_unreachable", "503 budget_unverifiable", "503 journal_unwritable");
+        output.WriteLine($"F08: meanwhile {FaultRun.Told(run.Answers(none, some).FindAll(a => a.Proxy == 1))}; serves again after {recovered.TotalSeconds:f1} s; {told}");
+
+        static string Limit(int id) => File.ReadLines($"/proc/{id}/limits").First(l => l.StartsWith("Max open files", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[4];
+    }
+
+    [Fact]
+    public async Task F10_While_a_proxys_disk_fails_every_fsync_it_admits_nothing_and_then_goes_on()
+    {
+        var (fleet, caps) = await shared.WholeAsync();
+        await using var run = await FaultRun.StartAsync(fleet, caps, 1m);
+        await run.ServedAsync(FaultRun.Now, proxy: 1);
+        var proxy = fleet.Proxies[1]!;
+        Process strace;
+        try
+        {
+            strace = Process.Start(new ProcessStartInfo("strace", ["-f", "-q", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO", "-o", "/dev/null", "-p", $"{proxy.Id}"]) { RedirectStandardError = true })!;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            Assert.Skip("needs strace");
+            return;
+        }
+
+        var errors = new StringBuilder();
+        strace.ErrorDataReceived += (_, line) => errors.AppendLine(line.Data);
+        strace.BeginErrorReadLine();
+        var failing = FaultRun.Now;
+        for (var waited = Stopwatch.StartNew(); !run.Answers(failing).Any(a => a is { Proxy: 1, Code: "journal_unwritable" }); await Task.Delay(20, Cancel))
+        {
+            if (strace.HasExited)
+                Assert.Skip($"strace may not trace here: {errors}");
+            waited.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30));
+        }
+
+        await Task.Delay(2000, Cancel);
+        var mended = FaultRun.Now;
+        await RunAsync("kill", "-INT", $"{strace.Id}");
+        await strace.WaitForExitAsync(Cancel);
+        strace.Dispose();
+        var recovered = await run.ServedAsync(mended, proxy: 1);
+        await run.SpendRestAsync();
+        var told = await run.FinishAsync();
+        DatabaseFaultTests.OnlySaid(run.Answers(), "503 journal_unwritable");
+        proxy.Output.ShouldContain("No call is admitted: the journal");
+        output.WriteLine($"F10: meanwhile {FaultRun.Told(run.Answers(failing, mended).FindAll(a => a.Proxy == 1))}; serves again after {recovered.TotalSeconds:f1} s; {told}");
+    }
+
+    // The run of that proxy that holds leases, closed as an operator does.
+    private static async Task<string> CloseAsync(Fleet fleet, int index)
+    {
+        var identity = (await File.ReadAllTextAsync(Path.Combine(fleet.DataFolder, "journal", $"node-{index}", "identity"), Cancel)).Trim();
+        var listed = await fleet.RunAsync("nodes");
+        var run = listed.Output.Split('\n').FirstOrDefault(l => l.StartsWith(identity, StringComparison.Ordinal)).ShouldNotBeNull($"{identity}: {listed.Output}{listed.Errors}").Split(' ')[0];
+        var closed = await fleet.RunAsync("nodes", "close", run);
+        closed.ExitCode.ShouldBe(0, closed.Errors);
+        return closed.Output.Trim();
+    }
+
+    private static async Task RunAsync(string program, params string[] arguments)
+    {
+        using var process = Process.Start(program, arguments);
+        await process.WaitForExitAsync(Cancel);
+        process.ExitCode.ShouldBe(0);
+    }
+}
