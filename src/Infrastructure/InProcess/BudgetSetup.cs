@@ -20,7 +20,7 @@ public static class BudgetSetup
             .Validate(o => o.Problem() is null, "Budgets: Nodes is 1 to 1000, LeaseAhead 100 ms to 60 s, IdleAfter 100 ms to 10 min, LeaseLifetime 1 s to 1 h.")
             .ValidateOnStart();
         services.AddSingleton(provider => new BudgetGate(
-            provider.GetRequiredService<IBudgetTruth>(), $"{provider.GetRequiredService<CallJournal>().Identity}{LeaseRecovery.RunMark}{Guid.NewGuid().ToString("n")[..8]}", provider.GetRequiredService<IOptions<BudgetGateOptions>>().Value, provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<IBudgetTruth>(), LeaseRecovery.NameOf(provider.GetRequiredService<NodeRun>()), provider.GetRequiredService<IOptions<BudgetGateOptions>>().Value, provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<BudgetGate>>(), provider.GetRequiredService<IMeterFactory>()));
         services.AddSingleton<IBudgetGate>(provider => provider.GetRequiredService<BudgetGate>());
         services.AddSingleton<IPostedEvents>(provider => provider.GetRequiredService<BudgetGate>());

@@ -13,19 +13,18 @@ namespace Tokonomics.Infrastructure.InProcess;
 /// leases go the Idempotency-Keys of calls that were not charged for.
 /// </summary>
 internal sealed partial class LeaseRecovery(
-    BudgetGate gate, UsageRecorder recorder, CallJournal journal, IBudgetTruth truth, IIdempotencyKeys keys, NodeRun node, IHostApplicationLifetime lifetime, ILogger<LeaseRecovery> log) : BackgroundService
+    BudgetGate gate, UsageRecorder recorder, CallJournal journal, IBudgetTruth truth, IIdempotencyKeys keys, NodeRun self, ILogger<LeaseRecovery> log) : BackgroundService
 {
     /// <summary>Between the journal's identity and the run, in the name of a node.</summary>
     public const char RunMark = '~';
+
+    /// <summary>Under which name a run leases.</summary>
+    public static string NameOf(NodeRun run) => $"{run.Node}{RunMark}{run.Run}";
 
     private static readonly TimeSpan AgainAfter = TimeSpan.FromSeconds(1);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // Not before the recorder, which starts after this, has read the journal: only then does its flush mean that the ledger has everything.
-        var started = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using (lifetime.ApplicationStarted.Register(started.SetResult))
-            await started.Task.WaitAsync(stoppingToken);
         while (true)
         {
             try
@@ -44,11 +43,12 @@ internal sealed partial class LeaseRecovery(
 
     private async Task RecoverAsync(CancellationToken cancellationToken)
     {
+        // Waits for the journal to be read, too: the recorder starts after this.
         await recorder.FlushAsync(cancellationToken);
         foreach (var node in await truth.NodesAsync(cancellationToken))
         {
             // Everything in use by this run has been named before any of it was leased.
-            if (!node.Node.StartsWith(journal.Identity + RunMark, StringComparison.Ordinal) || gate.NodeNames.Any(name => name == node.Node))
+            if (!node.Node.StartsWith(self.Node + RunMark, StringComparison.Ordinal) || gate.NodeNames.Any(name => name == node.Node))
                 continue;
             var taken = await truth.CloseNodeAsync(node.Node, asSpent: journal.LostRecords, cancellationToken);
             if (journal.LostRecords)
@@ -57,7 +57,7 @@ internal sealed partial class LeaseRecovery(
                 TakenBack(node.Node, taken);
         }
 
-        await keys.ReleaseUnchargedAsync(node.Node, node.Run, journal.LostRecords, cancellationToken);
+        await keys.ReleaseUnchargedAsync(self.Node, self.Run, journal.LostRecords, cancellationToken);
         journal.ForgetLoss();
     }
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Idempotency;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Budgets;
@@ -48,7 +49,7 @@ public sealed class LeaseRecoveryTests
     {
         var journal = store.Get<CallJournal>();
         var gate = new BudgetGate(store.Get<IBudgetTruth>(), $"{journal.Identity}{LeaseRecovery.RunMark}alive", new BudgetGateOptions(), store.Clock, NullLogger<BudgetGate>.Instance);
-        return (gate, new LeaseRecovery(gate, store.Get<UsageRecorder>(), journal, store.Get<IBudgetTruth>(), NullLogger<LeaseRecovery>.Instance));
+        return (gate, new LeaseRecovery(gate, store.Get<UsageRecorder>(), journal, store.Get<IBudgetTruth>(), store.Get<IIdempotencyKeys>(), new NodeRun(journal.Identity, "alive"), NullLogger<LeaseRecovery>.Instance));
     }
 
     private static async Task UntilAsync(Func<bool> holds)
@@ -115,7 +116,7 @@ public sealed class LeaseRecoveryTests
         (await gate.HoldAsync(hold, new HoldRequest(N(3_000)), Cancel)).Verdict.ShouldBe(HoldVerdict.Held);
         Account(store).Leased.ShouldBeGreaterThanOrEqualTo(3_000);
         using var later = new BudgetGate(store.Get<IBudgetTruth>(), $"{store.Get<CallJournal>().Identity}{LeaseRecovery.RunMark}later", new BudgetGateOptions(), store.Clock, NullLogger<BudgetGate>.Instance);
-        var again = new LeaseRecovery(later, store.Get<UsageRecorder>(), store.Get<CallJournal>(), store.Get<IBudgetTruth>(), NullLogger<LeaseRecovery>.Instance);
+        var again = new LeaseRecovery(later, store.Get<UsageRecorder>(), store.Get<CallJournal>(), store.Get<IBudgetTruth>(), store.Get<IIdempotencyKeys>(), new NodeRun(store.Get<CallJournal>().Identity, "later"), NullLogger<LeaseRecovery>.Instance);
         await again.StartAsync(Cancel);
         await UntilAsync(() => Account(store) == (leased, 0));
         await again.StopAsync(Cancel);

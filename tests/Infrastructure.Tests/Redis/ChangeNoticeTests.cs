@@ -6,6 +6,7 @@ using Tokonomics.Application.RateLimits;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.RateLimits;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Keys;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Infrastructure.Sqlite;
 using Tokonomics.Testing;
@@ -41,7 +42,7 @@ public sealed class ChangeNoticeTests(ITestOutputHelper output) : IAsyncLifetime
         settings: s => s["ConnectionStrings:Redis"] = _redis.ConnectionString,
         more: (services, configuration) =>
         {
-            services.AddSingleton<IDirectorySource>(p => new SlowlyPolled(ActivatorUtilities.CreateInstance<SqliteDirectorySource>(p)));
+            services.AddSingleton<IDirectorySource>(p => new SlowlyPolled(ActivatorUtilities.CreateInstance<SqlDirectorySource>(p)));
             services.AddBudgetGate(configuration);
             services.AddSingleton<Counting>();
             services.AddSingleton<IDirectoryRefresh>(p => p.GetRequiredService<Counting>());
