@@ -32,7 +32,7 @@ internal sealed partial class ChangeNotices(RedisConnection redis, RedisOptions 
                 _heard.Writer.TryWrite(true);
         });
         // What was said while nobody could hear it.
-        redis.Restored += () => _heard.Writer.TryWrite(true);
+        redis.Reconnected += () => _heard.Writer.TryWrite(true);
         await redis.StartAsync();
         await base.StartAsync(cancellationToken);
     }

@@ -102,11 +102,12 @@ internal sealed class Question
     }
 
     /// <summary>Takes what is at hand; the rest is to be asked for, or what was taken put back.</summary>
-    public void TakeAtHand(long now)
+    /// <param name="till">When it will be used at the latest.</param>
+    public void TakeAtHand(long till)
     {
         foreach (var part in _windows)
         {
-            part.AtHand = part.Window.TryTakeStock(part.Need, now);
+            part.AtHand = part.Window.TryTakeStock(part.Need, till);
             part.Second = part.Window.StockSecond;
         }
 

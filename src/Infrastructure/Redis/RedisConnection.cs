@@ -40,6 +40,9 @@ internal sealed partial class RedisConnection(string connectionString, RedisOpti
     /// <summary>Raised on any thread when Redis is there again, the first time included.</summary>
     public event Action? Restored;
 
+    /// <summary>Raised on any thread when a connection stands again: what was published meanwhile was not heard.</summary>
+    public event Action? Reconnected;
+
     /// <summary>Begins to connect, and waits for it a second at most; goes on trying for ever.</summary>
     public async Task StartAsync()
     {
@@ -60,18 +63,19 @@ internal sealed partial class RedisConnection(string connectionString, RedisOpti
         {
             var configuration = ConfigurationOptions.Parse(connectionString);
             configuration.AbortOnConnectFail = false;
-            configuration.ConnectTimeout = 1000;
-            configuration.KeepAlive = 1;
+            configuration.ConnectTimeout = 2000;
+            configuration.KeepAlive = 5; // seconds
             configuration.ClientName = $"tokonomics-{Node}";
             var connecting = ConnectionMultiplexer.ConnectAsync(configuration);
             // It may wait for ever for a peer that accepts and says nothing.
-            if (await Task.WhenAny(connecting, Task.Delay(TimeSpan.FromSeconds(3), time)) != connecting)
+            if (await Task.WhenAny(connecting, Task.Delay(TimeSpan.FromSeconds(5), time)) != connecting)
             {
                 _ = connecting.ContinueWith(static late => late.IsCompletedSuccessfully ? CloseAsync(late.Result) : Task.CompletedTask, TaskScheduler.Default);
                 throw new TimeoutException();
             }
 
             var connection = await connecting;
+            connection.ConnectionRestored += (_, _) => Reconnected?.Invoke();
             (RedisChannel, Action<RedisValue>)[] subscriptions;
             ConnectionMultiplexer? before;
             lock (_sync)
@@ -256,6 +260,7 @@ internal sealed partial class RedisConnection(string connectionString, RedisOpti
         try
         {
             await connection.GetSubscriber().SubscribeAsync(channel, (_, message) => handler(message));
+            Reconnected?.Invoke();
         }
         catch (Exception e)
         {

@@ -37,6 +37,7 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
     private readonly RedisKey[] _nodesKey;
     private readonly RateLimitOptions _options;
     private readonly ILogger<RedisRateLimiter> _log;
+    private readonly long _patience; // while the rest is asked for, what was taken ahead must not grow too old
     private long _lastSlot;
     private int _nodes;
     private int _fewer;
@@ -45,6 +46,7 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
     public RedisRateLimiter(RedisConnection redis, RedisOptions redisOptions, RateLimitOptions options, TimeProvider time, ILogger<RedisRateLimiter> log)
     {
         (_redis, _time, _options, _log, _nodes) = (redis, time, options, log, options.Nodes);
+        _patience = (long)(redisOptions.Timeout.TotalSeconds * time.TimestampFrequency);
         _nodesKey = [$"{redisOptions.Prefix}rate:{{nodes}}:all", $"{redisOptions.Prefix}rate:{{nodes}}:since"];
         _node = new NodeLimits(options, time)
         {
@@ -75,7 +77,7 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
             question = new Question(scopes, tokens, Interlocked.Add(ref _lastSlot, MembersAtOnce));
             if (question.NeverFits() is { } never)
                 return new ValueTask<RateVerdict>(Verdict(question, default, never));
-            question.TakeAtHand(now);
+            question.TakeAtHand(now + _patience);
             if (question.RefusedLately(now, _time.TimestampFrequency) is { } refusal)
             {
                 question.PutBack();

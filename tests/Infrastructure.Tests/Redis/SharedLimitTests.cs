@@ -220,7 +220,7 @@ public sealed class SharedLimitTests(SharedLimitTests.Server server, ITestOutput
         nodes[1].Limiter.Nodes.ShouldBe(2);
         await nodes[0].DisposeAsync();
         await AdmittedAsync(nodes[1], key, 1);
-        (await server.Redis.CommandAsync($"ZCARD {prefix}rate:{{nodes}}:all")).ShouldBe(":1");
+        await RateNode.UntilAsync(() => server.Redis.CommandAsync($"ZCARD {prefix}rate:{{nodes}}:all").Result == ":1", "the node did not say that it goes");
         await nodes[1].DisposeAsync();
     }
 
@@ -246,7 +246,7 @@ public sealed class SharedLimitTests(SharedLimitTests.Server server, ITestOutput
         var nodes = await NodesAsync(1, prefix);
         var limits = new CallLimits(10, 1000, 5);
         (await nodes[0].EnterAsync(Callers.Key(limits, limits))).IsAllowed.ShouldBeTrue();
-        using var redis = await ConnectionMultiplexer.ConnectAsync(server.Redis.ConnectionString);
+        using var redis = await ConnectionMultiplexer.ConnectAsync($"{server.Redis.ConnectionString},syncTimeout=60000");
         var keys = redis.GetServer(server.Redis.ConnectionString).Keys(pattern: $"{prefix}rate:*").Select(k => k.ToString()).Where(k => !k.Contains("{nodes}", StringComparison.Ordinal)).ToList();
         keys.Count.ShouldBe(6);
         keys.ShouldAllBe(k => k.StartsWith($"{prefix}rate:{{ten_1}}:live:", StringComparison.Ordinal));
