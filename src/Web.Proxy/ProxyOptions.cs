@@ -25,6 +25,10 @@ public sealed class ProxyOptions
     [Range(typeof(TimeSpan), "00:00:00.1", "00:05:00")]
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long an answer is read on after its client has left, where the tenant wants that.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "01:00:00")]
+    public TimeSpan ReadOnFor { get; set; } = TimeSpan.FromMinutes(2);
+
     /// <summary>How long an <c>Idempotency-Key</c> belongs to the call that sent it first.</summary>
     [Range(typeof(TimeSpan), "00:01:00", "30.00:00:00")]
     public TimeSpan IdempotencyKeyLifetime { get; set; } = TimeSpan.FromHours(24);

@@ -66,6 +66,9 @@ public sealed record TenantSnapshot
     /// <summary>The book with the tenant's own rates laid over it; null where it has none and the common book applies.</summary>
     public PriceBook? Prices { get; init; }
 
+    /// <summary>An answer whose client has left is read to its end, for its exact usage.</summary>
+    public bool ReadsOn { get; init; }
+
     /// <summary>Over all its keys of an environment; null where it has none.</summary>
     public CallLimits? Limits { get; init; }
 }

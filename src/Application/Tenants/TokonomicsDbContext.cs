@@ -46,6 +46,7 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         configurationBuilder.Properties<Role>().HaveConversion<LowerCase<Role>>();
         configurationBuilder.Properties<TenantPlan>().HaveConversion<LowerCase<TenantPlan>>();
         configurationBuilder.Properties<TenantStatus>().HaveConversion<LowerCase<TenantStatus>>();
+        configurationBuilder.Properties<DisconnectPolicy>().HaveConversion<LowerCase<DisconnectPolicy>>();
         configurationBuilder.Properties<BudgetPeriod>().HaveConversion<LowerCase<BudgetPeriod>>();
         configurationBuilder.Properties<BudgetAction>().HaveConversion<LowerCase<BudgetAction>>();
         configurationBuilder.Properties<BudgetMode>().HaveConversion<LowerCase<BudgetMode>>();

@@ -16,6 +16,16 @@ public enum TenantStatus
     Suspended,
 }
 
+/// <summary>What becomes of a call whose client leaves before the answer has ended.</summary>
+public enum DisconnectPolicy
+{
+    /// <summary>It is broken off at the provider: no more is generated, and what it used is an estimate, marked so.</summary>
+    Cancel,
+
+    /// <summary>The answer is read to its end without the client, within bounds: what it used is exact, and all of it is paid for.</summary>
+    ReadOn,
+}
+
 /// <summary>Who pays, and whose data stay apart from everyone else's.</summary>
 public sealed class Tenant
 {
@@ -31,6 +41,8 @@ public sealed class Tenant
     public TenantStatus Status { get; set; }
 
     public required DateTimeOffset CreatedAt { get; init; }
+
+    public DisconnectPolicy OnDisconnect { get; set; }
 
     public long? RequestsPerMinute { get; private set; }
 

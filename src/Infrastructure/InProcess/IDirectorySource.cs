@@ -21,7 +21,7 @@ internal sealed record DirectoryChanges(long Seq, bool All, IReadOnlyList<Tenant
 /// <param name="Credentials">Decrypted.</param>
 /// <param name="Limits">Null where it has none; the same for keys.</param>
 internal sealed record TenantRow(
-    string Id, bool Suspended, IReadOnlyList<ProviderCredential> Credentials, IReadOnlyList<CustomEndpoint> Endpoints, IReadOnlyList<KeyRow> Keys, CallLimits? Limits = null);
+    string Id, bool Suspended, IReadOnlyList<ProviderCredential> Credentials, IReadOnlyList<CustomEndpoint> Endpoints, IReadOnlyList<KeyRow> Keys, CallLimits? Limits = null, bool ReadsOn = false);
 
 internal sealed record KeyRow(
     string Id, string LookupId, byte[] Hash, KeyEnvironment Environment, string? TeamId, string? ProjectId, IReadOnlyList<Tag> Tags, DateTimeOffset? ExpiresAt, bool Revoked, CallLimits? Limits = null);

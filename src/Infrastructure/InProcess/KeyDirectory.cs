@@ -151,6 +151,7 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
             Endpoints = row.Endpoints.ToFrozenDictionary(e => e.Name, StringComparer.Ordinal),
             Prices = _overrides?.Invoke(row.Id),
             Limits = row.Limits,
+            ReadsOn = row.ReadsOn,
         };
         foreach (var key in row.Keys)
             _byLookupId[key.LookupId] = new Entry(

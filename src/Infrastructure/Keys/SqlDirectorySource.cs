@@ -61,10 +61,10 @@ internal sealed partial class SqlDirectorySource(ISqlStore store, ISecretBox box
                     row.GetString(1), row.GetString(2), (byte[])row.GetValue(3), (KeyEnvironment)row.GetByte(4),
                     row.IsDBNull(5) ? null : row.GetString(5), row.IsDBNull(6) ? null : row.GetString(6), KeyTags.Read(row.GetString(7)),
                     row.IsDBNull(8) ? null : UsageRow.Time(row.GetInt64(8)), !row.IsDBNull(9), Limits(row, 10))).ToLookup(r => r.TenantId, r => r.Value);
-            var tenants = Rows(transaction, "SELECT id, status, requests_per_minute, tokens_per_minute, concurrent_requests FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > @since)", since,
-                row => (Status: row.GetString(1), Limits: Limits(row, 2)));
+            var tenants = Rows(transaction, "SELECT id, status, requests_per_minute, tokens_per_minute, concurrent_requests, on_disconnect FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > @since)", since,
+                row => (Status: row.GetString(1), Limits: Limits(row, 2), ReadsOn: row.GetString(5) == "readon"));
             return new DirectoryChanges(reached, all, tenants.ConvertAll(t => new TenantRow(
-                t.TenantId, t.Value.Status == "suspended", [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]], t.Value.Limits)));
+                t.TenantId, t.Value.Status == "suspended", [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]], t.Value.Limits, t.Value.ReadsOn)));
         }
         catch
         {

@@ -33,6 +33,7 @@ internal static class ApiHost
         TokensApi.Map(api);
         PricesApi.Map(api);
         BudgetsApi.Map(api);
+        SettingsApi.Map(api);
         EstimateApi.Map(api);
         app.MapOpenApi("/api/v1/openapi.json");
         app.UseSwaggerUI(ui =>

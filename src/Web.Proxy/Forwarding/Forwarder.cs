@@ -32,7 +32,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// 9. the event in the ledger, in <c>finally</c>, whatever happened.
 /// </summary>
 internal sealed class Forwarder(
-    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate, IRateLimiter limiter, RecentOutputs outputs, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, TimeProvider time,
+    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate, IRateLimiter limiter, RecentOutputs outputs, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -177,7 +177,8 @@ internal sealed class Forwarder(
         // 6. The request to the provider.
         using var message = UpstreamRequest.Build(context.Request, target, call, body, passThrough);
         Receipt.Announce(context.Response, call, gate);
-        using var upstream = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        // A call that is read on when its client leaves ends with its answer, or with this process.
+        using var upstream = CancellationTokenSource.CreateLinkedTokenSource(call.ReadsOn ? lifetime.ApplicationStopping : context.RequestAborted);
         HttpResponseMessage? answer = null;
 
         // 7. On file that it is sent, then sending it. From here on there is an event, whatever happens to the call or to this process.
@@ -199,7 +200,7 @@ internal sealed class Forwarder(
             call.ProviderRequestId = ProviderRequestId(answer);
 
             // 8. The answer.
-            await Relay.RunAsync(context, answer, call, gate, recorder, settlement, buffers, provider.IdleTimeout, _options.MaxAnswerBytes, upstream);
+            await Relay.RunAsync(context, answer, call, gate, recorder, settlement, buffers, provider.IdleTimeout, _options, upstream);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {

@@ -67,6 +67,12 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     /// <summary>The provider went on far beyond the limit that it was sent: the bound was none.</summary>
     public bool Overran { get; set; }
 
+    /// <summary>Where its client leaves, the answer is read to its end all the same.</summary>
+    public bool ReadsOn => Dialect is not null && Key!.Tenant.ReadsOn;
+
+    /// <summary>It was: what it used is known although its client left.</summary>
+    public bool WasReadOn { get; set; }
+
     /// <summary>The connection to the provider was never made: nothing can have been charged.</summary>
     public bool NeverLeft { get; set; }
 

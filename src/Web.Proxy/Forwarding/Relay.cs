@@ -18,7 +18,7 @@ internal static class Relay
 
     /// <exception cref="OperationCanceledException">The client left, or nothing came for too long before the answer had begun.</exception>
     public static async Task RunAsync(
-        HttpContext context, HttpResponseMessage answer, ProxyCall call, IBudgetGate gate, IUsageRecorder recorder, Settlement settlement, BufferBudget buffers, TimeSpan idle, long maxBytes, CancellationTokenSource upstream)
+        HttpContext context, HttpResponseMessage answer, ProxyCall call, IBudgetGate gate, IUsageRecorder recorder, Settlement settlement, BufferBudget buffers, TimeSpan idle, ProxyOptions limits, CancellationTokenSource upstream)
     {
         var response = context.Response;
         var contentType = Header(answer, "Content-Type");
@@ -40,17 +40,19 @@ internal static class Relay
         HeaderRules.ToClient(answer, response, resized: filter is not null || receipt == ReceiptPlace.Stream || call.Status is 204 or 205);
         RateAnswers.Write(response.Headers, call.Rate);
         Receipt.Announce(response, receipt);
-        if (begun)
-            await response.StartAsync(context.RequestAborted);
-
         var writer = response.BodyWriter;
         var shown = paid is null ? (IBufferWriter<byte>)writer : new PaidWriter(writer, paid);
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        var body = Stream.Null;
         try
         {
-            var body = await answer.Content.ReadAsStreamAsync(upstream.Token);
+            body = await answer.Content.ReadAsStreamAsync(upstream.Token);
             if (begun)
+            {
+                await response.StartAsync(context.RequestAborted);
                 await writer.FlushAsync(context.RequestAborted);
+            }
+
             var last = (byte)'\n';
             while (true)
             {
@@ -78,6 +80,8 @@ internal static class Relay
                     call.Outcome = call.CutAtBudget ? CallOutcome.CutByProxy : CallOutcome.ClientGone;
                     if (call.CutAtBudget)
                         await EndWithReceiptAsync(context, receipt, call, settlement, gate);
+                    else if (call.ReadsOn)
+                        await ReadOnAsync(body, buffer, call, paid, idle, limits, upstream);
                     return;
                 }
 
@@ -89,7 +93,7 @@ internal static class Relay
                     return;
                 }
 
-                if (call.ResponseBytes > maxBytes)
+                if (call.ResponseBytes > limits.MaxAnswerBytes)
                 {
                     call.Outcome = CallOutcome.CutByProxy;
                     context.Abort();
@@ -115,6 +119,11 @@ internal static class Relay
                 await EndWithReceiptAsync(context, receipt, call, settlement, gate);
             }
         }
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested && call.ReadsOn && !upstream.IsCancellationRequested)
+        {
+            call.Outcome = CallOutcome.ClientGone;
+            await ReadOnAsync(body, buffer, call, paid, idle, limits, upstream);
+        }
         catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
         {
             call.Outcome = CallOutcome.TimedOut;
@@ -129,6 +138,35 @@ internal static class Relay
         {
             held?.Dispose();
             ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
+        }
+    }
+
+    // The client has left: the rest is read for its usage alone, for a while, and while budgets pay for it.
+    private static async ValueTask ReadOnAsync(Stream body, byte[] buffer, ProxyCall call, PaidStream? paid, TimeSpan idle, ProxyOptions limits, CancellationTokenSource upstream)
+    {
+        var until = call.Elapsed + limits.ReadOnFor;
+        try
+        {
+            while (call.ResponseBytes <= limits.MaxAnswerBytes && until - call.Elapsed is var left && left > TimeSpan.Zero && paid is not ({ Ending: true } or { Overrun: true }))
+            {
+                upstream.CancelAfter(left < idle ? left : idle);
+                var read = await body.ReadAsync(buffer, upstream.Token);
+                if (read == 0)
+                {
+                    call.WasReadOn = true;
+                    return;
+                }
+
+                call.FirstByte ??= call.Elapsed;
+                call.ResponseBytes += read;
+                call.Reader?.Feed(buffer.AsSpan(0, read));
+                if (paid is not null)
+                    await paid.PayAsync(upstream.Token);
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException or HttpRequestException)
+        {
+            // What was read until then is what there is.
         }
     }
 

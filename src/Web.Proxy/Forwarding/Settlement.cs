@@ -105,7 +105,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
     private static MeteredResponse Read(ProxyCall call)
     {
         if (call.Reader is { } reader)
-            return reader.Finish(whole: call.Outcome == CallOutcome.Completed);
+            return reader.Finish(whole: call.Outcome == CallOutcome.Completed || call.WasReadOn);
 
         var nothing = new MeteredResponse { PricingHints = call.Peek.PricingHints ?? "" };
         // Nothing came back, but the provider had the prompt: what it charges for reading it is estimated.

@@ -5,10 +5,12 @@ using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
+using Tokonomics.Application.RateLimits;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
+using Tokonomics.Domain.RateLimits;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Tests.Tenants;
@@ -51,6 +53,10 @@ public sealed class PipelineTests
             (Right.ReadUsage, c => Send(new ListBudgets(c, t))),
             (Right.ManageBudgets, c => Send(new CreateBudget(c, t, BudgetScope.Key(of.LiveKey.Id), BudgetPeriod.Day, terms))),
             (Right.ManageBudgets, c => Send(new UpdateBudget(c, t, budget, terms))),
+            (Right.ReadKeys, c => Send(new GetTenantLimits(c, t))),
+            (Right.ManageKeys, c => Send(new SetTenantLimits(c, t, new CallLimits(5)))),
+            (Right.ReadKeys, c => Send(new GetTenantSettings(c, t))),
+            (Right.ManageKeys, c => Send(new SetTenantSettings(c, t, DisconnectPolicy.ReadOn))),
             (Right.ReadUsage, c => Send(new EstimateCall(c, t, null, null, "{}"u8.ToArray(), of.LiveKey.Id, [], null))),
             (Right.ManageBudgets, c => Send(new DeleteBudget(c, t, budget))),
             (Right.Operate, c => Send(new CreateTenant(c, "New", "new@example.com"))),

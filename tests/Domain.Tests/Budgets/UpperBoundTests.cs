@@ -198,7 +198,7 @@ public sealed class UpperBoundTests
                 UpperBound.Of(Model(card, 3_000_000, 150_000), At, use with { OutputLimit = limit }).Most!.Value.ShouldBeLessThanOrEqualTo(left);
                 if (limit < most)
                     bound.MostWith(limit + 1).ShouldBeGreaterThan(left);
-                bound.LimitFor(new NanoUsd(x.left + x.more))!.Value.ShouldBeGreaterThanOrEqualTo(limit);
+                bound.LimitFor(new NanoUsd((long)x.left + x.more))!.Value.ShouldBeGreaterThanOrEqualTo(limit);
             }
             else
             {
