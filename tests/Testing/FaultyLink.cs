@@ -36,7 +36,16 @@ public sealed class FaultyLink : IAsyncDisposable
     public void Reset()
     {
         foreach (var socket in _sockets.Keys)
-            FakeProvider.Reset(socket);
+        {
+            try
+            {
+                FakeProvider.Reset(socket);
+            }
+            catch (ObjectDisposedException)
+            {
+                // Its other end closed it a moment ago.
+            }
+        }
     }
 
     private async Task AcceptAsync()

@@ -317,7 +317,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
     public async Task A_node_that_starts_while_Redis_is_away_serves_by_its_share_and_finds_it_later()
     {
         await _redis.KillAsync();
-        var node = await RateNode.StartAsync(_redis.ConnectionString, "f:", AsSet, new RateLimitOptions { Nodes = 4 });
+        var node = await RateNode.StartAsync(_redis.ConnectionString, "f:", TimeSpan.FromSeconds(5), new RateLimitOptions { Nodes = 4 });
         var key = Callers.Key(new CallLimits(20, 1000, 3));
         var admitted = await node.EnterManyAsync(key, 50);
         admitted.Count.ShouldBe(1); // 3 places of 4 nodes: at least one
