@@ -108,14 +108,14 @@ public sealed class StrictFaultTests(StrictFaultTests.Impatient cap, ITestOutput
         var before = cap.Bill;
         var budget = await cap.BudgetAsync(customer, NanoUsd.Parse("0.5")!.Value);
         var delivered = 0;
-        for (var i = 0; i < calls; i++)
+        await Parallel.ForEachAsync(Enumerable.Range(0, calls), new ParallelOptions { MaxDegreeOfParallelism = 10 }, async (_, _) =>
         {
             using var answer = await cap.ChatAsync(customer, "sandbox-small-ignores-max-tokens", stream, ",\"max_tokens\":200"); // answers 2,000
             var (text, _) = await CapProduct.ReadAsync(answer);
-            delivered += text.Split("\"content\":\"").Length;
+            Interlocked.Add(ref delivered, text.Split("\"content\":\"").Length);
             if (stream)
                 text.ShouldContain("ignored the output limit");
-        }
+        });
 
         await cap.SettledAsync();
         var (bill, posted) = ((cap.Bill - before).Value, (await cap.Product.StateAsync(budget)).Usd("posted_usd").Value);
@@ -157,7 +157,6 @@ public sealed class StrictFaultTests(StrictFaultTests.Impatient cap, ITestOutput
     [Fact]
     public async Task F36_clients_that_leave_at_every_phase_leave_nothing_held()
     {
-        var random = new Random(36);
         var customer = cap.NewCustomer();
         var before = cap.Bill;
         var budget = await cap.BudgetAsync(customer, NanoUsd.Parse("1")!.Value);
@@ -201,7 +200,6 @@ public sealed class StrictFaultTests(StrictFaultTests.Impatient cap, ITestOutput
         await cap.SettledAsync();
         (await cap.Product.StateAsync(budget)).Usd("posted_usd").ShouldBeGreaterThanOrEqualTo(cap.Bill - before);
         witness.Violations.ShouldBeEmpty();
-        _ = random;
 
         async Task<HttpResponseMessage> SendAsync(string model, bool stream, CancellationToken cancellationToken)
         {
@@ -297,17 +295,17 @@ public sealed class StrictFaultTests(StrictFaultTests.Impatient cap, ITestOutput
     [Fact]
     public async Task A_budget_that_is_deleted_does_not_cut_the_streams_that_it_counted()
     {
-        for (var seed = 0; seed < 5; seed++)
+        await Parallel.ForEachAsync(Enumerable.Range(0, 20), new ParallelOptions { MaxDegreeOfParallelism = 20 }, async (_, _) =>
         {
             var customer = cap.NewCustomer();
             var budget = await cap.BudgetAsync(customer, NanoUsd.Parse("1")!.Value);
             using var answer = await cap.ChatAsync(customer, "sandbox-long", stream: true); // 2,000 tokens at 2 ms each, paid for in slices
-            await using var body = await answer.Content.ReadAsStreamAsync();
-            await body.ReadExactlyAsync(new byte[200]);
+            await using var body = await answer.Content.ReadAsStreamAsync(CancellationToken.None);
+            await body.ReadExactlyAsync(new byte[200], CancellationToken.None);
             (await cap.Product.ApiAsync(HttpMethod.Delete, $"budgets/{budget}")).IsSuccessStatusCode.ShouldBeTrue();
             using var rest = new StreamReader(body);
-            (await rest.ReadToEndAsync()).ShouldContain("\"finish_reason\":\"stop\"");
-        }
+            (await rest.ReadToEndAsync(CancellationToken.None)).ShouldContain("\"finish_reason\":\"stop\"");
+        });
 
         await cap.SettledAsync();
     }
