@@ -3,7 +3,7 @@
 
 -- Partitioned by the month (UTC) of the admission. The key of a partitioned table must have its partition's column in it: at stands in the key for that
 -- alone. An event's at is fixed when its call is admitted and travels with it in the journal, so that a batch that is sent again has the same one, and
--- (request_id, attempt, at) makes it as harmless as (request_id, attempt) would. `tokonomics verify` looks for the same attempt under two times.
+-- (tenant_id, request_id, attempt, at) makes it as harmless as (request_id, attempt) would. `tokonomics verify` looks for the same attempt under two times.
 CREATE TABLE usage_events (
     request_id            text COLLATE "C" NOT NULL,
     attempt               integer          NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE usage_events (
     other_models          text COLLATE "C" NOT NULL,  -- what further models used inside the answer: claude-opus-5:Input=12,Output=3;…; part of the cost, in no total
     upper_bound_nano      bigint,           -- what the event was held for
     budget_nano           bigint,           -- what budgets count for it where that isn't its cost: the upper bound of an abandoned call
-    PRIMARY KEY (request_id, attempt, at)
+    PRIMARY KEY (tenant_id, request_id, attempt, at)
 ) PARTITION BY RANGE (at);
 
 CREATE INDEX usage_events_by_time ON usage_events (tenant_id, at, request_id, attempt);
