@@ -68,6 +68,57 @@ public sealed class BudgetGateTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_is_posted_counts_once_while_the_ledgers_word_of_it_is_on_its_way_and_still_counts_when_that_has_come()
+    {
+        var gate = await GateAsync(Of(BudgetScope.Tenant, 100));
+        var (settled, _) = await HoldAsync(gate, 40);
+        gate.Settle(settled, N(40)).ShouldBeTrue();
+        var (held, _) = await HoldAsync(gate, 30);
+
+        // In the ledger, and the gate has not been told yet: a call that comes now asks the truth, which knows it already.
+        UsageEvent[] posted = [Some.Event("req_1", at: _store.Clock.GetUtcNow()) with { Cost = N(40), UpperBound = N(40), Charges = settled.Charges(), Tags = [] }];
+        await _store.Get<IUsageLedger>().AppendAsync(posted, Cancel);
+        var (_, outcome) = await HoldAsync(gate, 40);
+        outcome.Verdict.ShouldBe(HoldVerdict.FullyHeld); // 60 are unspent, 30 of them held: not spent, come again
+        outcome.Refusal!.Spent.ShouldBe(N(40));
+
+        // Told, and asked nothing since: what it was told of is no less spent.
+        gate.Posted(posted);
+        gate.Tightest(held)!.Spent.ShouldBe(N(40));
+        await ShipAsync(gate, held, "req_2", 25);
+        gate.Tightest(held)!.Spent.ShouldBe(N(65));
+        (await HoldAsync(gate, 36)).Outcome.Verdict.ShouldBe(HoldVerdict.Exhausted); // 35 are left
+        (await HoldAsync(gate, 35)).Outcome.Verdict.ShouldBe(HoldVerdict.Held);
+    }
+
+    [Fact]
+    public async Task A_hold_whose_account_was_tidied_away_after_it_was_found_is_taken_from_the_one_in_its_place()
+    {
+        var gate = await GateAsync(Of(BudgetScope.Tenant, 100), Of(BudgetScope.Tag("customer", null), 60, id: "bud_2"));
+        for (var seed = 0; seed < 20; seed++)
+        {
+            var (first, _) = await HoldAsync(gate, 20, new Tag("customer", "acme"));
+            gate.Void(first);
+            var hold = new Hold();
+            gate.Resolve(hold, Key, [new Tag("customer", "acme")], _store.Clock.GetUtcNow());
+            hold.Count.ShouldBe(2);
+            await Task.Delay(120, Cancel); // idle
+            await gate.TidyAsync(Cancel);
+            await gate.TidyAsync(Cancel);
+            gate.TryHold(hold, N(50), N(50)).ShouldBeFalse();
+            (await gate.HoldAsync(hold, new HoldRequest(N(50)), Cancel)).Verdict.ShouldBe(HoldVerdict.Held);
+            hold.Count.ShouldBe(2);
+            gate.Sums().Held.ShouldBe(N(100)); // 50 on each
+            (await HoldAsync(gate, 20, new Tag("customer", "acme"))).Outcome.Verdict.ShouldBe(HoldVerdict.FullyHeld);
+            gate.Void(hold).ShouldBeTrue();
+        }
+
+        await gate.DrainAsync();
+        gate.Sums().ShouldBe((N(0), N(0), N(0)));
+        _store.Count("SELECT sum(leased_nano) FROM budget_accounts").ShouldBe(0);
+    }
+
+    [Fact]
     public async Task Sixty_four_first_calls_of_a_value_never_seen_before_are_admitted_as_far_as_its_budget_goes()
     {
         var gate = await GateAsync(Of(BudgetScope.Tag("customer", null), 100));
