@@ -74,8 +74,18 @@ public sealed class ProductProcess : IAsyncDisposable
 
     private static async Task<ProductProcess> StartAsync(string host, string data, IEnumerable<KeyValuePair<string, string>>? environment, int? port)
     {
-        var url = new Uri($"http://127.0.0.1:{port ?? FreePort()}");
-        return await WhenAsync(new ProductProcess(Start(host, [], data, url, environment), url, data), "/readyz");
+        for (var tries = 1; ; tries++)
+        {
+            var url = new Uri($"http://127.0.0.1:{port ?? FreePort()}");
+            try
+            {
+                return await WhenAsync(new ProductProcess(Start(host, [], data, url, environment), url, data), "/readyz");
+            }
+            catch (InvalidOperationException e) when (port is null && tries < 5 && e.Message.Contains("address already in use", StringComparison.Ordinal))
+            {
+                // Somebody was quicker on that port.
+            }
+        }
     }
 
     // Without a path what it prints is enough: a probe of the sandbox would stand on its bill.

@@ -68,6 +68,14 @@ public sealed class RecorderTests
     }
 
     [Fact]
+    public void An_fsync_that_fails_is_noticed()
+    {
+        // There is nothing to force to a disk: the kernel says so (EINVAL), and .NET's own call would not pass it on.
+        using var file = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.ReadWrite);
+        Should.Throw<IOException>(() => JournalDisk.Real.Sync(file)).Message.ShouldStartWith("fsync failed");
+    }
+
+    [Fact]
     public void A_disk_that_fails_an_fsync_stops_admission_until_another_file_holds_and_open_calls_move_there()
     {
         var disk = new FailingDisk(new Random(1));

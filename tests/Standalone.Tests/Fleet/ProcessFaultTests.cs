@@ -183,18 +183,27 @@ public sealed class ProcessFaultTests(SharedFleet shared, ITestOutputHelper outp
         strace.ErrorDataReceived += (_, line) => errors.AppendLine(line.Data);
         strace.BeginErrorReadLine();
         var failing = FaultRun.Now;
-        for (var waited = Stopwatch.StartNew(); !run.Answers(failing).Any(a => a is { Proxy: 1, Code: "journal_unwritable" }); await Task.Delay(20, Cancel))
+        long mended;
+        try
         {
-            if (strace.HasExited)
-                Assert.Skip($"strace may not trace here: {errors}");
-            waited.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30));
+            for (var waited = Stopwatch.StartNew(); !run.Answers(failing).Any(a => a is { Proxy: 1, Code: "journal_unwritable" }); await Task.Delay(20, Cancel))
+            {
+                if (strace.HasExited)
+                    Assert.Skip($"strace may not trace here: {errors}");
+                waited.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30), $"{FaultRun.Told(run.Answers(failing))}\n{errors}");
+            }
+
+            await Task.Delay(2000, Cancel);
+        }
+        finally
+        {
+            mended = FaultRun.Now;
+            if (!strace.HasExited)
+                await RunAsync("kill", "-INT", $"{strace.Id}"); // it lets go of what it traces
+            await strace.WaitForExitAsync(CancellationToken.None);
+            strace.Dispose();
         }
 
-        await Task.Delay(2000, Cancel);
-        var mended = FaultRun.Now;
-        await RunAsync("kill", "-INT", $"{strace.Id}");
-        await strace.WaitForExitAsync(Cancel);
-        strace.Dispose();
         var recovered = await run.ServedAsync(mended, proxy: 1);
         await run.SpendRestAsync();
         var told = await run.FinishAsync();
