@@ -86,12 +86,18 @@ public sealed class RecorderTests
         temp.Journal.Tidy();
         temp.Journal.Writable.ShouldBeFalse();
         temp.Journal.Admit(TempJournal.Call("req_refused"), sent: true).IsNone.ShouldBeTrue();
+        for (var i = 0; i < 3; i++)
+        {
+            temp.Journal.Tidy(); // a new file, which must be forced to the disk before it is trusted
+            temp.Journal.Writable.ShouldBeFalse();
+        }
+
         disk.SyncFails = false;
-        temp.Journal.Tidy(); // a new file
+        temp.Journal.Tidy(); // another
         temp.Journal.Writable.ShouldBeTrue();
         temp.Journal.Tidy(); // the call moves there
         temp.Journal.Tidy(); // and the file that failed goes
-        temp.Segments.Select(Path.GetFileName).ShouldBe(["00000002.seg"]);
+        temp.Segments.Select(Path.GetFileName).ShouldBe(["00000005.seg"]);
         temp.Kill().Open().ShouldBe(1);
         temp.Ship().Single().Outcome.ShouldBe(CallOutcome.Abandoned);
     }

@@ -17,7 +17,7 @@ public sealed class ClockTests(SharedFleet shared, ITestOutputHelper output)
         await fleet.RestartProxiesAsync(i => i switch { 0 => Faked("+90s"), 1 => Faked("-90s"), _ => [.. Faked(null), ("FAKETIME_TIMESTAMP_FILE", clock), ("FAKETIME_NO_CACHE", "1")] });
         try
         {
-            var periods = (await fleet.AccountsAsync()).GroupBy(a => (a.Budget, a.Subject)).Max(g => g.Count());
+            var periods = (await fleet.AccountsAsync()).GroupBy(a => (a.Budget, a.Subject)).Select(g => g.Count()).DefaultIfEmpty(1).Max();
             await using var run = await FaultRun.StartAsync(fleet, caps, 0.7m);
             await run.ServedAsync(FaultRun.Now, proxy: 2);
             await File.WriteAllTextAsync(clock + ".new", "-3600s", Cancel);
