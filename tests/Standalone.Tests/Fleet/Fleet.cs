@@ -94,6 +94,10 @@ internal sealed class Fleet : IAsyncDisposable
     public async Task StartProxyAsync(int index, params (string Name, string Value)[] settings) => _proxies[index] = await ProductProcess.ProxyAsync(
         _folder.Path, $"node-{index}", Settings.Concat(settings.Select(s => KeyValuePair.Create(s.Name, s.Value))));
 
+    /// <summary>With so many file descriptors and no more.</summary>
+    public async Task StartProxyAsync(int index, int descriptors) =>
+        _proxies[index] = await ProductProcess.ProxyAsync(_folder.Path, $"node-{index}", Settings, under: ["prlimit", $"--nofile={descriptors}:{descriptors}"]);
+
     /// <summary>With SIGKILL.</summary>
     public async Task KillProxyAsync(int index)
     {
