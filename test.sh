@@ -22,7 +22,10 @@ install curl curl
 install nginx nginx-light
 install initdb postgresql
 install chromium chromium
+install faketime faketime
+install strace strace
 install redis-server redis-server
+install pgrep procps
 
 echo "Building"
 dotnet build Tokonomics.sln --nologo -v quiet || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }

@@ -40,8 +40,9 @@ public sealed class ProductProcess : IAsyncDisposable
     public static Task<ProductProcess> ServeAsync(string data, IEnumerable<KeyValuePair<string, string>>? environment = null, int? port = null) => StartAsync("Standalone", data, environment, port);
 
     /// <summary>A proxy alone. Those that share a data folder each need a journal node of their own.</summary>
-    public static Task<ProductProcess> ProxyAsync(string data, string node, IEnumerable<KeyValuePair<string, string>>? environment = null, int? port = null) =>
-        StartAsync("Web.Proxy", data, [new("Journal__Node", node), .. environment ?? []], port);
+    /// <param name="under">A program that becomes the proxy, such as <c>prlimit --nofile=1024</c>.</param>
+    public static Task<ProductProcess> ProxyAsync(string data, string node, IEnumerable<KeyValuePair<string, string>>? environment = null, int? port = null, string[]? under = null) =>
+        StartAsync("Web.Proxy", data, [new("Journal__Node", node), .. environment ?? []], port, under);
 
     public static Task<ProductProcess> PortalAsync(string data, IEnumerable<KeyValuePair<string, string>>? environment = null, int? port = null) => StartAsync("Web.Portal", data, environment, port);
 
@@ -72,18 +73,18 @@ public sealed class ProductProcess : IAsyncDisposable
         return folder;
     }
 
-    private static async Task<ProductProcess> StartAsync(string host, string data, IEnumerable<KeyValuePair<string, string>>? environment, int? port)
+    private static async Task<ProductProcess> StartAsync(string host, string data, IEnumerable<KeyValuePair<string, string>>? environment, int? port, string[]? under = null)
     {
-        for (var tries = 0; ; tries++)
+        for (var tries = 1; ; tries++)
         {
             var url = new Uri($"http://127.0.0.1:{port ?? FreePort()}");
             try
             {
-                return await WhenAsync(new ProductProcess(Start(host, [], data, url, environment), url, data), "/readyz");
+                return await WhenAsync(new ProductProcess(Start(host, [], data, url, environment, under), url, data), "/readyz");
             }
-            catch (InvalidOperationException e) when (port is null && tries < 3 && e.Message.Contains("already in use", StringComparison.Ordinal))
+            catch (InvalidOperationException e) when (port is null && tries < 5 && e.Message.Contains("address already in use", StringComparison.Ordinal))
             {
-                // A port that was free a moment ago.
+                // Somebody was quicker on that port.
             }
         }
     }
@@ -175,9 +176,10 @@ public sealed class ProductProcess : IAsyncDisposable
         _process.Dispose();
     }
 
-    private static Process Start(string host, string[] arguments, string data, Uri url, IEnumerable<KeyValuePair<string, string>>? environment)
+    private static Process Start(string host, string[] arguments, string data, Uri url, IEnumerable<KeyValuePair<string, string>>? environment, string[]? under = null)
     {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, $"Tokonomics.{host}.dll"), .. arguments])
+        string[] command = [.. under ?? [], "dotnet", Path.Combine(AppContext.BaseDirectory, $"Tokonomics.{host}.dll"), .. arguments];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

@@ -33,7 +33,11 @@ public static class HostSetup
             builder.WebHost.UseUrls(url);
         configure?.Invoke(builder);
         builder.Configuration["Portal:PublicUrl"] ??= PublicUrl(builder.Configuration, url);
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxConcurrentConnections = Descriptors.MaxConnections();
+        });
         AddDrain(builder);
         builder.Services.AddOptions<TransportOptions>().Bind(builder.Configuration.GetSection("Proxy")).ValidateOnStart();
         builder.Services.AddSingleton<IValidateOptions<TransportOptions>, TransportOptions.Check>();

@@ -677,10 +677,27 @@ public sealed partial class CallJournal : IDisposable
                 return;
             // After a failure, try again in a new file: whatever was wrong with the old one stays with it.
             if (_failed || _current is null)
-                _failed = !SwitchToNext(orMake: true);
+                _failed = !SwitchToNext(orMake: true) || (_failed && !Holds(_current!));
             else if (_next is null && _current.Length >= _options.SegmentBytes / 2)
                 _next = Make();
             Judge();
+        }
+    }
+
+    // Before it is trusted with a call: a disk that has failed fails the next file's first fsync as well, and until that came calls would be let in.
+    private bool Holds(Segment segment)
+    {
+        if (_options.SyncEvery == TimeSpan.Zero)
+            return true;
+        try
+        {
+            _disk.Sync(segment.File!);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            segment.Suspect = true;
+            return false;
         }
     }
 

@@ -2,6 +2,7 @@ using System.Data.Common;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.Extensions.DependencyInjection;
+using Npgsql;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Tenants;
 
@@ -18,9 +19,29 @@ internal static class PostgresSetup
         services.AddSingleton<PostgresMigrator>();
         services.AddSingleton<IStoreMigrator>(provider => provider.GetRequiredService<PostgresMigrator>());
         services.AddDbContext<TokonomicsDbContext>((provider, options) =>
-            options.UseNpgsql(provider.GetRequiredService<PostgresDatabase>().Source).AddInterceptors(OneWriter.Instance));
+            options.UseNpgsql(provider.GetRequiredService<PostgresDatabase>().Source).AddInterceptors(OneWriter.Instance, new Broken(provider.GetRequiredService<PostgresDatabase>().Source)));
         services.AddSingleton<IUsageLedger, PostgresUsageLedger>();
         return services;
+    }
+
+    /// <summary>
+    /// After a restart of the server every connection in the pool is dead, and each would fail one request. The first that fails takes the others out.
+    /// </summary>
+    private sealed class Broken(NpgsqlDataSource source) : DbCommandInterceptor
+    {
+        public override void CommandFailed(DbCommand command, CommandErrorEventData eventData) => Clear(eventData.Exception);
+
+        public override Task CommandFailedAsync(DbCommand command, CommandErrorEventData eventData, CancellationToken cancellationToken = default)
+        {
+            Clear(eventData.Exception);
+            return Task.CompletedTask;
+        }
+
+        private void Clear(Exception e)
+        {
+            if (e is NpgsqlException { InnerException: IOException } or PostgresException { SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown })
+                source.Clear();
+        }
     }
 
     /// <summary>

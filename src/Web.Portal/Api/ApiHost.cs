@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using MediatR;
@@ -50,7 +51,32 @@ internal static class ApiHost
         var http = invocation.HttpContext;
         var header = http.Request.Headers.Authorization.ToString();
         var presented = header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].Trim() : null;
-        var outcome = await http.RequestServices.GetRequiredService<IMediator>().Send(new AuthenticateApiToken(presented), http.RequestAborted);
+        try
+        {
+            return await AsCallerAsync(invocation, next, http, presented);
+        }
+        catch (Exception e) when (StoreIsAway(e) && !http.Response.HasStarted)
+        {
+            // Logged where it happened. Whether a change was made is not known where its commit's answer was lost: whoever sends it again finds out.
+            http.Response.Headers.RetryAfter = "2";
+            return Problem(503, "store_unavailable", "The database can't be reached at the moment. Try again in a moment.");
+        }
+    }
+
+    private static async ValueTask<object?> AsCallerAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next, HttpContext http, string? presented)
+    {
+        var mediator = http.RequestServices.GetRequiredService<IMediator>();
+        Outcome<Caller> outcome;
+        try
+        {
+            outcome = await mediator.Send(new AuthenticateApiToken(presented), http.RequestAborted);
+        }
+        catch (Exception e) when (StoreIsAway(e))
+        {
+            // The first to meet a connection that died with the database. It only read; the next connection is a new one.
+            outcome = await mediator.Send(new AuthenticateApiToken(presented), http.RequestAborted);
+        }
+
         if (!outcome.Succeeded)
         {
             http.Response.Headers.WWWAuthenticate = "Bearer";
@@ -60,6 +86,9 @@ internal static class ApiHost
         http.Items[typeof(Caller)] = outcome.Value;
         return await next(invocation);
     }
+
+    // EF wraps what the store's driver says.
+    private static bool StoreIsAway(Exception? e) => e is not null && (e is DbException { IsTransient: true } or TimeoutException || StoreIsAway(e.InnerException));
 
     /// <summary>Who asks; set by the filter on every route of the group.</summary>
     public static Caller Caller(this HttpContext context) => (Caller)context.Items[typeof(Caller)]!;

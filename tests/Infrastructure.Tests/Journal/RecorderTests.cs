@@ -68,6 +68,14 @@ public sealed class RecorderTests
     }
 
     [Fact]
+    public void An_fsync_that_fails_is_noticed()
+    {
+        // There is nothing to force to a disk: the kernel says so (EINVAL), and .NET's own call would not pass it on.
+        using var file = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.ReadWrite);
+        Should.Throw<IOException>(() => JournalDisk.Real.Sync(file)).Message.ShouldStartWith("fsync failed");
+    }
+
+    [Fact]
     public void A_disk_that_fails_an_fsync_stops_admission_until_another_file_holds_and_open_calls_move_there()
     {
         var disk = new FailingDisk(new Random(1));
@@ -78,12 +86,18 @@ public sealed class RecorderTests
         temp.Journal.Tidy();
         temp.Journal.Writable.ShouldBeFalse();
         temp.Journal.Admit(TempJournal.Call("req_refused"), sent: true).IsNone.ShouldBeTrue();
+        for (var i = 0; i < 3; i++)
+        {
+            temp.Journal.Tidy(); // a new file, which must be forced to the disk before it is trusted
+            temp.Journal.Writable.ShouldBeFalse();
+        }
+
         disk.SyncFails = false;
-        temp.Journal.Tidy(); // a new file
+        temp.Journal.Tidy(); // another
         temp.Journal.Writable.ShouldBeTrue();
         temp.Journal.Tidy(); // the call moves there
         temp.Journal.Tidy(); // and the file that failed goes
-        temp.Segments.Select(Path.GetFileName).ShouldBe(["00000002.seg"]);
+        temp.Segments.Select(Path.GetFileName).ShouldBe(["00000005.seg"]);
         temp.Kill().Open().ShouldBe(1);
         temp.Ship().Single().Outcome.ShouldBe(CallOutcome.Abandoned);
     }

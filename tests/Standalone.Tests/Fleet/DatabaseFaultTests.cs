@@ -48,6 +48,7 @@ public sealed class DatabaseFaultTests(SharedFleet shared, ITestOutputHelper out
         await Task.Delay(2000, Cancel);
         var away = FaultRun.Now;
         await fleet.Postgres.StopImmediateAsync();
+        var (status, said) = await fleet.ListBudgetsAsync();
         await Task.Delay(TimeSpan.FromSeconds(seconds), Cancel);
         var back = FaultRun.Now;
         await fleet.Postgres.StartAgainAsync();
@@ -62,6 +63,7 @@ public sealed class DatabaseFaultTests(SharedFleet shared, ITestOutputHelper out
         during.Count(a => a.Status == 200).ShouldBeGreaterThan(0, "leases serve on");
         during.Count(a => a.ToString() == Unverifiable).ShouldBeGreaterThan(0, told);
         fleet.RetryAfter["budget_unverifiable"].ShouldBe("2");
+        (status, said).ShouldBe((503, "store_unavailable")); // the portal's API
         var lastServed = during.Where(a => a.Status == 200).Max(a => Stopwatch.GetElapsedTime(away, a.At).TotalSeconds);
         output.WriteLine($"F18: away {seconds} s: {FaultRun.Told(during)}; served from leases until {lastServed:f1} s after; {FaultRun.Times(during.FindAll(a => a.Status == 200))} when served, {FaultRun.Times(during.FindAll(a => a.Status == 503))} when refused; "
             + $"served again {recovered.TotalSeconds:f1} s and drained {drained.TotalSeconds:f1} s after the server was back; {told}");

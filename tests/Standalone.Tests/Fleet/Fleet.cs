@@ -94,6 +94,10 @@ internal sealed class Fleet : IAsyncDisposable
     public async Task StartProxyAsync(int index, params (string Name, string Value)[] settings) => _proxies[index] = await ProductProcess.ProxyAsync(
         _folder.Path, $"node-{index}", Settings.Concat(settings.Select(s => KeyValuePair.Create(s.Name, s.Value))));
 
+    /// <summary>With so many file descriptors and no more.</summary>
+    public async Task StartProxyAsync(int index, int descriptors) =>
+        _proxies[index] = await ProductProcess.ProxyAsync(_folder.Path, $"node-{index}", Settings, under: ["prlimit", $"--nofile={descriptors}:{descriptors}"]);
+
     /// <summary>With SIGKILL.</summary>
     public async Task KillProxyAsync(int index)
     {
@@ -111,20 +115,41 @@ internal sealed class Fleet : IAsyncDisposable
             if (_proxies[i] is { } proxy)
             {
                 _proxies[i] = null;
-                (await proxy.TerminateAsync()).ShouldBe(0, proxy.Output);
+                (await proxy.TerminateAsync()).ShouldBe(0, $"{proxy.Data}: proxy {i}\n{proxy.Output}");
                 _ended.Append(proxy.Output);
                 await proxy.DisposeAsync();
             }
     }
 
+    /// <summary>As a client does: what the database is away for is tried again.</summary>
     public async Task<JsonElement> ApiAsync(HttpMethod method, string path, object? body = null)
     {
-        using var request = new HttpRequestMessage(method, new Uri(_portal.Url, $"/api/v1/{path}")) { Content = body is null ? null : JsonContent.Create(body) };
+        for (var tries = 1; ; tries++)
+        {
+            using var request = new HttpRequestMessage(method, new Uri(_portal.Url, $"/api/v1/{path}")) { Content = body is null ? null : JsonContent.Create(body) };
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
+            using var answer = await Client.SendAsync(request);
+            var text = await answer.Content.ReadAsStringAsync();
+            if ((int)answer.StatusCode == 503 && tries < 5)
+            {
+                text.ShouldContain("store_unavailable");
+                await Task.Delay(answer.Headers.RetryAfter!.Delta!.Value);
+                continue;
+            }
+
+            answer.IsSuccessStatusCode.ShouldBeTrue($"{method} {path}: {(int)answer.StatusCode} {text}\n{_portal.Output}");
+            return text.Length == 0 ? default : JsonDocument.Parse(text).RootElement;
+        }
+    }
+
+    /// <summary>Once: the status, and the problem's type.</summary>
+    public async Task<(int Status, string Type)> ListBudgetsAsync()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_portal.Url, "/api/v1/budgets"));
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
         using var answer = await Client.SendAsync(request);
         var text = await answer.Content.ReadAsStringAsync();
-        answer.IsSuccessStatusCode.ShouldBeTrue($"{method} {path}: {(int)answer.StatusCode} {text}\n{_portal.Output}");
-        return text.Length == 0 ? default : JsonDocument.Parse(text).RootElement;
+        return ((int)answer.StatusCode, JsonDocument.Parse(text).RootElement.TryGetProperty("type", out var type) ? type.GetString()!.Split('/', ':')[^1] : "");
     }
 
     /// <summary>A month's strict budget of the test environment.</summary>

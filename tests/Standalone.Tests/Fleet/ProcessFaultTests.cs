@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net.Sockets;
 using System.Text;
 
 namespace Tokonomics.Standalone.Tests.Fleet;
@@ -45,7 +46,8 @@ public sealed class ProcessFaultTests(SharedFleet shared, ITestOutputHelper outp
                     var served = await run.ServedAsync(on, proxy: 0);
                     await run.SpendRestAsync();
                     var told = await run.FinishAsync();
-                    DatabaseFaultTests.OnlySaid(run.Answers());
+                    // Stopped in the middle of a transaction it has an account locked, for four seconds.
+                    DatabaseFaultTests.OnlySaid(run.Answers(), "503 budget_unverifiable");
                     if (closed)
                         proxy.Output.ShouldContain("was taken from this node");
                     output.WriteLine($"F05{(closed ? " closed meanwhile" : "")}: {said} others served {others} meanwhile; serves again after {served.TotalSeconds:f1} s; {told}");
@@ -139,26 +141,53 @@ public sealed class ProcessFaultTests(SharedFleet shared, ITestOutputHelper outp
     }
 
     [Fact]
-    public async Task F08_A_proxy_without_a_free_file_descriptor_recovers_when_there_are_some()
+    public async Task F08_More_connections_than_a_proxy_has_file_descriptors_for_break_nothing_for_good()
     {
         var (fleet, caps) = await shared.WholeAsync();
-        await using var run = await FaultRun.StartAsync(fleet, caps, 0.7m);
-        await run.ServedAsync(FaultRun.Now, proxy: 1);
-        var id = fleet.Proxies[1]!.Id;
-        var none = FaultRun.Now;
-        // Below what it has open: nothing new can be opened.
-        await RunAsync("prlimit", $"--nofile=16:{Limit(id)}", "--pid", $"{id}");
-        await Task.Delay(TimeSpan.FromSeconds(3), Cancel);
-        var some = FaultRun.Now;
-        await RunAsync("prlimit", $"--nofile={Limit(id)}:{Limit(id)}", "--pid", $"{id}");
-        var recovered = await run.ServedAsync(some, proxy: 1);
-        await run.SpendRestAsync();
-        var told = await run.FinishAsync();
-        fleet.Proxies[1]!.HasExited.ShouldBeFalse();
-        DatabaseFaultTests.OnlySaid(run.Answers(), "0", "502 provider_unreachable", "503 budget_unverifiable", "503 journal_unwritable");
-        output.WriteLine($"F08: meanwhile {FaultRun.Told(run.Answers(none, some).FindAll(a => a.Proxy == 1))}; serves again after {recovered.TotalSeconds:f1} s; {told}");
+        await fleet.KillProxyAsync(1);
+        await fleet.StartProxyAsync(1, descriptors: 1024);
+        try
+        {
+            await using var run = await FaultRun.StartAsync(fleet, caps, 1m);
+            await run.ServedAsync(FaultRun.Now, proxy: 1);
+            var proxy = fleet.Proxies[1]!;
+            var flood = new List<Socket>();
+            var flooded = FaultRun.Now;
+            var most = 0;
+            for (var i = 0; i < 3000; i++)
+            {
+                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                flood.Add(socket);
+                try
+                {
+                    await socket.ConnectAsync("127.0.0.1", proxy.Url.Port, Cancel);
+                }
+                catch (SocketException)
+                {
+                    // The queue of those that nobody has accepted yet is full.
+                }
 
-        static string Limit(int id) => File.ReadLines($"/proc/{id}/limits").First(l => l.StartsWith("Max open files", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[4];
+                if (i % 100 == 0)
+                    most = Math.Max(most, Directory.GetFiles($"/proc/{proxy.Id}/fd").Length);
+            }
+
+            await Task.Delay(1000, Cancel);
+            var over = FaultRun.Now;
+            flood.ForEach(s => s.Dispose());
+            var recovered = await run.ServedAsync(over, proxy: 1);
+            await run.SpendRestAsync();
+            var told = await run.FinishAsync();
+            proxy.HasExited.ShouldBeFalse();
+            using (var ready = await fleet.Client.GetAsync(new Uri(proxy.Url, "/readyz"), Cancel))
+                ready.IsSuccessStatusCode.ShouldBeTrue();
+            DatabaseFaultTests.OnlySaid(run.Answers().FindAll(a => a.Proxy != 1));
+            DatabaseFaultTests.OnlySaid(run.Answers(), "0", "502 provider_unreachable", "503 budget_unverifiable", "503 journal_unwritable");
+            output.WriteLine($"F08: 3,000 connections on 1,024 descriptors, {most} in use at most; meanwhile {FaultRun.Told(run.Answers(flooded, over).FindAll(a => a.Proxy == 1))}; serves again after {recovered.TotalSeconds:f1} s; {told}");
+        }
+        finally
+        {
+            await fleet.RestartProxiesAsync();
+        }
     }
 
     [Fact]
@@ -183,18 +212,27 @@ public sealed class ProcessFaultTests(SharedFleet shared, ITestOutputHelper outp
         strace.ErrorDataReceived += (_, line) => errors.AppendLine(line.Data);
         strace.BeginErrorReadLine();
         var failing = FaultRun.Now;
-        for (var waited = Stopwatch.StartNew(); !run.Answers(failing).Any(a => a is { Proxy: 1, Code: "journal_unwritable" }); await Task.Delay(20, Cancel))
+        long mended;
+        try
         {
-            if (strace.HasExited)
-                Assert.Skip($"strace may not trace here: {errors}");
-            waited.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30));
+            for (var waited = Stopwatch.StartNew(); !run.Answers(failing).Any(a => a is { Proxy: 1, Code: "journal_unwritable" }); await Task.Delay(20, Cancel))
+            {
+                if (strace.HasExited)
+                    Assert.Skip($"strace may not trace here: {errors}");
+                waited.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30), $"{FaultRun.Told(run.Answers(failing))}\n{errors}");
+            }
+
+            await Task.Delay(2000, Cancel);
+        }
+        finally
+        {
+            mended = FaultRun.Now;
+            if (!strace.HasExited)
+                await RunAsync("kill", "-INT", $"{strace.Id}"); // it lets go of what it traces
+            await strace.WaitForExitAsync(CancellationToken.None);
+            strace.Dispose();
         }
 
-        await Task.Delay(2000, Cancel);
-        var mended = FaultRun.Now;
-        await RunAsync("kill", "-INT", $"{strace.Id}");
-        await strace.WaitForExitAsync(Cancel);
-        strace.Dispose();
         var recovered = await run.ServedAsync(mended, proxy: 1);
         await run.SpendRestAsync();
         var told = await run.FinishAsync();

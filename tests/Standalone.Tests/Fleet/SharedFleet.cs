@@ -13,8 +13,13 @@ public sealed class SharedFleet : IAsyncLifetime
     {
         _fleet ??= await Fleet.StartAsync(durable: true);
         for (var i = 0; i < _fleet.Proxies.Count; i++)
+        {
+            if (_fleet.Proxies[i] is { HasExited: true }) // a test before this one failed
+                await _fleet.KillProxyAsync(i);
             if (_fleet.Proxies[i] is null)
                 await _fleet.StartProxyAsync(i);
+        }
+
         _caps ??= await Caps.MakeAsync(_fleet, 0.5m);
         return (_fleet, _caps);
     }
