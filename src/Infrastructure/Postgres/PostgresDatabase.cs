@@ -16,6 +16,14 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
     private const int Attempts = 5;
     private const int LeaseConnections = 8;
 
+    // Where accounts of budgets are locked: from a proxy that was frozen in the middle of it, the server takes them sooner than others give up waiting, which is after 5 s.
+    private const string FrozenEndsSoon = "-c idle_in_transaction_session_timeout=4s";
+
+    private const string FrozenTooLong = "25P03"; // idle_in_transaction_session_timeout: it was, and goes on
+
+    /// <summary>The same for one transaction.</summary>
+    internal const string EndSoonWhenFrozen = "SET LOCAL idle_in_transaction_session_timeout = '4s'";
+
     private readonly NpgsqlDataSource _source;
     private readonly NpgsqlDataSource _leases;
     private readonly SemaphoreSlim _leaseTurns = new(LeaseConnections);
@@ -28,7 +36,7 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
         _source = NpgsqlDataSource.Create(general);
         _leaseTimeout = TimeSpan.FromSeconds(Math.Min(general.Timeout, 3));
         // Each of these is a handful of single-row statements: one that takes seconds waits for a lock or for a server that isn't there.
-        _leases = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(general.ConnectionString) { Timeout = Math.Min(general.Timeout, 3), CommandTimeout = Math.Min(general.CommandTimeout, 5), MaxPoolSize = LeaseConnections, MinPoolSize = 0 });
+        _leases = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(general.ConnectionString) { Timeout = Math.Min(general.Timeout, 3), CommandTimeout = Math.Min(general.CommandTimeout, 5), MaxPoolSize = LeaseConnections, MinPoolSize = 0, Options = $"{general.Options} {FrozenEndsSoon}" });
         Place = $"PostgreSQL {general.Host}:{general.Port}/{general.Database ?? general.Username}";
     }
 
@@ -80,7 +88,7 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
             {
                 return await Task.Run(work, cancellationToken);
             }
-            catch (NpgsqlException e) when (attempt < Attempts && MayPass(e))
+            catch (NpgsqlException e) when (attempt < Attempts && (MayPass(e) || e.SqlState == FrozenTooLong) && e.InnerException is not TimeoutException)
             {
                 // Two that met once must not meet again: 10 to 30 ms, then twice that, …
                 await Task.Delay(TimeSpan.FromMilliseconds((10 + RandomNumberGenerator.GetInt32(20)) << (attempt - 1)), cancellationToken);
@@ -135,9 +143,8 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
         Default("Command Timeout", () => text.CommandTimeout = 15);
         Default("Maximum Pool Size", () => text.MaxPoolSize = 20);
         Default("Application Name", () => text.ApplicationName = "tokonomics");
-        // The server takes the locks from a client that was stopped in the middle of a transaction (a frozen machine) sooner than others give up waiting for
-        // them, which is after 5 s. No transaction here waits for anything but the server. JIT: it takes longer than what it compiles here.
-        Default("Options", () => text.Options = "-c idle_in_transaction_session_timeout=4s -c jit=off");
+        // A server whose client stopped in the middle of a transaction lets go of its locks after half a minute. JIT: it takes longer than what it compiles here.
+        Default("Options", () => text.Options = "-c idle_in_transaction_session_timeout=30s -c jit=off");
         text.Multiplexing = false;
         return text;
 

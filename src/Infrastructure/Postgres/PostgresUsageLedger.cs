@@ -90,7 +90,7 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
             batch.TryAdd((usage.RequestId, usage.Attempt), usage);
 
         using var transaction = connection.BeginTransaction();
-        transaction.Execute(Tables);
+        transaction.Execute($"{PostgresDatabase.EndSoonWhenFrozen}; {Tables}");
         using (var writer = connection.BeginBinaryImport(Copy))
         {
             foreach (var usage in batch.Values)

@@ -218,7 +218,7 @@ public sealed class SchemaTests : PostgresTests
         var text = new NpgsqlConnectionStringBuilder(database.Source.ConnectionString);
         (text.MaxPoolSize, text.CommandTimeout).ShouldBe((3, 77));
         (text.Timeout, text.ApplicationName).ShouldBe((5, "tokonomics")); // not named: ours
-        text.Options!.ShouldContain("idle_in_transaction_session_timeout=4s");
+        text.Options!.ShouldContain("idle_in_transaction_session_timeout=30s");
     }
 
     private void At(DateTimeOffset now) => Store.Clock.Ahead = now - DateTimeOffset.UtcNow;

@@ -21,8 +21,9 @@ public sealed class ChangeTests(SharedFleet shared, ITestOutputHelper output)
             await using var run = await FaultRun.StartAsync(fleet, caps, 3m, callers: 33, slow: true);
             await run.ServedAsync(FaultRun.Now);
             var before = caps.Tenant.Limit;
-            var flying = fleet.Bill().Count(l => l.Outcome == SandboxOutcome.Open);
-            flying.ShouldBeGreaterThan(0);
+            int flying;
+            while ((flying = fleet.Bill().Count(l => l.Outcome == SandboxOutcome.Open)) < 16)
+                await Task.Delay(20, Cancel);
             await fleet.LimitAsync(caps.Tenant.Id, 1);
             await Task.Delay(1000, Cancel);
             var admitted = fleet.Bill().Count;
