@@ -88,7 +88,7 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
             {
                 return await Task.Run(work, cancellationToken);
             }
-            catch (NpgsqlException e) when (attempt < Attempts && (MayPass(e) || e.SqlState == FrozenTooLong) && e.InnerException is not TimeoutException)
+            catch (NpgsqlException e) when (attempt < Attempts && (MayPass(e) || e.SqlState == FrozenTooLong))
             {
                 // Two that met once must not meet again: 10 to 30 ms, then twice that, …
                 await Task.Delay(TimeSpan.FromMilliseconds((10 + RandomNumberGenerator.GetInt32(20)) << (attempt - 1)), cancellationToken);
