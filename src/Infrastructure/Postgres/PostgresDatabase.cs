@@ -88,7 +88,7 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
             {
                 return await Task.Run(work, cancellationToken);
             }
-            catch (NpgsqlException e) when (attempt < Attempts && (MayPass(e) || e.SqlState == FrozenTooLong))
+            catch (NpgsqlException e) when (attempt < Attempts && MayPass(e))
             {
                 // Two that met once must not meet again: 10 to 30 ms, then twice that, …
                 await Task.Delay(TimeSpan.FromMilliseconds((10 + RandomNumberGenerator.GetInt32(20)) << (attempt - 1)), cancellationToken);
@@ -98,7 +98,7 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
 
     // 25P03: it was silent in the middle of a transaction for too long. A command's own timeout may not pass: it has waited long enough.
     private static bool MayPass(NpgsqlException e) =>
-        (e.IsTransient || e.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or "25P03") && e.InnerException is not TimeoutException;
+        (e.IsTransient || e.SqlState is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or FrozenTooLong) && e.InnerException is not TimeoutException;
 
     public void Lock(DbTransaction transaction, string name, bool exclusive)
     {
