@@ -1,0 +1,39 @@
+using System.Diagnostics;
+using BenchmarkDotNet.Running;
+using Tokonomics.Bench.HoldCost;
+
+// What a hold costs a call: budgets found, the most it can cost set aside on five of them, the call put on file, settled, its event put on file. On SQLite,
+// with the ledger's writer running beside it.
+//   dotnet run -c Release --project bench/HoldCost                 BenchmarkDotNet: mean, median, bytes
+//   dotnet run -c Release --project bench/HoldCost -- percentiles  each call timed by itself: median, p99, p99.9
+if (args is not ["percentiles"])
+{
+    BenchmarkRunner.Run<Hold>(args: args);
+    return;
+}
+
+var hold = new Hold();
+await hold.SetUpAsync();
+try
+{
+    const int calls = 200_000;
+    for (var i = 0; i < 50_000; i++)
+        hold.HoldAndSettle();
+    var ticks = new long[calls];
+    for (var i = 0; i < calls; i++)
+    {
+        if (i % 1000 == 0)
+            await hold.FlushAsync(); // the ledger is slower than this loop, and nobody calls so often
+        var start = Stopwatch.GetTimestamp();
+        hold.HoldAndSettle();
+        ticks[i] = Stopwatch.GetTimestamp() - start;
+    }
+
+    Array.Sort(ticks);
+    string At(double share) => $"{ticks[(int)((calls - 1) * share)] * 1e6 / Stopwatch.Frequency:f1} us";
+    Console.WriteLine($"{calls} calls, five budgets: median {At(0.5)}, p99 {At(0.99)}, p99.9 {At(0.999)}");
+}
+finally
+{
+    await hold.TearDownAsync();
+}
