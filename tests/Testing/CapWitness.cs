@@ -43,10 +43,16 @@ public sealed class CapWitness : IAsyncDisposable
         return Accounts(connection);
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Looks no more; what it found stands.</summary>
+    public async Task StopAsync()
     {
         await _stop.CancelAsync();
         await _looking;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
         _stop.Dispose();
     }
 

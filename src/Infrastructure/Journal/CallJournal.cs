@@ -31,6 +31,9 @@ public sealed partial class CallJournal : IDisposable
     /// <summary>Segments that may stay for the sake of a call that is still open. Beyond, it is carried over.</summary>
     private const int KeptForOpenCalls = 3;
 
+    /// <summary>With less room than that, besides what the events of open calls need, nothing is admitted: more than any admission takes.</summary>
+    private const int LeastRoom = 16 * 1024;
+
     /// <summary>How often the file of the identity is asked for, a hundredth of a second apart.</summary>
     private const int IdentityTries = 200;
 
@@ -185,7 +188,8 @@ public sealed partial class CallJournal : IDisposable
         var bytes = record.Finish();
         lock (_turn)
         {
-            if (!HasRoomFor(bytes.Length) || !Append(bytes, out var end))
+            // It, and an event that says as much again.
+            if (!HasRoomFor(bytes.Length + bytes.Length + SettlementBytes) || !Append(bytes, out var end))
             {
                 Judge();
                 return default;
@@ -448,14 +452,14 @@ public sealed partial class CallJournal : IDisposable
         _failed = true;
     }
 
-    // Whether one more call can be admitted and the events of all that are open still be written. Where no further file is ready, the one at hand must
+    // Whether so much more can be written and the events of all calls that are open after it. Where no further file is ready, the one at hand must
     // take them: a full disk shows before the call, not behind it.
     private bool HasRoomFor(int bytes)
     {
         if (_current is null)
             return false;
         var here = _options.SegmentBytes - _current.Length;
-        var needed = bytes + bytes + SettlementBytes + _reserved;
+        var needed = bytes + _reserved;
         if (_next is not null ? here + _options.SegmentBytes >= needed : here >= needed)
             return true;
         var more = (_options.MaxBytes - _taken) / _options.SegmentBytes * _options.SegmentBytes;
@@ -507,7 +511,8 @@ public sealed partial class CallJournal : IDisposable
     // Says and unsays that calls can be admitted; that they can at the start goes without saying.
     private void Judge()
     {
-        var writable = !_failed && HasRoomFor(RecordWriter.MaxBytes / 64);
+        // Somewhat more to begin again than to go on: what a call that ends gives back must not let the next one in and the one after not.
+        var writable = !_failed && HasRoomFor(_writable ? LeastRoom : LeastRoom * 3 / 2);
         if (writable == _writable)
             return;
         _writable = writable;

@@ -60,6 +60,7 @@ public sealed class FullDiskCapTests : IAsyncLifetime
             return ((int)answer.StatusCode, await answer.Content.ReadAsStringAsync());
         }
 
+        var refused = 0;
         await using (var witness = new CapWitness(product.DataFolder, () => sandbox.Bill.TotalNanoUsd, [.. budgets]))
         {
             for (var round = 0; round < 20; round++)
@@ -77,15 +78,17 @@ public sealed class FullDiskCapTests : IAsyncLifetime
                 // What is set aside already is used up first.
                 for (var calls = 0; (await CallAsync("sandbox-small", stream: false, ",\"max_tokens\":10")).Status == 200; calls++)
                     calls.ShouldBeLessThan(2000);
-                var accepted = sandbox.Bill.Lines.Count;
+                // From here on room comes and goes, as files that are in the ledger are deleted: each call is on file and forwarded, or neither.
                 for (var i = 0; i < 5; i++)
                 {
                     var (status, text) = await CallAsync("sandbox-small", stream: i % 2 == 0, ",\"max_tokens\":10");
+                    if (status == 200)
+                        continue;
                     status.ShouldBe(503);
                     text.ShouldContain("journal_unwritable");
+                    refused++;
                 }
 
-                sandbox.Bill.Lines.Count.ShouldBe(accepted);
                 // Those that run end in order: by themselves, or cut where an extension could not be put on file.
                 foreach (var (status, text) in await Task.WhenAll(streams))
                     (status == 503 || text.Contains("\"finish_reason\":\"stop\"", StringComparison.Ordinal) || text.Contains("\"finish_reason\":\"length\"", StringComparison.Ordinal)).ShouldBeTrue(text);
@@ -103,6 +106,7 @@ public sealed class FullDiskCapTests : IAsyncLifetime
             witness.Violations.ShouldBeEmpty();
         }
 
+        refused.ShouldBeGreaterThan(20);
         (await product.EventsAsync()).Count.ShouldBe(Math.Min(1000, sandbox.Bill.Lines.Count));
         (await product.Services.GetRequiredService<ILedgerVerification>().RunAsync(null, CancellationToken.None)).Findings.ShouldBeEmpty();
     }

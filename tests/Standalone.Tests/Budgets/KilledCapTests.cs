@@ -60,11 +60,11 @@ public sealed partial class KilledCapTests(ITestOutputHelper output)
 
         var calls = new ConcurrentDictionary<string, int>(); // name → status, 0 where none came
         var (refused, restarts) = (0, new List<double>());
-        var witness = new CapWitness(folder.Path, () => sandbox.Bill.TotalNanoUsd, [.. budgets]);
+        await using var witness = new CapWitness(folder.Path, () => sandbox.Bill.TotalNanoUsd, [.. budgets]);
         for (var round = 0; round < kills; round++)
         {
             var start = Stopwatch.StartNew();
-            var product = await ProductProcess.ServeAsync(folder.Path, settings);
+            await using var product = await ProductProcess.ServeAsync(folder.Path, settings);
             restarts.Add(start.Elapsed.TotalSeconds);
             // A little more than what is out: it will be met within this round or the next.
             if (round % 3 == 0)
@@ -92,11 +92,10 @@ public sealed partial class KilledCapTests(ITestOutputHelper output)
             await over.CancelAsync();
             await Task.WhenAll(load);
             product.Output.ShouldNotContain("count as spent", Case.Insensitive, why);
-            await product.DisposeAsync();
         }
 
         // The last start: what earlier runs had leased comes back, and what is left of the caps can be used.
-        var last = await ProductProcess.ServeAsync(folder.Path, settings);
+        await using var last = await ProductProcess.ServeAsync(folder.Path, settings);
         var recovering = Stopwatch.StartNew();
         while (Scalar(folder.Path, "SELECT count(DISTINCT node) FROM budget_leases") > 1)
         {
@@ -116,8 +115,7 @@ public sealed partial class KilledCapTests(ITestOutputHelper output)
 
         await sandbox.WhenIdleAsync(Cancel);
         (await last.TerminateAsync()).ShouldBe(0, last.Output);
-        await witness.DisposeAsync();
-        await last.DisposeAsync();
+        await witness.StopAsync();
 
         // 1. No overshoot, at no level and at no moment.
         witness.Violations.ShouldBeEmpty($"{why}, {witness.MostOver} nano-dollars over");
