@@ -186,18 +186,25 @@ internal static class Relay
     {
         // The bytes are on their way to the client before the meter looks at them.
         ValueTask<FlushResult> flush;
-        if (filter is null)
+        try
         {
-            flush = writer.WriteAsync(bytes, clientGone);
-            paid?.Relayed(bytes.Span);
+            if (filter is null)
+            {
+                flush = writer.WriteAsync(bytes, clientGone);
+                paid?.Relayed(bytes.Span);
+            }
+            else
+            {
+                filter.Write(bytes.Span, shown);
+                flush = writer.FlushAsync(clientGone);
+            }
         }
-        else
+        finally
         {
-            filter.Write(bytes.Span, shown);
-            flush = writer.FlushAsync(clientGone);
+            // Also where the client has left already and nothing can be written: they were generated, and are charged.
+            reader?.Feed(bytes.Span);
         }
 
-        reader?.Feed(bytes.Span);
         // While the client is slow to read, the provider is held back: that is not the provider's silence.
         if (!flush.IsCompleted)
         {
