@@ -49,6 +49,12 @@ public abstract class PortalPage : PageModel
 
     public bool May(Right right) => Me.Current is not null && Caller.May(right);
 
+    /// <summary>
+    /// For what only some values of a form make dangerous (a cap that is raised): null where a credential was presented lately, else the way to present one and
+    /// back. Pages where all of it is dangerous have <see cref="ProveIdentityAttribute"/>.
+    /// </summary>
+    protected IActionResult? ProveFirst() => ProveIdentityAttribute.Ask(HttpContext, Me, ProveIdentityAttribute.Lately);
+
     /// <summary>A path of the portal that keeps the environment.</summary>
     public string To(string path) => Environment == KeyEnvironment.Test ? path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + "env=test" : path;
 
