@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.Extensions.FileProviders;
+using Tokonomics.Application.Tenants;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
@@ -44,6 +45,11 @@ public static class PortalHost
         {
             var headers = context.Response.Headers;
             headers.XContentTypeOptions = "nosniff";
+            context.RequestServices.GetRequiredService<AuditOrigin>().Remote = context.Connection.RemoteIpAddress switch
+            {
+                { IsIPv4MappedToIPv6: true } mapped => mapped.MapToIPv4().ToString(),
+                var address => address?.ToString() ?? "",
+            };
             headers["Referrer-Policy"] = "same-origin";
             headers["Cross-Origin-Opener-Policy"] = "same-origin";
             headers.ContentSecurityPolicy = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";

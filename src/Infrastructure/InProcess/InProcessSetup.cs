@@ -51,6 +51,9 @@ public static class InProcessSetup
         return services;
     }
 
+    /// <summary>Tells the operator how this proxy is; needs the recorder.</summary>
+    public static IServiceCollection AddNodeReport(this IServiceCollection services) => services.AddHostedService<NodeReport>();
+
     /// <summary>For a process without a directory of its own, such as the command line: servers see its changes when they poll.</summary>
     public static IServiceCollection AddNoKeyDirectory(this IServiceCollection services) => services.AddSingleton<IDirectoryRefresh, Nobody>();
 
