@@ -68,6 +68,8 @@ public static class StoreSetup
         services.AddSingleton<IBudgetTruth, SqlBudgetTruth>();
         services.AddSingleton<IIdempotencyKeys, SqlIdempotencyKeys>();
         services.AddSingleton<IUsageQueries, UsageQueries>();
+        services.AddSingleton<ISpendQueries, SpendQueries>();
+        services.AddSingleton<IRefusals, SqlRefusals>();
         services.AddSingleton<ILedgerVerification, LedgerVerification>();
         services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();
         services.AddSingleton<IDirectorySource, SqlDirectorySource>();

@@ -121,6 +121,9 @@ public sealed record SummaryQuestion(string TenantId, DateTimeOffset From, DateT
 
     public IReadOnlyList<SummaryDimension> GroupBy { get; init; } = [];
 
+    /// <summary>False where no histogram of durations is wanted: the answer comes sooner, with none in it.</summary>
+    public bool WithDurations { get; init; } = true;
+
     /// <summary>Group by the values of this tag. Events without it stand under the value null.</summary>
     public string? GroupByTag { get; init; }
 

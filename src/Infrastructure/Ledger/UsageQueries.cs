@@ -213,12 +213,12 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
             where.Is("tag_value", question.Tag?.Value);
         }
 
-        Filter(where, question);
+        where.Matches(question);
         where.Text($"hour >= b.low AND hour <= b.high - {Measures.Hour}"); // bare column on the left: each bucket is one range of the primary key
         var groups = Groups(question, "tag_value");
         command.CommandText = $"""
             WITH b (bucket, low, high) AS ({Buckets(Enumerable.Range(0, edges.Count - 1).Select(i => (edges[i], edges[i], edges[i + 1])))})
-            SELECT b.bucket{groups}, {Measures.SumOfRollups}
+            SELECT b.bucket{groups}, {Measures.SumOfRollups(question.WithDurations)}
             FROM b CROSS JOIN {(tag is null ? "usage_hourly" : "usage_hourly_tags")}
             WHERE {where}
             GROUP BY b.bucket{groups}
@@ -236,7 +236,7 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
         var where = new Where(store, command);
         where.Is("tenant_id", question.TenantId);
         where.Is("environment", (int?)question.Environment);
-        Filter(where, question);
+        where.Matches(question);
         if (question.Tag is { } tag)
             where.Tag("tags", tag.Name, tag.Value);
         where.Text("at >= b.low AND at < b.high");
@@ -251,21 +251,12 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
         var groups = Groups(question, tagValue);
         command.CommandText = $"""
             WITH b (bucket, low, high) AS ({Buckets(list)})
-            SELECT b.bucket{groups}, {Measures.SumOfEvents}
+            SELECT b.bucket{groups}, {Measures.SumOf(question.WithDurations)}
             FROM b CROSS JOIN usage_events
             WHERE {where}
             GROUP BY b.bucket{groups}
             """;
         AddTo(sums, question, command);
-    }
-
-    private static void Filter(Where where, SummaryQuestion question)
-    {
-        where.Is("provider", question.Provider);
-        where.Is("model", question.Model);
-        where.Is("key_id", question.KeyId);
-        where.Is("project_id", question.ProjectId);
-        where.Is("team_id", question.TeamId);
     }
 
     private static string Groups(SummaryQuestion question, string tagValue) =>
@@ -296,7 +287,7 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
             var key = new GroupKey(row.GetInt64(0), values.ToString(), question.GroupByTag is null ? null : row.GetString(column++));
             if (!sums.TryGetValue(key, out var totals))
                 sums[key] = totals = new long[Measures.All.Length];
-            for (var i = 0; i < totals.Length; i++)
+            for (var i = 0; i < Measures.Count(question.WithDurations); i++)
                 totals[i] += row.GetInt64(column + i);
         }
     }
@@ -364,39 +355,5 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
             Latency = Histogram("latency_50ms", Of("calls"), Of("latency_us")),
             FirstByte = Histogram("first_byte_50ms", Of("first_byte_calls"), Of("first_byte_us")),
         };
-    }
-
-    /// <summary>Conditions joined by AND. Values are parameters, always; columns are this file's own words.</summary>
-    private sealed class Where(ISqlStore store, DbCommand command)
-    {
-        private readonly List<string> _conditions = [];
-
-        public void Is(string column, object? value) => Compare(column, "=", value);
-
-        public void Compare(string column, string comparison, object? value)
-        {
-            if (value is not null)
-                _conditions.Add($"{column} {comparison} {Parameter(value)}");
-        }
-
-        public void Tag(string column, string name, string value) =>
-            _conditions.Add($"{store.TagValue(column, Parameter(name))} = {Parameter(value)}");
-
-        public void Before(EventCursor place) =>
-            _conditions.Add($"(at, request_id, attempt) < ({Parameter(place.At)}, {Parameter(place.RequestId)}, {Parameter(place.Attempt)})");
-
-        public void After((long At, string RequestId, int Attempt) place) =>
-            _conditions.Add($"(at, request_id, attempt) > ({Parameter(place.At)}, {Parameter(place.RequestId)}, {Parameter(place.Attempt)})");
-
-        public void Text(string condition) => _conditions.Add(condition);
-
-        public override string ToString() => string.Join(" AND ", _conditions);
-
-        private string Parameter(object value)
-        {
-            var name = "@p" + command.Parameters.Count.ToString(CultureInfo.InvariantCulture);
-            command.Add(name, value);
-            return name;
-        }
     }
 }
