@@ -3,8 +3,11 @@ using Microsoft.Extensions.FileProviders;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Mails;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Web.Portal.Api;
+using Tokonomics.Web.Portal.Frame;
+using Tokonomics.Web.Portal.Users;
 
 namespace Tokonomics.Web.Portal;
 
@@ -12,6 +15,9 @@ namespace Tokonomics.Web.Portal;
 public static class PortalHost
 {
     public static string Version { get; } = typeof(PortalHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
+
+    /// <summary>Pages for those who aren't signed in.</summary>
+    private static readonly string[] OpenToAll = ["/Index", "/Error", "/Users/Login", "/Users/Signup", "/Users/Verify", "/Users/DevMail"];
 
     /// <summary>The portal as a process of its own. Proxies see what is changed here within a second: they ask the store five times in each.</summary>
     public static WebApplication Build(string data, Action<WebApplicationBuilder>? configure = null)
@@ -33,23 +39,43 @@ public static class PortalHost
     public static IServiceCollection AddPortal(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddOptions<PortalOptions>().Bind(configuration.GetSection("Portal")).ValidateDataAnnotations().ValidateOnStart();
-        services.AddRazorPages().AddApplicationPart(typeof(PortalHost).Assembly);
+        services.AddSignIn(configuration);
+        services.AddMail(configuration);
+        services.AddRazorPages(o =>
+        {
+            o.Conventions.AuthorizeFolder("/");
+            foreach (var page in OpenToAll)
+                o.Conventions.AllowAnonymousToPage(page);
+        }).AddApplicationPart(typeof(PortalHost).Assembly);
+        services.AddResponseCompression(o =>
+        {
+            // Files alone: a page has secrets beside what a visitor can choose, and compressed together their lengths tell.
+            o.EnableForHttps = true;
+            o.MimeTypes = ["text/css", "text/javascript", "image/svg+xml"];
+        });
         services.AddApi();
         return services;
     }
 
     public static void UsePortal(this WebApplication app)
     {
-        app.Use((context, next) =>
+        app.UseSecurityHeaders();
+        app.UseResponseCompression();
+        app.UseWhen(context => !context.Request.Path.StartsWithSegments("/api"), pages =>
         {
-            var headers = context.Response.Headers;
-            headers.XContentTypeOptions = "nosniff";
-            headers["Referrer-Policy"] = "same-origin";
-            headers["Cross-Origin-Opener-Policy"] = "same-origin";
-            headers.ContentSecurityPolicy = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
-            return next(context);
+            pages.UseStatusCodePagesWithReExecute("/error/{0}");
+            pages.UseExceptionHandler("/error");
         });
-        app.UseStaticFiles(new StaticFileOptions { FileProvider = new PhysicalFileProvider(Path.Combine(AppContext.BaseDirectory, "wwwroot")) });
+        app.UseCookiePolicy();
+        app.UseStaticFiles(new StaticFileOptions
+        {
+            FileProvider = new PhysicalFileProvider(Path.Combine(AppContext.BaseDirectory, "wwwroot")),
+            // Pages name each file with its hash: what is asked for with one never changes.
+            OnPrepareResponse = file => file.Context.Response.Headers.CacheControl = file.Context.Request.Query.ContainsKey("v") ? "public, max-age=31536000, immutable" : "no-cache",
+        });
+        app.UseRouting();
+        app.UseAuthentication();
+        app.UseAuthorization();
         app.MapRazorPages();
         app.MapApi();
     }

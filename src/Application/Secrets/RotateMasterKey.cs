@@ -33,6 +33,14 @@ internal sealed class RotateMasterKeyHandler(TokonomicsDbContext db, IMasterKeys
             var secrets = await db.Secrets.Where(s => s.KekId != current).OrderBy(s => s.TenantId).ThenBy(s => s.Id).Take(Batch).ToListAsync(cancellationToken);
             foreach (var secret in secrets)
                 box.Rewrap(secret);
+            foreach (var key in await db.DataProtectionKeys.Where(k => k.KekId != current).ToListAsync(cancellationToken))
+            {
+                var secret = key.AsSecret();
+                box.Rewrap(secret);
+                (key.KekId, key.WrappedKey) = (secret.KekId, secret.WrappedKey);
+                total++;
+            }
+
             total += secrets.Count;
             await db.SaveChangesAsync(cancellationToken);
             if (secrets.Count < Batch)

@@ -1,9 +1,11 @@
 using System.Text;
+using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
+using Tokonomics.Application.Users;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Tenants;
@@ -38,6 +40,10 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<StoredBudget> Budgets => Set<StoredBudget>();
 
+    public DbSet<User> Users => Set<User>();
+
+    public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
+
     public DbSet<AuditEntry> Audit => Set<AuditEntry>();
 
     protected override void ConfigureConventions(ModelConfigurationBuilder configurationBuilder)
@@ -66,10 +72,20 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<StoredEndpoint>().ToTable("custom_endpoints").HasKey(e => new { e.TenantId, e.Name });
         modelBuilder.Entity<StoredPriceOverride>().ToTable("price_overrides").HasKey(p => new { p.TenantId, p.Id });
         modelBuilder.Entity<StoredBudget>().ToTable("budgets").HasKey(b => new { b.TenantId, b.Id });
+        modelBuilder.Entity<User>().ToTable("users").Ignore(u => u.PhoneNumber).Ignore(u => u.PhoneNumberConfirmed).HasKey(u => u.Id);
+        modelBuilder.Entity<User>().Property(u => u.ConcurrencyStamp).IsConcurrencyToken();
+        modelBuilder.Entity<IdentityUserToken<string>>().ToTable("user_tokens").HasKey(t => new { t.UserId, t.LoginProvider, t.Name });
+        modelBuilder.Entity<IdentityUserPasskey<string>>(p =>
+        {
+            p.ToTable("user_passkeys").HasKey(k => k.CredentialId);
+            p.OwnsOne(k => k.Data).ToJson("data");
+        });
+        modelBuilder.Entity<DataProtectionKey>().ToTable("data_protection_keys").HasKey(k => k.Id);
         modelBuilder.Entity<AuditEntry>().ToTable("audit_log").HasKey(a => new { a.TenantId, a.Seq });
 
         // EF orders inserts by the references that it knows of. The composite ones to teams and projects only matter when both are made at once.
         modelBuilder.Entity<Member>().HasOne<Tenant>().WithMany().HasForeignKey(m => m.TenantId);
+        modelBuilder.Entity<Member>().HasOne<User>().WithMany().HasForeignKey(m => m.UserId);
         modelBuilder.Entity<Team>().HasOne<Tenant>().WithMany().HasForeignKey(t => t.TenantId);
         modelBuilder.Entity<Project>().HasOne<Tenant>().WithMany().HasForeignKey(p => p.TenantId);
         modelBuilder.Entity<IssuedKey>().HasOne<Tenant>().WithMany().HasForeignKey(k => k.TenantId);
@@ -82,7 +98,7 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<AuditEntry>().Property(a => a.Seq).ValueGeneratedNever();
 
         foreach (var entity in modelBuilder.Model.GetEntityTypes())
-            foreach (var property in entity.GetProperties())
+            foreach (var property in entity.IsMappedToJson() ? [] : entity.GetProperties())
                 property.SetColumnName(SnakeCase(property.Name));
     }
 

@@ -70,6 +70,9 @@ public sealed class Member
     public required Role Role { get; set; }
 
     public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>Who signs in as this member; null until they do for the first time.</summary>
+    public string? UserId { get; set; }
 }
 
 public sealed class Team

@@ -111,6 +111,10 @@ public static class HostSetup
         logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
         // A start that fails is said in one sentence (RunAsync), not with a stack trace before it.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
+        // Its ring is sealed by the master key as it is stored, which it doesn't see.
+        logging.AddFilter("Microsoft.AspNetCore.DataProtection.KeyManagement.XmlKeyManager", LogLevel.Error);
+        // It says that it sets Cache-Control on pages with forms, each time.
+        logging.AddFilter("Microsoft.AspNetCore.Antiforgery", LogLevel.Error);
         // It logs the URL of each request, with whatever a client put there, and hangs its path on every line that is logged inside one.
         logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
     }

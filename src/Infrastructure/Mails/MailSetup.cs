@@ -1,0 +1,26 @@
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Tokonomics.Application.Mails;
+
+namespace Tokonomics.Infrastructure.Mails;
+
+public static class MailSetup
+{
+    public static IServiceCollection AddMail(this IServiceCollection services, IConfiguration configuration)
+    {
+        services.AddOptions<MailOptions>().Bind(configuration.GetSection("Mail")).Validate(o => o.Problem() is null, "Mail: Port is 1 to 65535, and From must be an address, such as Tokonomics <noreply@example.com>").ValidateOnStart();
+        services.AddSingleton<RecentMails>();
+        services.AddSingleton<MailQueue>();
+        services.AddSingleton<IMailer>(s => s.GetRequiredService<MailQueue>());
+        services.AddHostedService(s => s.GetRequiredService<MailQueue>());
+        services.AddSingleton<IPortalLinks, PortalLinks>();
+        return services;
+    }
+
+    private sealed class PortalLinks(IConfiguration configuration) : IPortalLinks
+    {
+        public string Link(string path, params (string Name, string Value)[] query) =>
+            configuration["Portal:PublicUrl"]!.TrimEnd('/') + path
+            + (query.Length == 0 ? "" : "?" + string.Join('&', query.Select(q => $"{Uri.EscapeDataString(q.Name)}={Uri.EscapeDataString(q.Value)}")));
+    }
+}

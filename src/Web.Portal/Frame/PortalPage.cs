@@ -1,0 +1,112 @@
+using MediatR;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.Filters;
+using Microsoft.AspNetCore.Mvc.RazorPages;
+using Tokonomics.Application.Tenants;
+using Tokonomics.Application.Users;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Tenants;
+using Tokonomics.Web.Portal.Users;
+
+namespace Tokonomics.Web.Portal.Frame;
+
+/// <summary>
+/// A page of a tenant for whoever is signed in: who they are, which tenant and environment they look at, and the way to the use cases. What they may do
+/// is decided there; a page only leaves out the buttons that would be refused.
+/// </summary>
+public abstract class PortalPage : PageModel
+{
+    private IMediator? _mediator;
+
+    /// <summary>Who looks.</summary>
+    public SignedIn Me { get; private set; } = null!;
+
+    public Caller Caller => Me.Caller;
+
+    public string TenantId => Me.Current!.TenantId;
+
+    public Membership Tenant => Me.Current!;
+
+    /// <summary>The tenant's zone: where its days and months begin.</summary>
+    public TimeZoneInfo Zone { get; private set; } = TimeZoneInfo.Utc;
+
+    /// <summary>Live, or test with <c>?env=test</c>.</summary>
+    public KeyEnvironment Environment { get; private set; }
+
+    /// <summary>Random for each form that is shown: see <see cref="FirstTimeAsync"/>.</summary>
+    public string FormId { get; } = Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
+
+    /// <summary>Said once at the top of the next page.</summary>
+    [TempData]
+    public string? Said { get; set; }
+
+    protected IMediator Mediator => _mediator ??= HttpContext.RequestServices.GetRequiredService<IMediator>();
+
+    protected CancellationToken Cancel => HttpContext.RequestAborted;
+
+    /// <summary>Pages that don't need a tenant (the account's own) say so.</summary>
+    protected virtual bool NeedsTenant => true;
+
+    public bool May(Right right) => Me.Current is not null && Caller.May(right);
+
+    /// <summary>A path of the portal that keeps the environment.</summary>
+    public string To(string path) => Environment == KeyEnvironment.Test ? path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + "env=test" : path;
+
+    public override async Task OnPageHandlerExecutionAsync(PageHandlerExecutingContext context, PageHandlerExecutionDelegate next)
+    {
+        if (await HttpContext.RequestServices.GetRequiredService<CurrentUser>().FindAsync() is not { } me)
+        {
+            context.Result = new ChallengeResult();
+            return;
+        }
+
+        Me = me;
+        if (me.Current is null && NeedsTenant)
+        {
+            context.Result = new RedirectResult("/welcome");
+            return;
+        }
+
+        Environment = Request.Query["env"] == "test" ? KeyEnvironment.Test : KeyEnvironment.Live;
+        if (me.Current is { } tenant)
+            Zone = TimeZoneInfo.FindSystemTimeZoneById(tenant.TimeZone);
+        Response.Headers.CacheControl = "no-store";
+        await next();
+    }
+
+    /// <summary>Asks a use case, and shows its refusal: a missing thing is a 404, a forbidden one a 403, anything else stands at its field or at the form's head.</summary>
+    /// <returns>The answer, or null where it was refused: then return <see cref="Refused"/> or show the form again.</returns>
+    protected async Task<T?> AskAsync<T>(IUseCase<T> request)
+        where T : class
+    {
+        var outcome = await Mediator.Send(request, Cancel);
+        if (outcome.Succeeded)
+            return outcome.Value;
+        var refusal = outcome.Refusal!;
+        Refused = refusal.Kind switch
+        {
+            RefusalKind.NotFound => new NotFoundResult(),
+            RefusalKind.Forbidden => new StatusCodeResult(403),
+            _ => null,
+        };
+        if (refusal.Fields.Count == 0)
+            ModelState.AddModelError("", refusal.Message);
+        foreach (var field in refusal.Fields)
+            ModelState.AddModelError(FieldName(field.Field), field.Message);
+        return null;
+    }
+
+    /// <summary>What the last refused use case makes of the whole page; null where the form can be shown again with what is wrong.</summary>
+    protected IActionResult? Refused { get; private set; }
+
+    /// <summary>The page's own name for a use case's field. By default the same.</summary>
+    protected virtual string FieldName(string field) => field;
+
+    /// <summary>
+    /// False where this very form was sent before (a double click, the back button): then nothing is done a second time. The form has a hidden input named
+    /// <c>form_id</c> with <see cref="FormId"/>.
+    /// </summary>
+    protected async Task<bool> FirstTimeAsync() =>
+        Request.Form["form_id"].ToString() is { Length: 32 } id
+        && await HttpContext.RequestServices.GetRequiredService<ISentForms>().FirstAsync($"{Me.UserId}/{id}", Cancel);
+}

@@ -1,0 +1,48 @@
+using System.Security.Claims;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
+using Tokonomics.Application.Tenants;
+using Tokonomics.Application.Users;
+using Tokonomics.Domain.Tenants;
+
+namespace Tokonomics.Web.Portal.Users;
+
+/// <summary>A tenant that the user is a member of.</summary>
+public sealed record Membership(string TenantId, string MemberId, Role Role, string TenantName, TenantPlan Plan, string TimeZone, TenantStatus Status, DateTimeOffset TenantCreatedAt);
+
+/// <summary>Who looks at the page, read anew for each request: a role that was taken away is gone with the next click.</summary>
+/// <param name="Current">The tenant that is shown; null where the user is in none yet.</param>
+/// <param name="IsOperator">Named in <c>Portal:Operators</c>: may see the operator's area.</param>
+public sealed record SignedIn(OpenSession Session, string UserId, string Email, string Name, Membership? Current, IReadOnlyList<Membership> Memberships, bool IsOperator)
+{
+    /// <summary>As use cases know them. The actor is the member, so that the audit log says who, not only which account.</summary>
+    /// <exception cref="InvalidOperationException">The user is in no tenant; <see cref="Frame.PortalPage"/> sends them to make one.</exception>
+    public Caller Caller => Current is { } m ? new Caller(m.TenantId, m.MemberId, m.Role) : throw new InvalidOperationException("the user is in no tenant");
+
+    public Caller? Operator => IsOperator ? new Caller(null, $"operator {Email}", Role.Owner) : null;
+}
+
+/// <summary>Finds who is signed in, once for each request.</summary>
+public sealed class CurrentUser(IHttpContextAccessor accessor, TokonomicsDbContext db, IOptions<PortalOptions> options)
+{
+    private Task<SignedIn?>? _found;
+
+    /// <summary>Null where nobody is signed in, or the account was taken away meanwhile.</summary>
+    public Task<SignedIn?> FindAsync() => _found ??= ReadAsync();
+
+    private async Task<SignedIn?> ReadAsync()
+    {
+        var http = accessor.HttpContext!;
+        if (http.User.FindFirstValue(ClaimTypes.NameIdentifier) is not { } userId || http.Items[typeof(OpenSession)] is not OpenSession session)
+            return null;
+        var user = await db.Users.AsNoTracking().Where(u => u.Id == userId).Select(u => new { u.Email, u.Name, u.EmailConfirmed }).FirstOrDefaultAsync(http.RequestAborted);
+        if (user is null)
+            return null;
+        var memberships = await db.Members.AsNoTracking().Where(m => m.UserId == userId)
+            .Join(db.Tenants, m => m.TenantId, t => t.Id, (m, t) => new Membership(t.Id, m.Id, m.Role, t.Name, t.Plan, t.TimeZone, t.Status, t.CreatedAt))
+            .ToListAsync(http.RequestAborted);
+        memberships.Sort((a, b) => string.CompareOrdinal(a.TenantId, b.TenantId));
+        var current = memberships.Find(m => m.TenantId == session.TenantId) ?? memberships.FirstOrDefault();
+        return new SignedIn(session, userId, user.Email!, user.Name, current, memberships, user.EmailConfirmed && options.Value.IsOperator(user.Email!));
+    }
+}
