@@ -79,6 +79,8 @@ public static class StoreSetup
         services.AddSingleton<AuditAppender>();
         services.AddSingleton<ITenantData, TenantData>();
         services.AddSingleton<IOperation, SqlOperation>();
+        services.AddSingleton<ISpendQueries, SpendQueries>();
+        services.AddSingleton<IRefusals, SqlRefusals>();
         services.AddSingleton<ILedgerVerification, LedgerVerification>();
         services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();
         services.AddSingleton<IDirectorySource, SqlDirectorySource>();

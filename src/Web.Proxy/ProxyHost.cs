@@ -62,6 +62,7 @@ public static class ProxyHost
         services.AddBudgetGate(configuration);
         services.AddUsageRecorder(configuration);
         services.AddNodeReport();
+        services.AddRefusalCounter();
         services.AddRateLimits(configuration);
         services.AddChangeNotices(configuration);
         services.AddReadiness();

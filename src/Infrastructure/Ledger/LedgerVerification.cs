@@ -79,6 +79,11 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
             $"tenant_id, environment, at - at % {Measures.Hour}, provider, model, key_id, project_id, team_id", "usage_events")),
         ("hourly_tags_equal_events", Difference("usage_hourly_tags", "tenant_id, environment, tag, hour, tag_value, provider, model",
             $"tenant_id, environment, t.key, at - at % {Measures.Hour}, t.value, provider, model", $"usage_events, {store.EachTag("usage_events.tags")} AS t")),
+        ("savings_have_cached_calls", $"""
+            SELECT tenant_id, environment, hour, provider, model, key_id, project_id, team_id, saved_nano, extra_nano FROM cache_savings_hourly AS s WHERE {Mine}
+            AND NOT EXISTS (SELECT 1 FROM usage_hourly AS h WHERE h.tenant_id = s.tenant_id AND h.environment = s.environment AND h.hour = s.hour AND h.provider = s.provider AND h.model = s.model
+                AND h.key_id = s.key_id AND h.project_id = s.project_id AND h.team_id = s.team_id AND h.cache_read_tokens + h.cache_write_tokens > 0)
+            """),
         // Periods of which events have been deleted can't be counted again. A lease that was taken from its node counts as spent, one by one.
         ("budget_posted_equals_events", $"""
             WITH counted AS (SELECT {BudgetRows.AccountColumns}, CAST(sum(amount) AS bigint) AS amount FROM ({BudgetRows.CountedOn(store, "usage_events", Mine)}) AS c GROUP BY {BudgetRows.AccountColumns}),

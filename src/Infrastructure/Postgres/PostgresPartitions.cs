@@ -21,17 +21,18 @@ public sealed partial class PostgresPartitions(PostgresDatabase database, TimePr
         WHERE NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = to_regclass('usage_events') AND inhrelid = to_regclass('usage_events_' || to_char(m, 'YYYYMM')))
         """;
 
-    public Task<int> EnsureAsync(CancellationToken cancellationToken) => Task.Run(Ensure, cancellationToken);
+    public Task<int> EnsureAsync(CancellationToken cancellationToken) => Task.Run(() => Ensure(), cancellationToken);
 
     /// <summary>Makes those that are missing. One that can't be made now is told in the log: the default partition takes its events.</summary>
+    /// <param name="since">For whoever is about to append old events: their months too.</param>
     /// <returns>How many were made.</returns>
-    public int Ensure()
+    public int Ensure(DateTimeOffset? since = null)
     {
         var now = time.GetUtcNow().UtcDateTime;
+        var first = (since ?? now).UtcDateTime;
         var made = 0;
-        for (var i = 0; i <= Ahead; i++)
+        for (var month = new DateTime(first.Year, first.Month, 1, 0, 0, 0, DateTimeKind.Utc); month <= now.AddMonths(Ahead); month = month.AddMonths(1))
         {
-            var month = new DateTime(now.Year, now.Month, 1, 0, 0, 0, DateTimeKind.Utc).AddMonths(i);
             try
             {
                 if (Make(month))

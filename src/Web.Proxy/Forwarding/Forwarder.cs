@@ -32,7 +32,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// 9. the event in the ledger, in <c>finally</c>, whatever happened.
 /// </summary>
 internal sealed class Forwarder(
-    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate, IRateLimiter limiter, RecentOutputs outputs, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
+    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate, IRateLimiter limiter, RecentOutputs outputs, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -76,7 +76,7 @@ internal sealed class Forwarder(
             refusal ??= new Refusal(400, "bad_tags", tagProblem);
         if (refusal is not null)
         {
-            await refusal.WriteAsync(context, shape);
+            await RefuseAsync(context, shape, call, refusal);
             return;
         }
 
@@ -112,7 +112,7 @@ internal sealed class Forwarder(
             refusal ??= await admission.AdmitAsync(call, context.RequestAborted);
             if (refusal is not null)
             {
-                await refusal.WriteAsync(context, shape);
+                await RefuseAsync(context, shape, call, refusal);
                 return;
             }
 
@@ -121,7 +121,7 @@ internal sealed class Forwarder(
         catch (Exception e) when (ClientsFault(e) is { } status)
         {
             context.Response.Headers.Connection = "close";
-            await new Refusal(status, "bad_request_body", BodyFault(status)).WriteAsync(context, shape);
+            await RefuseAsync(context, shape, call, new Refusal(status, "bad_request_body", BodyFault(status)));
         }
         catch (IOException) when (!call.Sent)
         {
@@ -144,6 +144,14 @@ internal sealed class Forwarder(
             if (call.Claim is { } claim && (!call.Sent || call.FreeOfCharge))
                 await idempotency.ReleaseAsync(claim);
         }
+    }
+
+    // What was sent has an event; of what was not, this is all that is left.
+    private Task RefuseAsync(HttpContext context, ErrorShape shape, ProxyCall call, Refusal refusal)
+    {
+        if (!call.Sent)
+            refusals.Count(call.Key!.Tenant.Id, call.Key.Environment, call.Key.Id, refusal.Code);
+        return refusal.WriteAsync(context, shape);
     }
 
     private async ValueTask<Refusal?> EnterAsync(HttpContext context, ProxyCall call)
@@ -185,7 +193,7 @@ internal sealed class Forwarder(
         // 7. On file that it is sent, then sending it. From here on there is an event, whatever happens to the call or to this process.
         if (!settlement.Open(call))
         {
-            await Refusal.JournalFull.WriteAsync(context, shape);
+            await RefuseAsync(context, shape, call, Refusal.JournalFull);
             return;
         }
 
