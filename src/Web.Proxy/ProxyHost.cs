@@ -61,6 +61,7 @@ public static class ProxyHost
         services.AddKeyDirectory();
         services.AddBudgetGate(configuration);
         services.AddUsageRecorder(configuration);
+        services.AddNodeReport();
         services.AddRefusalCounter();
         services.AddRateLimits(configuration);
         services.AddChangeNotices(configuration);

@@ -51,6 +51,9 @@ public static class InProcessSetup
         return services;
     }
 
+    /// <summary>Tells the operator how this proxy is; needs the recorder.</summary>
+    public static IServiceCollection AddNodeReport(this IServiceCollection services) => services.AddHostedService<NodeReport>();
+
     /// <summary>Counts refused calls and takes the counts to the store; a host's background service.</summary>
     public static IServiceCollection AddRefusalCounter(this IServiceCollection services)
     {

@@ -327,7 +327,7 @@ public sealed class UsageQueries(ISqlStore store, TimeProvider time) : IUsageQue
     // Hours whose events retention has deleted can't be divided any more: there an edge moves back to the hour's beginning.
     private static List<(long Low, long High)> Buckets(SummaryQuestion question, DbConnection connection)
     {
-        var kept = (long)connection.Scalar($"SELECT {LedgerVerification.Kept}")!;
+        var kept = (long)connection.Scalar($"SELECT {LedgerVerification.KeptOf("@tenant")}", ("@tenant", question.TenantId))!;
         var edges = new List<long>();
         foreach (var edge in question.Edges())
         {

@@ -9,8 +9,10 @@ public sealed class MailOptions
     /// <summary>1 to 65535.</summary>
     public int Port { get; set; } = 587;
 
+    /// <summary>Whom the server knows; empty where it asks for nobody.</summary>
     public string User { get; set; } = "";
 
+    /// <summary>That user's password.</summary>
     public string Password { get; set; } = "";
 
     /// <summary>The sender, an address or `Name &lt;address&gt;`.</summary>

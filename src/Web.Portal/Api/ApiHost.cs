@@ -36,6 +36,10 @@ internal static class ApiHost
         PricesApi.Map(api);
         BudgetsApi.Map(api);
         SettingsApi.Map(api);
+        TeamsApi.Map(api);
+        MembersApi.Map(api);
+        AuditApi.Map(api);
+        DataApi.Map(api);
         EstimateApi.Map(api);
         app.MapOpenApi("/api/v1/openapi.json");
         app.UseSwaggerUI(ui =>

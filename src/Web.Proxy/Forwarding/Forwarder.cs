@@ -102,10 +102,11 @@ internal sealed class Forwarder(
             if (refusal is null && metered && target.Provider is null)
                 refusal = Peek(request, body!, call); // again, now that the provider's ways are known
 
-            // 5. Whether. Journal and ledger must be able to take the event, the rate limits must have room, no other call may have its Idempotency-Key, and
+            // 5. Whether. Journal and ledger must be able to take the event, the key must be allowed the provider and the model, the rate limits must have room, no other call may have its Idempotency-Key, and
             // every budget must have room for the most that it can cost.
             if (refusal is null && !recorder.Accepting)
                 refusal = recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull;
+            refusal ??= admission.Permit(call);
             refusal ??= await EnterAsync(context, call);
             refusal ??= await idempotency.ClaimAsync(context, target, call, body);
             refusal ??= await admission.AdmitAsync(call, context.RequestAborted);
@@ -272,6 +273,8 @@ internal sealed class Forwarder(
                 return new Refusal(401, "expired_key", "this metering key has expired: make a new one in the portal");
             case KeyStatus.Suspended:
                 return new Refusal(403, "tenant_suspended", "this account is suspended: ask whoever runs this installation");
+            case KeyStatus.Closing:
+                return new Refusal(403, "tenant_closing", "this account is being deleted and takes no calls any more: its owner can cancel that in the portal, under Data");
             default:
                 return new Refusal(401, "unknown_key", "no such metering key: compare it with the one that was shown when it was made");
         }

@@ -1,0 +1,128 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Playwright;
+using Tokonomics.Infrastructure.Mails;
+using Tokonomics.Testing;
+
+namespace Tokonomics.Portal.Browser.Tests;
+
+/// <summary>One Chromium and one product for the tests of a collection; each visitor has cookies of its own.</summary>
+public sealed class PortalInBrowser : IAsyncLifetime
+{
+    public const string Name = "portal in a browser";
+
+    private IPlaywright? _playwright;
+    private IBrowser? _browser;
+
+    public TestProduct Product { get; private set; } = null!;
+
+    /// <summary>The name in the address must be one where browsers keep Secure cookies without TLS.</summary>
+    public string Url => $"http://localhost:{Product.Url.Port}";
+
+    public async ValueTask InitializeAsync()
+    {
+        var port = FreePort();
+        Product = await TestProduct.StartAsync([new("urls", $"http://localhost:{port}"), new("Portal:PublicUrl", $"http://localhost:{port}"), new("Portal:Operators", "operator@tokonomics.example")]);
+        _playwright = await Playwright.CreateAsync();
+        _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
+        {
+            ExecutablePath = File.Exists("/usr/bin/chromium") ? "/usr/bin/chromium" : throw new InvalidOperationException("this test needs Chromium: ./test.sh installs it (Debian: apt install chromium)"),
+            Args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_browser is not null)
+            await _browser.DisposeAsync();
+        _playwright?.Dispose();
+        await Product.DisposeAsync();
+    }
+
+    /// <summary>Somebody with a browser of their own. Whatever the console, the content policy or a failed request complains of is in <see cref="Visitor.Complaints"/>.</summary>
+    public async Task<Visitor> VisitAsync(bool dark = false, bool phone = false, bool javaScript = true)
+    {
+        var context = await _browser!.NewContextAsync(new BrowserNewContextOptions
+        {
+            BaseURL = Url,
+            ColorScheme = dark ? ColorScheme.Dark : ColorScheme.Light,
+            ViewportSize = phone ? new ViewportSize { Width = 390, Height = 844 } : new ViewportSize { Width = 1280, Height = 900 },
+            JavaScriptEnabled = javaScript,
+            TimezoneId = "Europe/Berlin",
+        });
+        context.SetDefaultTimeout(30_000);
+        return new Visitor(this, await context.NewPageAsync());
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        listener.Start();
+        return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
+
+[CollectionDefinition(PortalInBrowser.Name)]
+public sealed class PortalInBrowserGroup : ICollectionFixture<PortalInBrowser>;
+
+/// <summary>A person with a browser.</summary>
+public sealed class Visitor : IAsyncDisposable
+{
+    private readonly PortalInBrowser _portal;
+
+    public Visitor(PortalInBrowser portal, IPage page)
+    {
+        (_portal, Page) = (portal, page);
+        page.Console += (_, m) =>
+        {
+            if (m.Type is "error" or "warning")
+                Complaints.Add($"{page.Url}: {m.Text}");
+        };
+        page.PageError += (_, e) => Complaints.Add($"{page.Url}: {e}");
+        page.Request += (_, r) =>
+        {
+            if (!r.Url.StartsWith(portal.Url, StringComparison.Ordinal) && !r.Url.StartsWith("data:", StringComparison.Ordinal) && !r.Url.StartsWith("blob:", StringComparison.Ordinal))
+                Complaints.Add($"{page.Url} loads {r.Url}");
+        };
+    }
+
+    public IPage Page { get; }
+
+    public List<string> Complaints { get; } = [];
+
+    public string Email { get; private set; } = "";
+
+    public const string Password = "correct horse battery staple";
+
+    /// <summary>From the front page to an organization of one's own, as a person does it.</summary>
+    public async Task SignUpAsync(string email, string organization)
+    {
+        Email = email;
+        await Page.GotoAsync("/signup");
+        await Page.FillAsync("[name=Email]", email);
+        await Page.FillAsync("[name=Password]", Password);
+        await Page.ClickAsync("main button[type=submit]");
+        await Page.GetByText("Look into your mail").WaitForAsync();
+        await Page.GotoAsync(LinkIn(MailTo(email)));
+        await Page.ClickAsync("main button[type=submit]");
+        await Page.WaitForURLAsync("**/welcome");
+        await Page.FillAsync("[name=Name]", organization);
+        await Page.ClickAsync("main button[type=submit]");
+        await Page.WaitForURLAsync("**/start");
+    }
+
+    public async Task SignInAsync(string? email = null)
+    {
+        await Page.GotoAsync("/login");
+        await Page.FillAsync("[name=Email]", email ?? Email);
+        await Page.FillAsync("[name=Password]", Password);
+        await Page.ClickAsync("main button[type=submit]:has-text('Sign in')");
+        await Page.WaitForURLAsync("**/overview");
+    }
+
+    /// <summary>The last mail to that address.</summary>
+    public Application.Mails.Mail MailTo(string email) => _portal.Product.Services.GetRequiredService<RecentMails>().All.First(m => m.To == email);
+
+    public static string LinkIn(Application.Mails.Mail mail) => mail.Text.Split('\n').First(l => l.StartsWith("http", StringComparison.Ordinal));
+
+    public async ValueTask DisposeAsync() => await Page.Context.DisposeAsync();
+}
