@@ -216,8 +216,8 @@ internal sealed class Fleet : IAsyncDisposable
     public static bool IsLive(SandboxBillLine line) => line.ClientRequestId!.StartsWith("live-", StringComparison.Ordinal);
 
     /// <summary>An account for each budget, value and period.</summary>
-    public Task<List<(string Budget, string Subject, long Limit, long Posted, long Leased)>> AccountsAsync() => ReadAsync(
-        "SELECT budget_id, subject, limit_nano, posted_nano, leased_nano FROM budget_accounts", r => (r.GetString(0), r.GetString(1), r.GetInt64(2), r.GetInt64(3), r.GetInt64(4)));
+    public Task<List<(string Budget, string Subject, long PeriodStart, long Limit, long Posted, long Leased)>> AccountsAsync() => ReadAsync(
+        "SELECT budget_id, subject, period_start, limit_nano, posted_nano, leased_nano FROM budget_accounts", r => (r.GetString(0), r.GetString(1), r.GetInt64(2), r.GetInt64(3), r.GetInt64(4), r.GetInt64(5)));
 
     public async Task LimitAsync(string budget, long nano) =>
         await ApiAsync(HttpMethod.Put, $"budgets/{budget}", new { limit_usd = (nano / 1_000_000_000m).ToString(System.Globalization.CultureInfo.InvariantCulture) });
