@@ -10,7 +10,7 @@ namespace Tokonomics.Standalone.Tests.Fleet;
 [Collection(SharedFleet.Name)]
 public sealed class DatabaseFaultTests(SharedFleet shared, ITestOutputHelper output)
 {
-    private const string Unverifiable = "503 budget_unverifiable";
+    internal const string Unverifiable = "503 budget_unverifiable";
 
     internal static int Runs => Setting("TOKONOMICS_FAULT_RUNS", 1);
 
@@ -204,7 +204,7 @@ public sealed class DatabaseFaultTests(SharedFleet shared, ITestOutputHelper out
         answers.Select(a => a.ToString()).Distinct().Except(also).ShouldBeSubsetOf(["200", "429 budget_held", "429 budget_exhausted"]);
 
     // Until the ledger has every call that had ended by then.
-    private static async Task<TimeSpan> DrainedAsync(Fleet fleet, long since)
+    internal static async Task<TimeSpan> DrainedAsync(Fleet fleet, long since)
     {
         var calls = fleet.Bill().Count(l => l.Outcome != Web.Proxy.Sandbox.SandboxOutcome.Open);
         while ((await fleet.ReadAsync("SELECT count(*) FROM usage_events", r => r.GetInt64(0)))[0] < calls)
