@@ -76,6 +76,7 @@ public static class ProxyHost
         services.AddSingleton<Admission>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton<Settlement>();
+        services.AddSingleton<Relay>();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<ModelsEndpoint>();
         return services;
