@@ -1,6 +1,5 @@
 using System.Globalization;
 using Tokonomics.Application.Ledger;
-using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
 

@@ -54,6 +54,9 @@ public sealed record EventFilter(string TenantId)
 
     public CallOutcome? Outcome { get; init; }
 
+    /// <summary>Only those that <see cref="UsageTotals.Errors"/> counts.</summary>
+    public bool Failed { get; init; }
+
     public PriceStatus? PriceStatus { get; init; }
 
     /// <summary>1 to 1000; what lies outside is taken as the nearer end.</summary>

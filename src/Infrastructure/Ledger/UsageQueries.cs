@@ -33,6 +33,8 @@ public sealed class UsageQueries(ISqlStore store, TimeProvider time) : IUsageQue
         where.Is("status", filter.Status);
         where.Is("outcome", filter.Outcome?.ToString());
         where.Is("price_status", filter.PriceStatus?.ToString());
+        if (filter.Failed)
+            where.Text(Measures.IsError);
         if (filter.Tag is { } tag)
         {
             if (KeyTags.NormalName(tag.Name) is not { } name)

@@ -27,6 +27,7 @@ internal static class ApiHost
     {
         var api = app.MapGroup("/api/v1").AddEndpointFilter(AuthenticateAsync).WithMetadata(new ProducesResponseTypeAttribute(typeof(ProblemDetails), 401, "application/problem+json"));
         UsageApi.Map(api);
+        SpendApi.Map(api);
         KeysApi.Map(api);
         LimitsApi.Map(api);
         CredentialsApi.Map(api);
