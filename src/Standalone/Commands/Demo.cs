@@ -164,7 +164,11 @@ internal static class DemoCommand
         foreach (var (scope, period, usd, action) in budgets)
         {
             var limit = new NanoUsd((long)(Rounded(usd) * NanoUsd.PerUsd));
-            await mediator.Send(new CreateBudget(Caller.Operator, tenant.Id, scope, period, new BudgetTerms { Limit = limit, Action = action }), cancellationToken);
+            var made = await mediator.Send(new CreateBudget(Caller.Operator, tenant.Id, scope, period, new BudgetTerms { Limit = limit, Action = action }), cancellationToken);
+            if (!made.Succeeded || !scope.IsEachValue)
+                continue; // one that the tenant has already stays as it is
+            foreach (var customer in DemoFlow.Customers)
+                await services.GetRequiredService<IBudgetTruth>().ReadAsync([new AccountOpening(new AccountKey(tenant.Id, made.Value.Id, customer, month.StartMicros), month.EndMicros)], cancellationToken);
         }
 
         await mediator.Send(new ListBudgets(Caller.Operator, tenant.Id), cancellationToken);
