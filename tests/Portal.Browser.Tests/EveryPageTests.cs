@@ -74,6 +74,7 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
         using var call = await portal.Product.PostAsync("/v1/chat/completions", ProxyCalls.Chat("sandbox-small"), test.Secret);
         call.EnsureSuccessStatusCode();
         await call.Content.ReadAsStringAsync();
+        var request = call.RequestId();
         await portal.Product.FlushAsync();
         var paths = new List<string>();
         foreach (var route in portal.Product.Services.GetServices<EndpointDataSource>().SelectMany(s => s.Endpoints).OfType<RouteEndpoint>().DistinctBy(r => r.RoutePattern.RawText))
@@ -86,6 +87,7 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
                 {
                     "Keys" => Filled(path, key.Id),
                     "Budgets" => Filled(path, budget.Id),
+                    "Spend" => Filled(path, request) + "?env=test",
                     _ => throw new InvalidOperationException($"say here what stands in the parameters of {page.ViewEnginePath} ({path})"),
                 };
             paths.Add(path);

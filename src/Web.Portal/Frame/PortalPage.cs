@@ -52,6 +52,7 @@ public abstract class PortalPage : PageModel
     /// <summary>A path of the portal that keeps the environment.</summary>
     public string To(string path) => Environment == KeyEnvironment.Test ? path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + "env=test" : path;
 
+    [NonHandler] // its name makes it one otherwise, for requests with the verb PAGE
     public override async Task OnPageHandlerExecutionAsync(PageHandlerExecutingContext context, PageHandlerExecutionDelegate next)
     {
         if (await HttpContext.RequestServices.GetRequiredService<CurrentUser>().FindAsync() is not { } me)
