@@ -26,6 +26,9 @@ public interface ISqlStore
     /// <summary>Until the transaction ends nobody else has the name's lock; where it isn't taken exclusively, nobody else has it exclusively. Always before any row is locked.</summary>
     void Lock(DbTransaction transaction, string name, bool exclusive);
 
+    /// <summary>Takes the turn of those who change tenants, keys, budgets and the audit log, until the transaction ends. Before anything is read.</summary>
+    void OneWriter(DbTransaction transaction);
+
     /// <summary>Ends a SELECT of a row that is about to be written.</summary>
     string ForUpdate { get; }
 

@@ -18,6 +18,7 @@ using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
+using Tokonomics.Infrastructure.Tenants;
 
 namespace Tokonomics.Infrastructure;
 
@@ -45,8 +46,8 @@ public static class StoreSetup
 
     /// <summary>
     /// The store alone: schema, tenants' data, ledger, budgets, their questions and their verification. On PostgreSQL where
-    /// <c>ConnectionStrings:Postgres</c> is set, otherwise on SQLite in the data folder. Reads the settings under <c>Store</c> and
-    /// <c>Endpoints</c>. Register it before the key directory and the recorder: its hosted service brings the schema up to date first.
+    /// <c>ConnectionStrings:Postgres</c> is set, otherwise on SQLite in the data folder. Reads the settings under <c>Store</c>,
+    /// <c>Endpoints</c> and <c>Tenants</c>. Register it before the key directory and the recorder: its hosted service brings the schema up to date first.
     /// A program without a host calls <see cref="StoreStart.Run"/> itself.
     /// </summary>
     public static IServiceCollection AddTenantStore(this IServiceCollection services, IConfiguration configuration)
@@ -59,6 +60,10 @@ public static class StoreSetup
             .Validate(o => o.MaxPerTenant is >= 1 and <= 1000, "Endpoints:MaxPerTenant must be 1 to 1000.")
             .ValidateOnStart();
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<EndpointOptions>>().Value);
+        services.AddOptions<TenantOptions>().Bind(configuration.GetSection("Tenants"))
+            .Validate(o => o.Problem() is null, "Tenants:DeletionGrace is 0 to 365 days.")
+            .ValidateOnStart();
+        services.AddSingleton(provider => provider.GetRequiredService<IOptions<TenantOptions>>().Value);
         if (configuration.GetConnectionString("Postgres") is { Length: > 0 } postgres)
             services.AddPostgres(postgres);
         else
@@ -68,6 +73,14 @@ public static class StoreSetup
         services.AddSingleton<IBudgetTruth, SqlBudgetTruth>();
         services.AddSingleton<IIdempotencyKeys, SqlIdempotencyKeys>();
         services.AddSingleton<IUsageQueries, UsageQueries>();
+        services.AddSingleton<IKeyUsage, KeyUsage>();
+        services.AddSingleton<IBudgetHistory, SqlBudgetHistory>();
+        services.AddSingleton<IRetention, Retention>();
+        services.AddSingleton<AuditAppender>();
+        services.AddSingleton<ITenantData, TenantData>();
+        services.AddSingleton<IOperation, SqlOperation>();
+        services.AddSingleton<ISpendQueries, SpendQueries>();
+        services.AddSingleton<IRefusals, SqlRefusals>();
         services.AddSingleton<ILedgerVerification, LedgerVerification>();
         services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();
         services.AddSingleton<IDirectorySource, SqlDirectorySource>();

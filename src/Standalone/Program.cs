@@ -5,6 +5,7 @@ var root = new RootCommand("Tokonomics: a meter, a hard cap and a bill between a
 {
     Serve.Command(),
     Provision.Command(),
+    DemoCommand.Command(),
     Verify.Command(),
     RerateMonth.Command(),
     Nodes.Command(),

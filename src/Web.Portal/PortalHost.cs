@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.Extensions.FileProviders;
+using Tokonomics.Application.Tenants;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
@@ -60,6 +61,15 @@ public static class PortalHost
     public static void UsePortal(this WebApplication app)
     {
         app.UseSecurityHeaders();
+        app.Use((context, next) =>
+        {
+            context.RequestServices.GetRequiredService<AuditOrigin>().Remote = context.Connection.RemoteIpAddress switch
+            {
+                { IsIPv4MappedToIPv6: true } mapped => mapped.MapToIPv4().ToString(),
+                var address => address?.ToString() ?? "",
+            };
+            return next(context);
+        });
         app.UseResponseCompression();
         app.UseWhen(context => !context.Request.Path.StartsWithSegments("/api"), pages =>
         {

@@ -61,6 +61,8 @@ public static class ProxyHost
         services.AddKeyDirectory();
         services.AddBudgetGate(configuration);
         services.AddUsageRecorder(configuration);
+        services.AddNodeReport();
+        services.AddRefusalCounter();
         services.AddRateLimits(configuration);
         services.AddChangeNotices(configuration);
         services.AddReadiness();
@@ -76,6 +78,7 @@ public static class ProxyHost
         services.AddSingleton<Admission>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton<Settlement>();
+        services.AddSingleton<Relay>();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<ModelsEndpoint>();
         return services;

@@ -4,6 +4,7 @@ using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Workers.Ledger;
+using Tokonomics.Workers.Tenants;
 
 namespace Tokonomics.Workers;
 
@@ -39,6 +40,12 @@ public static class WorkersHost
             quartz.ScheduleJob<ForgetIdempotencyKeys>(
                 trigger => trigger.WithIdentity("forget-idempotency-keys").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(7)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
                 job => job.WithIdentity("forget-idempotency-keys"));
+            quartz.ScheduleJob<DeleteOldEvents>(
+                trigger => trigger.WithIdentity("delete-old-events").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(11)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromDays(1)).RepeatForever()),
+                job => job.WithIdentity("delete-old-events"));
+            quartz.ScheduleJob<EraseTenants>(
+                trigger => trigger.WithIdentity("erase-tenants").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(3)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
+                job => job.WithIdentity("erase-tenants"));
         });
         services.AddQuartzHostedService(o =>
         {

@@ -10,18 +10,20 @@ public sealed class FaultyLink : IAsyncDisposable
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly ConcurrentDictionary<Socket, bool> _sockets = [];
     private readonly CancellationTokenSource _stop = new();
-    private readonly int _to;
     private readonly Task _accepting;
 
     /// <param name="to">The server's port on 127.0.0.1.</param>
     public FaultyLink(int to)
     {
-        _to = to;
+        To = to;
         _listener.Start();
         _accepting = AcceptAsync();
     }
 
     public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+    /// <summary>Where new connections lead: another server may take over.</summary>
+    public int To { get; set; }
 
     /// <summary>Connections are accepted and nothing crosses, in either direction, until this is over.</summary>
     public bool Silent { get; set; }
@@ -75,7 +77,7 @@ public sealed class FaultyLink : IAsyncDisposable
         (_sockets[client], _sockets[server]) = (true, true);
         try
         {
-            await server.ConnectAsync("127.0.0.1", _to, _stop.Token);
+            await server.ConnectAsync("127.0.0.1", To, _stop.Token);
             await Task.WhenAny(CopyAsync(client, server), CopyAsync(server, client));
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ObjectDisposedException)

@@ -18,26 +18,36 @@ public sealed class PostgresServer : IAsyncDisposable
 
     private readonly string _folder;
     private readonly bool _durable;
+    private readonly bool _mounted;
     private readonly SemaphoreSlim _templating = new(1, 1);
     private Process? _shell;
     private int _port;
     private bool _hasTemplate;
     private int _databases;
 
-    private PostgresServer(string folder, bool durable) => (_folder, _durable) = (folder, durable);
+    private PostgresServer(string folder, bool durable, bool mounted) => (_folder, _durable, _mounted) = (folder, durable, mounted);
 
     /// <summary>The one that all tests of an assembly share, started by the first that asks. Whoever stops servers takes one of its own.</summary>
     public static Task<PostgresServer> SharedAsync() => OfThisProcess.Value;
 
     /// <param name="durable">With fsync: for tests that make it crash.</param>
-    public static async Task<PostgresServer> StartAsync(bool durable = false)
+    /// <param name="diskMegabytes">Its data on a disk of their own of that size, which <see cref="FillDisk"/> makes full; whoever mounts it needs the right to. 0: where temporary files are.</param>
+    public static async Task<PostgresServer> StartAsync(bool durable = false, int diskMegabytes = 0)
     {
         var folder = Directory.CreateTempSubdirectory("tokonomics-postgres-").FullName;
         if (Environment.IsPrivilegedProcess)
             await RunAsync("chown", "postgres", folder);
-        var server = new PostgresServer(folder, durable);
+        var server = new PostgresServer(folder, durable, diskMegabytes > 0);
+        if (diskMegabytes > 0)
+        {
+            Directory.CreateDirectory(server.Data);
+            await RunAsync("mount", "-t", "tmpfs", "-o", $"size={diskMegabytes}m,mode=700,uid=postgres", "tokonomics-test", server.Data);
+        }
+
         await RunAsync(
-            As("postgres", Binary("initdb"), "-D", server.Data, "-U", "postgres", "-A", "trust", "--no-sync", "--no-instructions", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en"));
+            As(
+                "postgres", Binary("initdb"), "-D", server.Data, "-U", "postgres", "-A", "trust", "--no-sync", "--no-instructions", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en",
+                $"--wal-segsize={(diskMegabytes > 0 ? 1 : 16)}"));
         await server.StartAgainAsync();
         return server;
     }
@@ -96,6 +106,56 @@ public sealed class PostgresServer : IAsyncDisposable
         await kill.WaitForExitAsync();
     }
 
+    /// <summary>Takes what is left of its disk. What the server frees meanwhile is taken by calling this again.</summary>
+    public void FillDisk()
+    {
+        var some = new byte[8192];
+        using var ballast = new FileStream(Ballast, FileMode.Append, FileAccess.Write, FileShare.None, bufferSize: 0);
+        try
+        {
+            while (true)
+                ballast.Write(some);
+        }
+        catch (IOException)
+        {
+            // Full.
+        }
+    }
+
+    /// <summary>There is room again. A server that ended for want of it is started.</summary>
+    /// <returns>Whether it had ended.</returns>
+    public async Task<bool> EmptyDiskAsync()
+    {
+        File.Delete(Ballast);
+        while (true)
+        {
+            // It may be in the middle of ending, or of mending what a crash left.
+            var pid = Path.Combine(Data, "postmaster.pid");
+            if (!File.Exists(pid) || !Directory.Exists($"/proc/{(await File.ReadAllLinesAsync(pid))[0]}"))
+            {
+                await StopImmediateAsync();
+                await StartAgainAsync();
+                return true;
+            }
+
+            try
+            {
+                await using var connection = new NpgsqlConnection(ConnectionString("postgres") + ";Pooling=false;Timeout=5");
+                await connection.OpenAsync();
+                return false;
+            }
+            catch (NpgsqlException)
+            {
+                await Task.Delay(100);
+            }
+        }
+    }
+
+    /// <summary>What it logged.</summary>
+    public Task<string> LogAsync() => File.ReadAllTextAsync(LogFile);
+
+    private string Ballast => Path.Combine(Data, "ballast");
+
     /// <summary>Starts it on what is in its folder, on the same port where it had one, and waits until it takes connections.</summary>
     public async Task StartAgainAsync()
     {
@@ -106,6 +166,7 @@ public sealed class PostgresServer : IAsyncDisposable
             string[] postgres =
             [
                 Binary("postgres"), "-D", Data, "-p", port.ToString(), "-k", _folder, "-h", "127.0.0.1", "-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", $"fsync={(_durable ? "on" : "off")}",
+                .. _mounted ? (string[])["-c", "min_wal_size=2MB", "-c", "max_wal_size=8MB"] : [],
             ];
             var script = $"{string.Join(' ', postgres.Select(a => $"'{a}'"))} >>'{LogFile}' 2>&1 & pid=$!; read line; kill -QUIT $pid; wait $pid; [ \"$line\" = keep ] || rm -rf '{_folder}'";
             var start = As("postgres", "sh", "-c", script);
@@ -204,5 +265,9 @@ public sealed class PostgresServer : IAsyncDisposable
         _shell.Dispose();
         _shell = null;
         _templating.Dispose();
+        if (!_mounted)
+            return;
+        await RunAsync("umount", Data);
+        Directory.Delete(_folder, recursive: true);
     }
 }

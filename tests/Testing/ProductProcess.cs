@@ -82,9 +82,10 @@ public sealed class ProductProcess : IAsyncDisposable
             {
                 return await WhenAsync(new ProductProcess(Start(host, [], data, url, environment, under), url, data), "/readyz");
             }
-            catch (InvalidOperationException e) when (port is null && tries < 5 && e.Message.Contains("address already in use", StringComparison.Ordinal))
+            catch (InvalidOperationException e) when (port is null && tries < 5
+                && (e.Message.Contains("address already in use", StringComparison.Ordinal) || e.Message.Contains("can't be used: The operation has timed out", StringComparison.Ordinal)))
             {
-                // Somebody was quicker on that port.
+                // Somebody was quicker on that port, or the machine so busy that the database didn't come to answer: a service manager would start it again too.
             }
         }
     }
@@ -96,12 +97,14 @@ public sealed class ProductProcess : IAsyncDisposable
         var giveUp = Stopwatch.StartNew();
         while (true)
         {
-            if (product.HasExited || giveUp.Elapsed > TimeSpan.FromSeconds(60))
+            // Long: a machine that builds something else at the same time may keep a process waiting for a minute.
+            if (product.HasExited || giveUp.Elapsed > TimeSpan.FromMinutes(3))
             {
-                if (!product.HasExited)
+                var ended = product.HasExited;
+                if (!ended)
                     await product.KillAsync();
                 await product._reading;
-                throw new InvalidOperationException($"the product did not start: {product.Output}");
+                throw new InvalidOperationException($"the product did not start: {(ended ? $"it ended with {product._process.ExitCode}" : "it was not ready after three minutes")}\n{product.Output}");
             }
 
             try
@@ -127,7 +130,7 @@ public sealed class ProductProcess : IAsyncDisposable
         process.StandardInput.Close();
         var output = process.StandardOutput.ReadToEndAsync();
         var errors = process.StandardError.ReadToEndAsync();
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(3));
         await process.WaitForExitAsync(limit.Token);
         return (process.ExitCode, await output, await errors);
     }

@@ -12,7 +12,9 @@ public sealed class RedisServer : IAsyncDisposable
     private readonly bool _appendOnly;
     private Process? _process;
 
-    private RedisServer(bool appendOnly) => (_appendOnly, Port) = (appendOnly, ProductProcess.FreePort());
+    private readonly int _primary;
+
+    private RedisServer(bool appendOnly, int primary) => (_appendOnly, _primary, Port) = (appendOnly, primary, ProductProcess.FreePort());
 
     public int Port { get; }
 
@@ -21,23 +23,62 @@ public sealed class RedisServer : IAsyncDisposable
     /// <param name="appendOnly">What was written survives a kill, as far as it was forced to the disk: each command, here.</param>
     public static async Task<RedisServer> StartAsync(bool appendOnly = false)
     {
-        var server = new RedisServer(appendOnly);
+        var server = new RedisServer(appendOnly, primary: 0);
         await server.RestartAsync();
         return server;
     }
+
+    /// <summary>A replica of this one; returns when it has all that this one has.</summary>
+    /// <param name="link">To this one. Where it falls silent the replica stays behind, for good if it is then broken: a replica that merely stands still finds
+    /// in its socket what was sent meanwhile.</param>
+    public async Task<RedisServer> StartReplicaAsync(FaultyLink link)
+    {
+        var replica = new RedisServer(appendOnly: false, link.Port);
+        await replica.RestartAsync();
+        for (var tries = 0; tries < 100; tries++)
+        {
+            if (await IsFollowedAsync())
+                return replica;
+        }
+
+        throw new InvalidOperationException("the replica does not follow");
+    }
+
+    /// <summary>Waits until a replica has all that was written here, half a second at most.</summary>
+    public async Task<bool> IsFollowedAsync()
+    {
+        using var client = new TcpClient("127.0.0.1", Port);
+        await using var stream = client.GetStream();
+        // On one connection: WAIT is about what was written there.
+        await stream.WriteAsync("SET written-to-be-followed 1\r\nWAIT 1 500\r\n"u8.ToArray());
+        using var reader = new StreamReader(stream);
+        await reader.ReadLineAsync();
+        return await reader.ReadLineAsync() == ":1";
+    }
+
+    /// <summary>A replica takes over, with what it has.</summary>
+    public Task PromoteAsync() => CommandAsync("REPLICAOF", "NO", "ONE");
 
     /// <summary>Starts it where it isn't running, on the same port; returns when it answers.</summary>
     /// <param name="empty">Without what it had written.</param>
     /// <param name="slowly">It takes a few seconds to load what it had written, and says so; returns when it does.</param>
     public async Task RestartAsync(bool empty = false, bool slowly = false)
     {
+        if (_process is not null)
+            return;
         if (empty && Directory.Exists(Path.Combine(_folder.Path, "appendonlydir")))
             Directory.Delete(Path.Combine(_folder.Path, "appendonlydir"), recursive: true);
-        var start = new ProcessStartInfo("redis-server", ["--port", Text(Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", _appendOnly ? "yes" : "no", "--appendfsync", "always", "--dir", _folder.Path, "--loglevel", "warning"])
+        var start = new ProcessStartInfo("redis-server", ["--port", Text(Port), "--bind", "127.0.0.1", "--save", "", "--appendonly", _appendOnly ? "yes" : "no", "--appendfsync", "always", "--dir", _folder.Path, "--loglevel", "warning", "--repl-diskless-sync-delay", "0"])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        if (_primary != 0)
+        {
+            start.ArgumentList.Add("--replicaof");
+            start.ArgumentList.Add($"127.0.0.1 {_primary}");
+        }
+
         if (slowly)
         {
             // 20 ms for each key of the base file, which the log is rewritten to; a look at the sockets after each kilobyte.

@@ -91,7 +91,13 @@ internal sealed class EstimateCallHandler(
         if (target is not var (provider, match, peek, model))
             return new CallEstimate(request.Provider, null, key.Environment, book.Version, refusal, null, null, null, false, null, null, rooms);
 
-        // 3. What its budgets say: of the model that is asked for, then of the one to which a spent budget sends it.
+        // 3. What its key and its tenant say.
+        if (key.Allowance is { } allowance && KeyPermit.Refusal(key, allowance, book, provider.Name, model, match.Route.Kind, peek.Extent) is { } notAllowed)
+            return new CallEstimate(provider.Name, model, key.Environment, book.Version, notAllowed, null, null, null, false, null, null, rooms);
+        if (key.Tenant.RefusesUnpriced && CallRating.Model(book, provider.Name, model, match.Head, key.Environment, now) is null)
+            return new CallEstimate(provider.Name, model, key.Environment, book.Version, KeyPermit.Unpriced(model, provider.Name), null, null, null, false, null, null, rooms);
+
+        // 4. What its budgets say: of the model that is asked for, then of the one to which a spent budget sends it.
         var holding = rooms.Where(r => r.Budget.TakesHolds).ToList();
         string? from = null;
         while (true)
@@ -111,7 +117,9 @@ internal sealed class EstimateCallHandler(
             }
 
             var binding = forecast.Binding!;
-            if (from is not null || Downgrading.To(binding.Budget, provider, peek, match) is not var (cheaper, there))
+            if (from is not null || Downgrading.To(binding.Budget, provider, peek, match) is not var (cheaper, there)
+                || key.Allowance?.AllowsModel(book, provider.Name, cheaper) == false
+                || (key.Tenant.RefusesUnpriced && CallRating.Model(book, provider.Name, cheaper, there.Head, key.Environment, now) is null))
                 return estimate with { Refusal = CallRefusal.Of(forecast.Verdict, binding.Refusal), Binding = binding.Budget.Id };
             (from, model, match) = (model, cheaper, there);
             holding.RemoveAll(r => r.Budget.Action == BudgetAction.Downgrade);
@@ -125,9 +133,12 @@ internal sealed class EstimateCallHandler(
             return null;
         var credentials = await db.Credentials.AsNoTracking().Where(c => c.TenantId == request.TenantId && c.EndedAt == null).ToListAsync(cancellationToken);
         var endpoints = await db.Endpoints.AsNoTracking().Where(e => e.TenantId == request.TenantId).ToListAsync(cancellationToken);
+        var tenant = await db.Tenants.AsNoTracking().FirstAsync(t => t.Id == request.TenantId, cancellationToken);
         return new KeySnapshot
         {
             Id = row?.Id ?? "",
+            Name = row?.Name ?? "",
+            Allowance = row is null ? null : KeyAllowance.Read(row.AllowedProviders, row.AllowedModels),
             Environment = row?.Environment ?? request.Environment ?? KeyEnvironment.Live,
             TeamId = row?.TeamId,
             ProjectId = row?.ProjectId,
@@ -139,6 +150,7 @@ internal sealed class EstimateCallHandler(
                 Credentials = credentials.ToFrozenDictionary(c => c.Provider, c => new ProviderCredential(c.Id, c.Provider, ""), StringComparer.Ordinal),
                 Endpoints = endpoints.ToFrozenDictionary(e => e.Name, e => new CustomEndpoint(e.Name, new Uri(e.BaseUrl), e.Surface), StringComparer.Ordinal),
                 Prices = overrides?.Invoke(request.TenantId),
+                RefusesUnpriced = tenant.Unpriced == UnpricedPolicy.Refuse,
             },
         };
     }
@@ -150,8 +162,8 @@ internal sealed class EstimateCallHandler(
         var found = ApplicableBudgets.Of(budgets, key.TeamId, key.ProjectId, key.Id, tags).ToList();
         if (found.Count == 0)
             return [];
-        var zone = TimeZoneInfo.FindSystemTimeZoneById(await db.Tenants.Where(t => t.Id == tenant).Select(t => t.TimeZone).FirstAsync(cancellationToken));
-        var windows = found.ConvertAll(f => BudgetPeriods.Containing(f.Budget.Period, zone, now, f.Budget.CreatedAt));
+        var calendar = (await db.Tenants.AsNoTracking().FirstAsync(t => t.Id == tenant, cancellationToken)).Calendar;
+        var windows = found.ConvertAll(f => calendar.Containing(f.Budget.Period, now, f.Budget.CreatedAt));
         var openings = found.Select((f, i) => new AccountOpening(new AccountKey(tenant, f.Budget.Id, f.Subject, windows[i].StartMicros), windows[i].EndMicros)).ToList();
         var states = (await truth.ReadAsync(openings, cancellationToken)).ToDictionary(s => s.Key);
         var rooms = new List<BudgetRoom>(found.Count);

@@ -103,8 +103,8 @@ public sealed record NodeLeases(string Node, NanoUsd Outstanding, int Accounts);
 /// <param name="All">It holds every tenant: those that aren't in it have no budgets.</param>
 public sealed record BudgetChanges(long Reached, bool All, IReadOnlyList<TenantBudgetList> Tenants);
 
-/// <param name="TimeZone">Of the tenant: an IANA name.</param>
-public sealed record TenantBudgetList(string TenantId, string TimeZone, IReadOnlyList<Budget> Budgets);
+/// <param name="Calendar">Of the tenant: when its periods begin and end.</param>
+public sealed record TenantBudgetList(string TenantId, BudgetCalendar Calendar, IReadOnlyList<Budget> Budgets);
 
 /// <summary>Told by the ledger when events are written for certain, repeated ones too.</summary>
 public interface IPostedEvents

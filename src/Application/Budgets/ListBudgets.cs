@@ -34,9 +34,9 @@ internal sealed class ListBudgetsHandler(TokonomicsDbContext db, IBudgetTruth tr
             .OrderBy(b => b.Id).ToListAsync(cancellationToken);
         if (request.BudgetId is not null && rows.Count == 0)
             return Refusal.NotFound("budget");
-        var zone = TimeZoneInfo.FindSystemTimeZoneById(await db.Tenants.Where(t => t.Id == request.TenantId).Select(t => t.TimeZone).FirstAsync(cancellationToken));
+        var calendar = (await db.Tenants.AsNoTracking().FirstAsync(t => t.Id == request.TenantId, cancellationToken)).Calendar;
         var now = time.GetUtcNow();
-        var windows = rows.ConvertAll(r => BudgetPeriods.Containing(r.Period, zone, now, r.CreatedAt));
+        var windows = rows.ConvertAll(r => calendar.Containing(r.Period, now, r.CreatedAt));
         var openings = rows.Select((r, i) => new AccountOpening(new AccountKey(r.TenantId, r.Id, "", windows[i].StartMicros), windows[i].EndMicros));
         var states = (await truth.ReadAsync([.. openings.Where((_, i) => rows[i].Scope != "each")], cancellationToken)).ToDictionary(s => s.Key.BudgetId);
         var lines = new List<BudgetLine>(rows.Count);

@@ -24,9 +24,15 @@ public sealed record CreateKey(Caller Caller, string TenantId, string Name, KeyE
     /// <summary>What is null is not limited.</summary>
     public CallLimits Limits { get; init; } = new();
 
+    /// <summary>By name. Empty: every provider.</summary>
+    public IReadOnlyList<string> AllowedProviders { get; init; } = [];
+
+    /// <summary>Names, or beginnings such as <c>gpt-5*</c>. Empty: every model.</summary>
+    public IReadOnlyList<string> AllowedModels { get; init; } = [];
+
     public Right Needs => Right.ManageKeys;
 
-    public string AuditDetail => $"{Name} ({Environment}){(Limits.IsEmpty ? "" : $"; {Limits}")}";
+    public string AuditDetail => $"{Name} ({Environment}){(Limits.IsEmpty ? "" : $"; {Limits}")}{KeyLists.Describe(AllowedProviders, AllowedModels)}";
 }
 
 internal sealed class CreateKeyRules : AbstractValidator<CreateKey>
@@ -37,27 +43,21 @@ internal sealed class CreateKeyRules : AbstractValidator<CreateKey>
         RuleFor(c => c.Environment).IsInEnum();
         RuleFor(c => c.Tags).AreTags();
         RuleFor(c => c.Limits).AreLimits();
+        RuleFor(c => c.AllowedModels).AreModels();
         RuleFor(c => c.ExpiresAt).Must(e => e is null || e > time.GetUtcNow()).WithMessage("The key would have expired already.");
     }
 }
 
-internal sealed class CreateKeyHandler(TokonomicsDbContext db, KeyIssuing issuing) : IRequestHandler<CreateKey, Outcome<KeyMade>>
+internal sealed class CreateKeyHandler(TokonomicsDbContext db, KeyIssuing issuing, IBuiltInProviders providers) : IRequestHandler<CreateKey, Outcome<KeyMade>>
 {
     public async Task<Outcome<KeyMade>> Handle(CreateKey request, CancellationToken cancellationToken)
     {
-        var team = request.TeamId;
-        if (request.ProjectId is not null)
-        {
-            var project = await db.Projects.FirstOrDefaultAsync(p => p.TenantId == request.TenantId && p.Id == request.ProjectId, cancellationToken);
-            if (project is null)
-                return Refusal.NotFound("project");
-            team ??= project.TeamId;
-        }
-
-        if (team is not null && !await db.Teams.AnyAsync(t => t.TenantId == request.TenantId && t.Id == team, cancellationToken))
-            return Refusal.NotFound("team");
+        var (team, nowhere) = await KeyPlace.FindAsync(db, request.TenantId, request.TeamId, request.ProjectId, cancellationToken);
+        if ((nowhere ?? await KeyLists.ProblemAsync(db, providers, request.TenantId, request.AllowedProviders, cancellationToken)) is { } refusal)
+            return refusal;
         var (key, row) = issuing.Key(request.TenantId, request.Caller, request.Name, request.Environment, team, request.ProjectId, request.Tags, request.ExpiresAt);
         row.Limits = request.Limits;
+        row.Allow(request.AllowedProviders, request.AllowedModels);
         db.Keys.Add(row);
         return new KeyMade(row.TenantId, row.Id, row.Name, row.Environment, row.Masked, key.Reveal());
     }
@@ -78,4 +78,50 @@ internal static class CommonRules
             context.MessageFormatter.AppendArgument("Problem", problem);
             return false;
         }).WithMessage("{Problem}");
+
+    public static IRuleBuilderOptions<T, IReadOnlyList<string>> AreModels<T>(this IRuleBuilder<T, IReadOnlyList<string>> rule) =>
+        rule.Must((_, models, context) =>
+        {
+            if (KeyAllowance.Problem(models) is not { } problem)
+                return true;
+            context.MessageFormatter.AppendArgument("Problem", problem);
+            return false;
+        }).WithMessage("{Problem}");
+}
+
+/// <summary>The team and the project that a key belongs to.</summary>
+internal static class KeyPlace
+{
+    /// <returns>The team: the one that is named, or the project's. A refusal where there is no such team or project, or it is archived.</returns>
+    public static async Task<(string? TeamId, Refusal? Refusal)> FindAsync(TokonomicsDbContext db, string tenantId, string? teamId, string? projectId, CancellationToken cancellationToken)
+    {
+        if (projectId is not null)
+        {
+            var project = await db.Projects.FirstOrDefaultAsync(p => p.TenantId == tenantId && p.Id == projectId && p.ArchivedAt == null, cancellationToken);
+            if (project is null)
+                return (null, Refusal.NotFound("project"));
+            teamId ??= project.TeamId;
+        }
+
+        return teamId is not null && !await db.Teams.AnyAsync(t => t.TenantId == tenantId && t.Id == teamId && t.ArchivedAt == null, cancellationToken)
+            ? (null, Refusal.NotFound("team"))
+            : (teamId, null);
+    }
+}
+
+/// <summary>What a key may use.</summary>
+internal static class KeyLists
+{
+    public static async Task<Refusal?> ProblemAsync(TokonomicsDbContext db, IBuiltInProviders builtIn, string tenantId, IReadOnlyList<string> providers, CancellationToken cancellationToken)
+    {
+        if (providers.Distinct(StringComparer.Ordinal).Count() != providers.Count)
+            return Refusal.Invalid(nameof(CreateKey.AllowedProviders), "A provider is named twice.");
+        foreach (var name in providers.Where(p => !builtIn.Contains(p)))
+            if (!await db.Endpoints.AnyAsync(e => e.TenantId == tenantId && e.Name == name, cancellationToken))
+                return Refusal.Invalid(nameof(CreateKey.AllowedProviders), $"'{(name.Length <= 80 ? name : name[..80])}' is neither a provider nor an endpoint of this tenant.");
+        return null;
+    }
+
+    public static string Describe(IReadOnlyList<string> providers, IReadOnlyList<string> models) =>
+        (providers.Count == 0 ? "" : $"; providers {string.Join(' ', providers)}") + (models.Count == 0 ? "" : $"; models {string.Join(' ', models)}");
 }

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.RateLimits;
@@ -28,12 +29,18 @@ public enum KeyStatus : byte
 
     /// <summary>The tenant is suspended.</summary>
     Suspended = 4,
+
+    /// <summary>The tenant is to be deleted.</summary>
+    Closing = 5,
 }
 
 /// <summary>One metering key as the hot path needs it.</summary>
 public sealed record KeySnapshot
 {
     public required string Id { get; init; }
+
+    /// <summary>What people call it.</summary>
+    public string Name { get; init; } = "";
 
     public required TenantSnapshot Tenant { get; init; }
 
@@ -50,6 +57,9 @@ public sealed record KeySnapshot
 
     /// <summary>Null where the key has none of its own.</summary>
     public CallLimits? Limits { get; init; }
+
+    /// <summary>What it may use; null where it may use everything.</summary>
+    public KeyAllowance? Allowance { get; init; }
 }
 
 /// <summary>One tenant as the hot path needs it.</summary>
@@ -68,6 +78,9 @@ public sealed record TenantSnapshot
 
     /// <summary>An answer whose client has left is read to its end, for its exact usage.</summary>
     public bool ReadsOn { get; init; }
+
+    /// <summary>A call whose model has no price is refused, also where no budget applies.</summary>
+    public bool RefusesUnpriced { get; init; }
 
     /// <summary>Over all its keys of an environment; null where it has none.</summary>
     public CallLimits? Limits { get; init; }

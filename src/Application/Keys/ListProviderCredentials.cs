@@ -14,7 +14,7 @@ public sealed record ListProviderCredentials(Caller Caller, string TenantId, boo
 public sealed record CredentialList(IReadOnlyList<CredentialLine> Credentials);
 
 /// <param name="Masked"><c>…AbCd</c>: the last four characters.</param>
-public sealed record CredentialLine(string Id, string Provider, string Masked, DateTimeOffset CreatedAt, string CreatedBy, DateTimeOffset? EndedAt, string? EndedBy);
+public sealed record CredentialLine(string Id, string Provider, string Masked, DateTimeOffset CreatedAt, string CreatedBy, DateTimeOffset? EndedAt, string? EndedBy, DateTimeOffset? TestedAt, bool? TestPassed, string? TestAnswer);
 
 internal sealed class ListProviderCredentialsHandler(TokonomicsDbContext db) : IRequestHandler<ListProviderCredentials, Outcome<CredentialList>>
 {
@@ -24,6 +24,6 @@ internal sealed class ListProviderCredentialsHandler(TokonomicsDbContext db) : I
             .Where(c => c.TenantId == request.TenantId && (request.WithHistory || c.EndedAt == null))
             .OrderBy(c => c.Provider).ThenByDescending(c => c.Id)
             .ToListAsync(cancellationToken);
-        return new CredentialList(rows.ConvertAll(c => new CredentialLine(c.Id, c.Provider, ProviderKey.Mask(c.Last4), c.CreatedAt, c.CreatedBy, c.EndedAt, c.EndedBy)));
+        return new CredentialList(rows.ConvertAll(c => new CredentialLine(c.Id, c.Provider, ProviderKey.Mask(c.Last4), c.CreatedAt, c.CreatedBy, c.EndedAt, c.EndedBy, c.TestedAt, c.TestPassed, c.TestAnswer)));
     }
 }

@@ -7,7 +7,7 @@ using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Application.Keys;
 
-/// <summary>Makes a key that takes another's place: same name, tags, team and project. The old one ends after the overlap, at once where it is zero.</summary>
+/// <summary>Makes a key that takes another's place: same name, tags, limits, lists, team and project. The old one ends after the overlap, at once where it is zero.</summary>
 /// <param name="Overlap">0 to 30 days, in which both are accepted, so that services can be moved over one by one.</param>
 public sealed record RotateKey(Caller Caller, string TenantId, string KeyId, TimeSpan Overlap) : IUseCase<KeyMade>, IChange
 {
@@ -33,6 +33,7 @@ internal sealed class RotateKeyHandler(TokonomicsDbContext db, KeyIssuing issuin
             return new Refusal(RefusalKind.Conflict, "key_ended", "The key is revoked or replaced already; make a new one instead.");
         var (key, row) = issuing.Key(request.TenantId, request.Caller, old.Name, old.Environment, old.TeamId, old.ProjectId, KeyTags.Read(old.Tags), old.ExpiresAt);
         row.Limits = old.Limits;
+        row.Allow(KeyAllowance.Read(old.AllowedProviders), KeyAllowance.Read(old.AllowedModels));
         db.Keys.Add(row);
         old.ReplacedBy = row.Id;
         var now = time.GetUtcNow();

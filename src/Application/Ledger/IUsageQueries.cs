@@ -54,6 +54,9 @@ public sealed record EventFilter(string TenantId)
 
     public CallOutcome? Outcome { get; init; }
 
+    /// <summary>Only those that <see cref="UsageTotals.Errors"/> counts.</summary>
+    public bool Failed { get; init; }
+
     public PriceStatus? PriceStatus { get; init; }
 
     /// <summary>1 to 1000; what lies outside is taken as the nearer end.</summary>
@@ -120,6 +123,9 @@ public sealed record SummaryQuestion(string TenantId, DateTimeOffset From, DateT
     public TimeZoneInfo TimeZone { get; init; } = TimeZoneInfo.Utc;
 
     public IReadOnlyList<SummaryDimension> GroupBy { get; init; } = [];
+
+    /// <summary>False where no histogram of durations is wanted: the answer comes sooner, with none in it.</summary>
+    public bool WithDurations { get; init; } = true;
 
     /// <summary>Group by the values of this tag. Events without it stand under the value null.</summary>
     public string? GroupByTag { get; init; }
@@ -244,6 +250,29 @@ public sealed record UsageTotals
 
     /// <summary>Of the calls that had a first byte.</summary>
     public required Durations FirstByte { get; init; }
+
+    public static UsageTotals Sum(IEnumerable<UsageTotals> all)
+    {
+        var sum = new UsageTotals { Latency = Durations.None, FirstByte = Durations.None };
+        foreach (var t in all)
+            sum = new UsageTotals
+            {
+                Calls = sum.Calls + t.Calls,
+                Errors = sum.Errors + t.Errors,
+                InputTokens = sum.InputTokens + t.InputTokens,
+                CacheReadTokens = sum.CacheReadTokens + t.CacheReadTokens,
+                CacheWriteTokens = sum.CacheWriteTokens + t.CacheWriteTokens,
+                CacheWrite1hTokens = sum.CacheWrite1hTokens + t.CacheWrite1hTokens,
+                OutputTokens = sum.OutputTokens + t.OutputTokens,
+                ReasoningTokens = sum.ReasoningTokens + t.ReasoningTokens,
+                Cost = sum.Cost + t.Cost,
+                Unpriced = sum.Unpriced + t.Unpriced,
+                Estimated = sum.Estimated + t.Estimated,
+                Latency = sum.Latency.Plus(t.Latency),
+                FirstByte = sum.FirstByte.Plus(t.FirstByte),
+            };
+        return sum;
+    }
 }
 
 /// <summary>A histogram of durations with fixed bounds, which can be added up over hours and groups.</summary>
@@ -252,6 +281,10 @@ public sealed record Durations(long Count, long SumMicroseconds, IReadOnlyList<l
     /// <summary>The upper bounds of all buckets but the last, which has none.</summary>
     public static readonly IReadOnlyList<TimeSpan> Bounds =
         [.. new[] { 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000 }.Select(ms => TimeSpan.FromMilliseconds(ms))];
+
+    public static Durations None { get; } = new(0, 0, new long[Bounds.Count + 1]);
+
+    public Durations Plus(Durations other) => new(Count + other.Count, SumMicroseconds + other.SumMicroseconds, [.. Buckets.Zip(other.Buckets, (a, b) => a + b)]);
 
     public TimeSpan? Mean => Count == 0 ? null : TimeSpan.FromMicroseconds(SumMicroseconds / Count);
 

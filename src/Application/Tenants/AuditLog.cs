@@ -35,13 +35,17 @@ public sealed class AuditEntry
 
     public required string Detail { get; init; }
 
+    /// <summary>From where: the address of whoever asked, empty for the machine itself. Null in lines from before it was kept.</summary>
+    public string? Remote { get; init; }
+
     /// <summary>The hash of the line before; 32 zero bytes for the first.</summary>
     public required byte[] PreviousHash { get; init; }
 
     public required byte[] Hash { get; init; }
 
     /// <summary>SHA-256 over the hash before and every field, each with its length before it, so that no text can pass from one field to the next.</summary>
-    public static byte[] ComputeHash(byte[] previousHash, string tenantId, long seq, DateTimeOffset at, string actor, string action, string subject, AuditResult result, string detail)
+    /// <param name="remote">Null in lines from before it was kept: it is then no part of the hash, and a line can't lose it or be given one unnoticed.</param>
+    public static byte[] ComputeHash(byte[] previousHash, string tenantId, long seq, DateTimeOffset at, string actor, string action, string subject, AuditResult result, string detail, string? remote)
     {
         using var sha = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Span<byte> number = stackalloc byte[8];
@@ -56,6 +60,8 @@ public sealed class AuditEntry
         Add(sha, subject);
         Add(sha, result.ToString());
         Add(sha, detail);
+        if (remote is not null)
+            Add(sha, remote);
         return sha.GetHashAndReset();
 
         static void Add(IncrementalHash sha, string text)
@@ -69,8 +75,15 @@ public sealed class AuditEntry
     }
 }
 
+/// <summary>From where the requests of this scope come; set by the host before anything is appended.</summary>
+public sealed class AuditOrigin
+{
+    /// <summary>An IP address; empty for the machine itself.</summary>
+    public string Remote { get; set; } = "";
+}
+
 /// <summary>Appends to the audit log, inside the caller's transaction: the store lets one writer in at a time, so that no two lines take the same place.</summary>
-public sealed class AuditLog(TokonomicsDbContext db, TimeProvider time)
+public sealed class AuditLog(TokonomicsDbContext db, AuditOrigin origin, TimeProvider time)
 {
     public async Task AppendAsync(string tenantId, string actor, string action, string subject, AuditResult result, string detail, CancellationToken cancellationToken)
     {
@@ -88,8 +101,9 @@ public sealed class AuditLog(TokonomicsDbContext db, TimeProvider time)
             Subject = subject,
             Result = result,
             Detail = detail,
+            Remote = origin.Remote,
             PreviousHash = previous,
-            Hash = AuditEntry.ComputeHash(previous, tenantId, seq, at, actor, action, subject, result, detail),
+            Hash = AuditEntry.ComputeHash(previous, tenantId, seq, at, actor, action, subject, result, detail, origin.Remote),
         });
         await db.SaveChangesAsync(cancellationToken);
     }

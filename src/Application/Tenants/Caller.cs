@@ -37,6 +37,9 @@ public interface IChange : IUseCase
     string AuditDetail { get; }
 }
 
+/// <summary>A change that may also be made while the tenant is suspended, or to be deleted.</summary>
+public interface IInAnyState : IChange;
+
 /// <summary>An outcome that says which thing was changed, where the request can't know it.</summary>
 public interface IAuditSubject
 {

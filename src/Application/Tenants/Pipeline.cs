@@ -21,10 +21,12 @@ internal sealed class Authorize<TRequest, TOutcome>(TokonomicsDbContext db, Audi
             refusal = new Refusal(RefusalKind.Forbidden, "role_forbids", $"The role {caller.Role} may not do this.");
         else if (request.Needs != Right.Operate)
         {
-            var status = await db.Tenants.Where(t => t.Id == request.TenantId).Select(t => (TenantStatus?)t.Status).FirstOrDefaultAsync(cancellationToken);
-            if (status is null)
+            var tenant = await db.Tenants.Where(t => t.Id == request.TenantId).Select(t => new { t.Status, t.DeleteAt }).FirstOrDefaultAsync(cancellationToken);
+            if (tenant is null)
                 return TOutcome.From(Refusal.NotFound("tenant"));
-            if (status == TenantStatus.Suspended && request is IChange && !caller.IsOperator)
+            if (tenant.DeleteAt is { } at && request is IChange and not IInAnyState)
+                return TOutcome.From(new Refusal(RefusalKind.Forbidden, "tenant_closing", $"The tenant will be deleted at {at.UtcDateTime:yyyy-MM-dd HH:mm} UTC: it can be read and exported, not changed. Its owner can cancel the deletion."));
+            if (tenant.Status == TenantStatus.Suspended && request is IChange and not IInAnyState && !caller.IsOperator)
                 return TOutcome.From(new Refusal(RefusalKind.Forbidden, "tenant_suspended", "The tenant is suspended: it can be read, not changed."));
         }
 

@@ -22,6 +22,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<Member> Members => Set<Member>();
 
+    public DbSet<Invitation> Invitations => Set<Invitation>();
+
     public DbSet<Team> Teams => Set<Team>();
 
     public DbSet<Project> Projects => Set<Project>();
@@ -52,6 +54,7 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         configurationBuilder.Properties<Role>().HaveConversion<LowerCase<Role>>();
         configurationBuilder.Properties<TenantPlan>().HaveConversion<LowerCase<TenantPlan>>();
         configurationBuilder.Properties<TenantStatus>().HaveConversion<LowerCase<TenantStatus>>();
+        configurationBuilder.Properties<UnpricedPolicy>().HaveConversion<LowerCase<UnpricedPolicy>>();
         configurationBuilder.Properties<DisconnectPolicy>().HaveConversion<LowerCase<DisconnectPolicy>>();
         configurationBuilder.Properties<BudgetPeriod>().HaveConversion<LowerCase<BudgetPeriod>>();
         configurationBuilder.Properties<BudgetAction>().HaveConversion<LowerCase<BudgetAction>>();
@@ -61,8 +64,9 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     protected override void OnModelCreating(ModelBuilder modelBuilder)
     {
-        modelBuilder.Entity<Tenant>().ToTable("tenants").Ignore(t => t.Limits).HasKey(t => t.Id);
+        modelBuilder.Entity<Tenant>().ToTable("tenants").Ignore(t => t.Limits).Ignore(t => t.Calendar).HasKey(t => t.Id);
         modelBuilder.Entity<Member>().ToTable("members").HasKey(m => new { m.TenantId, m.Id });
+        modelBuilder.Entity<Invitation>().ToTable("invitations").HasKey(i => new { i.TenantId, i.Id });
         modelBuilder.Entity<Team>().ToTable("teams").HasKey(t => new { t.TenantId, t.Id });
         modelBuilder.Entity<Project>().ToTable("projects").HasKey(p => new { p.TenantId, p.Id });
         modelBuilder.Entity<IssuedKey>().ToTable("metering_keys").Ignore(k => k.Masked).Ignore(k => k.Limits).HasKey(k => new { k.TenantId, k.Id });
@@ -85,6 +89,7 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
         // EF orders inserts by the references that it knows of. The composite ones to teams and projects only matter when both are made at once.
         modelBuilder.Entity<Member>().HasOne<Tenant>().WithMany().HasForeignKey(m => m.TenantId);
+        modelBuilder.Entity<Invitation>().HasOne<Tenant>().WithMany().HasForeignKey(i => i.TenantId);
         modelBuilder.Entity<Member>().HasOne<User>().WithMany().HasForeignKey(m => m.UserId);
         modelBuilder.Entity<Team>().HasOne<Tenant>().WithMany().HasForeignKey(t => t.TenantId);
         modelBuilder.Entity<Project>().HasOne<Tenant>().WithMany().HasForeignKey(p => p.TenantId);

@@ -17,6 +17,7 @@ public static class UseCases
         services.TryAddSingleton(TimeProvider.System);
         services.AddScoped<ServiceFactory>(provider => provider.GetService!);
         services.AddScoped<IMediator, Mediator>();
+        services.AddScoped<AuditOrigin>();
         services.AddScoped<AuditLog>();
         services.AddScoped<KeyIssuing>();
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Authorize<,>));

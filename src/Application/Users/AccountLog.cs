@@ -26,7 +26,7 @@ public sealed class AccountLog(TokonomicsDbContext db, AuditLog audit, IMailer m
             var places = await db.Members.AsNoTracking().Where(m => m.UserId == userId).OrderBy(m => m.TenantId).Select(m => new { m.TenantId, Actor = m.Id }).ToListAsync(cancellationToken);
             if (places.Count == 0)
                 places.Add(new { TenantId = AuditEntry.SystemTenant, Actor = user?.Id ?? "anonymous" });
-            var text = $"{detail}{(detail.Length > 0 ? "; " : "")}from {from.Address}, {from.Device}";
+            var text = detail.Length > 0 ? $"{detail}; {from.Device}" : from.Device; // the address has a column of its own
             foreach (var place in places)
                 await audit.AppendAsync(place.TenantId, place.Actor, action, user?.Id ?? "account", result, text, cancellationToken);
             if (transaction is not null)

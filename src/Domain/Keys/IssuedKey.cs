@@ -26,6 +26,11 @@ public sealed class IssuedKey
     /// <summary>As <see cref="KeyTags.Write"/> writes them.</summary>
     public required string Tags { get; set; }
 
+    /// <summary>As <see cref="KeyAllowance.Write"/> writes them; <c>[]</c> allows every provider. Likewise the models.</summary>
+    public string AllowedProviders { get; private set; } = "[]";
+
+    public string AllowedModels { get; private set; } = "[]";
+
     public required DateTimeOffset CreatedAt { get; init; }
 
     public required string CreatedBy { get; init; }
@@ -52,6 +57,9 @@ public sealed class IssuedKey
     }
 
     public string Masked => MeteringKey.Mask(Environment, LookupId);
+
+    public void Allow(IReadOnlyList<string> providers, IReadOnlyList<string> models) =>
+        (AllowedProviders, AllowedModels) = (KeyAllowance.Write(providers), KeyAllowance.Write(models));
 
     /// <summary>Ends the key for good. A second time changes nothing: the first moment and person stand.</summary>
     /// <returns>False where it was revoked already.</returns>

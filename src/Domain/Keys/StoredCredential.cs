@@ -23,6 +23,16 @@ public sealed class StoredCredential
 
     public string? EndedBy { get; private set; }
 
+    /// <summary>When it was last tried at the provider; null before the first time. What came of it is in the two below.</summary>
+    public DateTimeOffset? TestedAt { get; private set; }
+
+    public bool? TestPassed { get; private set; }
+
+    /// <summary>What the provider said, in its words, or why it could not be asked.</summary>
+    public string? TestAnswer { get; private set; }
+
+    public void Tested(DateTimeOffset at, bool passed, string answer) => (TestedAt, TestPassed, TestAnswer) = (at, passed, answer);
+
     public static StoredCredential Create(string tenantId, string id, string provider, string last4, string secretId, DateTimeOffset at, string by) =>
         new() { TenantId = tenantId, Id = id, Provider = provider, Last4 = last4, SecretId = secretId, CreatedAt = at, CreatedBy = by };
 

@@ -29,7 +29,13 @@ public enum Right
     /// <summary>Limits on spend.</summary>
     ManageBudgets,
 
-    /// <summary>The tenant itself and its members' roles.</summary>
+    /// <summary>Teams, projects, members and invitations.</summary>
+    ManageTeams,
+
+    /// <summary>Who did what.</summary>
+    ReadAudit,
+
+    /// <summary>The tenant itself: its name, time zone and policies, its data, its end.</summary>
     ManageTenant,
 
     /// <summary>What only the operator of the installation does: new tenants, master keys.</summary>
@@ -44,7 +50,7 @@ public static class Roles
         Right.ReadUsage => true,
         Right.ReadKeys => role is Role.Viewer or Role.Developer or Role.Admin or Role.Owner,
         Right.ManageKeys => role is Role.Developer or Role.Admin or Role.Owner,
-        Right.ManageCredentials or Right.ManageBudgets => role is Role.Admin or Role.Owner,
+        Right.ManageCredentials or Right.ManageBudgets or Right.ManageTeams or Right.ReadAudit => role is Role.Admin or Role.Owner,
         Right.ManageTenant => role is Role.Owner,
         _ => false,
     };

@@ -14,11 +14,15 @@ public static class SortableId
     public static string New(string prefix, DateTimeOffset at)
     {
         Span<byte> bytes = stackalloc byte[16];
-        RandomNumberGenerator.Fill(bytes[6..]);
-        var milliseconds = (ulong)at.ToUnixTimeMilliseconds();
-        for (var i = 0; i < 6; i++)
-            bytes[i] = (byte)(milliseconds >> (40 - (8 * i)));
-        var number = BinaryPrimitives.ReadUInt128BigEndian(bytes);
+        RandomNumberGenerator.Fill(bytes);
+        return Of(prefix, at, BinaryPrimitives.ReadUInt128BigEndian(bytes));
+    }
+
+    /// <summary>The id that these bits make, for whoever must make the same again. Nobody may be kept out by not knowing it.</summary>
+    /// <param name="bits">The lower 80 are taken.</param>
+    public static string Of(string prefix, DateTimeOffset at, UInt128 bits)
+    {
+        var number = ((UInt128)(ulong)at.ToUnixTimeMilliseconds() << 80) | (bits & ((UInt128.One << 80) - 1));
         Span<char> text = stackalloc char[26];
         for (var i = 25; i >= 0; i--)
         {

@@ -1,3 +1,4 @@
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.RateLimits;
 
 namespace Tokonomics.Domain.Tenants;
@@ -26,6 +27,16 @@ public enum DisconnectPolicy
     ReadOn,
 }
 
+/// <summary>What becomes of a call whose model has no price. Under a strict budget it is refused in any case: no cap could hold.</summary>
+public enum UnpricedPolicy
+{
+    /// <summary>It is forwarded and recorded, its cost unknown and marked so.</summary>
+    Record,
+
+    /// <summary>It is refused: what can't be counted isn't spent.</summary>
+    Refuse,
+}
+
 /// <summary>Who pays, and whose data stay apart from everyone else's.</summary>
 public sealed class Tenant
 {
@@ -38,11 +49,24 @@ public sealed class Tenant
     /// <summary>An IANA name; decides where the tenant's days and months begin.</summary>
     public required string TimeZone { get; set; }
 
+    /// <summary>The time zones before <see cref="TimeZone"/>, as <see cref="BudgetCalendar.WriteEarlier"/> writes them.</summary>
+    public string EarlierZones { get; set; } = "[]";
+
+    public BudgetCalendar Calendar => BudgetCalendar.Read(TimeZone, EarlierZones);
+
     public TenantStatus Status { get; set; }
 
     public required DateTimeOffset CreatedAt { get; init; }
 
     public DisconnectPolicy OnDisconnect { get; set; }
+
+    public UnpricedPolicy Unpriced { get; set; }
+
+    /// <summary>Events older than this many days are deleted; their hourly sums stay. Null: never. 35 at least, so that the running month is always whole.</summary>
+    public int? RetentionDays { get; set; }
+
+    /// <summary>When everything of the tenant will be deleted. Until then its keys are refused, and it can be read, and the deletion be cancelled.</summary>
+    public DateTimeOffset? DeleteAt { get; set; }
 
     public long? RequestsPerMinute { get; private set; }
 
@@ -84,6 +108,9 @@ public sealed class Team
     public required string Name { get; set; }
 
     public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>From then on nothing new belongs to it; it stays for the names in reports.</summary>
+    public DateTimeOffset? ArchivedAt { get; set; }
 }
 
 public sealed class Project
@@ -97,4 +124,7 @@ public sealed class Project
     public required string Name { get; set; }
 
     public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>From then on nothing new belongs to it; it stays for the names in reports.</summary>
+    public DateTimeOffset? ArchivedAt { get; set; }
 }

@@ -81,12 +81,12 @@ internal sealed class BudgetPosting(ISqlStore store, string events, string isNew
     {
         var rows = new BudgetRows(store, transaction, now);
         var found = new SortedDictionary<AccountKey, (AccountOpening, Budget)>(ByText);
-        foreach (var (tenant, id, subject, at, zone) in transaction.Command(_notOpen, parameters)
-            .Rows(row => (row.GetString(0), row.GetString(1), row.GetString(2), UsageRow.Time(row.GetInt64(3)), row.GetString(4))))
+        foreach (var (tenant, id, subject, at, calendar) in transaction.Command(_notOpen, parameters)
+            .Rows(row => (row.GetString(0), row.GetString(1), row.GetString(2), UsageRow.Time(row.GetInt64(3)), BudgetCalendar.Read(row.GetString(4), row.GetString(5)))))
         {
             if (rows.Budget(tenant, id) is not { } budget)
                 continue;
-            var window = BudgetPeriods.Containing(budget.Period, TimeZoneInfo.FindSystemTimeZoneById(zone), at, budget.CreatedAt);
+            var window = calendar.Containing(budget.Period, at, budget.CreatedAt);
             // Not a period that was over when the budget was made, nor what came before a total began.
             if (window.End > budget.CreatedAt && window.Contains(at))
             {

@@ -29,9 +29,9 @@ internal sealed class BudgetRows(ISqlStore store, DbTransaction transaction, Dat
         {store.JoinInOrder} budget_accounts AS a ON a.tenant_id = b.tenant_id AND a.budget_id = b.id AND a.subject = t.subject AND a.period_start <= t.at AND a.period_end > t.at
         """;
 
-    /// <summary>The periods that events fall in and no account is open for: budget, subject, one instant in it, the tenant's time zone.</summary>
+    /// <summary>The periods that events fall in and no account is open for: budget, subject, one instant in it, the tenant's time zones.</summary>
     public static string NotOpen(ISqlStore store, string events, string where) => $"""
-        SELECT DISTINCT b.tenant_id, b.id, t.subject, t.at, z.time_zone {InScope(store, events, where)}
+        SELECT DISTINCT b.tenant_id, b.id, t.subject, t.at, z.time_zone, z.earlier_zones {InScope(store, events, where)}
         {store.JoinInOrder} tenants AS z ON z.id = b.tenant_id
         WHERE b.ended_at IS NULL AND NOT EXISTS (
             SELECT 1 FROM budget_accounts AS a WHERE a.tenant_id = b.tenant_id AND a.budget_id = b.id AND a.subject = t.subject AND a.period_start <= t.at AND a.period_end > t.at)
@@ -237,9 +237,9 @@ internal sealed class BudgetRows(ISqlStore store, DbTransaction transaction, Dat
         var all = since == 0 || reached < since; // the sequence only goes back when another database was put in place
         if (!all && reached == since)
             return new BudgetChanges(reached, false, []);
-        var tenants = Command("SELECT DISTINCT t.id, t.time_zone FROM tenants AS t JOIN budgets AS b ON b.tenant_id = t.id WHERE b.revision > @since", ("@since", all ? -1 : since))
-            .Rows(row => (Id: row.GetString(0), Zone: row.GetString(1)));
-        return new BudgetChanges(reached, all, tenants.ConvertAll(t => new TenantBudgetList(t.Id, t.Zone, Budgets(transaction, "tenant_id = @tenant", ("@tenant", t.Id)))));
+        var tenants = Command("SELECT DISTINCT t.id, t.time_zone, t.earlier_zones FROM tenants AS t JOIN budgets AS b ON b.tenant_id = t.id WHERE b.revision > @since", ("@since", all ? -1 : since))
+            .Rows(row => (Id: row.GetString(0), Calendar: BudgetCalendar.Read(row.GetString(1), row.GetString(2))));
+        return new BudgetChanges(reached, all, tenants.ConvertAll(t => new TenantBudgetList(t.Id, t.Calendar, Budgets(transaction, "tenant_id = @tenant", ("@tenant", t.Id)))));
     }
 
     private static BudgetAccount ReadAccount(DbDataReader row) => new(new NanoUsd(row.GetInt64(0)), new NanoUsd(row.GetInt64(1)), new NanoUsd(row.GetInt64(2)), row.GetInt64(3));

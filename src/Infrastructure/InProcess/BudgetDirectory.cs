@@ -59,7 +59,7 @@ internal sealed class BudgetDirectory(OpenAccount open)
         {
             var present = changes.Tenants.Select(t => t.TenantId).ToHashSet(StringComparer.Ordinal);
             foreach (var gone in _snapshots.Keys.Select(k => k.TenantId).Where(t => !present.Contains(t)).Distinct(StringComparer.Ordinal).ToList())
-                Replace(new TenantBudgetList(gone, "UTC", []), changed);
+                Replace(new TenantBudgetList(gone, BudgetCalendar.Utc, []), changed);
         }
 
         return changed;
@@ -67,16 +67,15 @@ internal sealed class BudgetDirectory(OpenAccount open)
 
     private void Replace(TenantBudgetList tenant, List<GateAccount> changed)
     {
-        var zone = TimeZoneInfo.FindSystemTimeZoneById(tenant.TimeZone);
         var kept = new HashSet<string>(StringComparer.Ordinal);
         foreach (var budget in tenant.Budgets.Where(b => b.TakesHolds))
         {
             kept.Add(budget.Id);
-            if (_slots.TryGetValue(budget.Id, out var slot) && slot.Zone.Equals(zone))
-                slot.Budget = budget;
+            if (_slots.TryGetValue(budget.Id, out var slot))
+                (slot.Budget, slot.Calendar) = (budget, tenant.Calendar);
             else
-                _slots[budget.Id] = new BudgetSlot(budget, zone, open);
-            changed.AddRange((slot ?? _slots[budget.Id]).Accounts);
+                _slots[budget.Id] = slot = new BudgetSlot(budget, tenant.Calendar, open);
+            changed.AddRange(slot.Accounts);
         }
 
         foreach (var (id, slot) in _slots.Where(s => s.Value.Budget.TenantId == tenant.TenantId && !kept.Contains(s.Key)).ToList())

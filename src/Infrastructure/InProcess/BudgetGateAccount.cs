@@ -124,10 +124,11 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
 internal delegate GateAccount OpenAccount(BudgetSlot slot, string subject, PeriodWindow window);
 
 /// <summary>A budget's place in the gate: its terms, which change, and its accounts by period and value.</summary>
-internal sealed class BudgetSlot(Budget budget, TimeZoneInfo zone, OpenAccount open)
+internal sealed class BudgetSlot(Budget budget, BudgetCalendar calendar, OpenAccount open)
 {
     private readonly ConcurrentDictionary<(string Subject, long PeriodStart), GateAccount> _accounts = new();
     private volatile Budget _budget = budget;
+    private volatile BudgetCalendar _calendar = calendar;
     private volatile GateAccount? _latest;
 
     public Budget Budget
@@ -136,7 +137,12 @@ internal sealed class BudgetSlot(Budget budget, TimeZoneInfo zone, OpenAccount o
         set => _budget = value;
     }
 
-    public TimeZoneInfo Zone { get; } = zone;
+    /// <summary>A change of it moves no window that has begun: accounts that are open stay as they are.</summary>
+    public BudgetCalendar Calendar
+    {
+        get => _calendar;
+        set => _calendar = value;
+    }
 
     /// <summary>The budget was deleted: calls that found it already pass it by.</summary>
     public bool Ended { get; private set; }
@@ -151,7 +157,7 @@ internal sealed class BudgetSlot(Budget budget, TimeZoneInfo zone, OpenAccount o
     {
         if (_latest is { } latest && latest.Window.Contains(at) && latest.Account.Subject == subject && !latest.Retired)
             return latest;
-        var window = BudgetPeriods.Containing(_budget.Period, Zone, at, _budget.CreatedAt);
+        var window = _calendar.Containing(_budget.Period, at, _budget.CreatedAt);
         var start = window.StartMicros;
         if (!_accounts.TryGetValue((subject, start), out var account))
             lock (_accounts) // one account for each, so that no serial is spent on one that nobody keeps

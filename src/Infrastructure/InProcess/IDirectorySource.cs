@@ -1,4 +1,5 @@
 using Tokonomics.Application.Keys;
+using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.RateLimits;
 
@@ -18,10 +19,11 @@ internal interface IDirectorySource : IDisposable
 /// <param name="All">It holds every tenant, those that stood in the directory before and aren't in it are gone (a backup was restored).</param>
 internal sealed record DirectoryChanges(long Seq, bool All, IReadOnlyList<TenantRow> Tenants);
 
+/// <param name="Status">Of its keys that are neither revoked nor expired.</param>
 /// <param name="Credentials">Decrypted.</param>
 /// <param name="Limits">Null where it has none; the same for keys.</param>
 internal sealed record TenantRow(
-    string Id, bool Suspended, IReadOnlyList<ProviderCredential> Credentials, IReadOnlyList<CustomEndpoint> Endpoints, IReadOnlyList<KeyRow> Keys, CallLimits? Limits = null, bool ReadsOn = false);
+    string Id, KeyStatus Status, IReadOnlyList<ProviderCredential> Credentials, IReadOnlyList<CustomEndpoint> Endpoints, IReadOnlyList<KeyRow> Keys, CallLimits? Limits = null, bool ReadsOn = false, bool RefusesUnpriced = false);
 
 internal sealed record KeyRow(
-    string Id, string LookupId, byte[] Hash, KeyEnvironment Environment, string? TeamId, string? ProjectId, IReadOnlyList<Tag> Tags, DateTimeOffset? ExpiresAt, bool Revoked, CallLimits? Limits = null);
+    string Id, string Name, string LookupId, byte[] Hash, KeyEnvironment Environment, string? TeamId, string? ProjectId, IReadOnlyList<Tag> Tags, DateTimeOffset? ExpiresAt, bool Revoked, CallLimits? Limits = null, KeyAllowance? Allowance = null);

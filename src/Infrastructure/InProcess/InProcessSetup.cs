@@ -51,6 +51,18 @@ public static class InProcessSetup
         return services;
     }
 
+    /// <summary>Tells the operator how this proxy is; needs the recorder.</summary>
+    public static IServiceCollection AddNodeReport(this IServiceCollection services) => services.AddHostedService<NodeReport>();
+
+    /// <summary>Counts refused calls and takes the counts to the store; a host's background service.</summary>
+    public static IServiceCollection AddRefusalCounter(this IServiceCollection services)
+    {
+        services.AddSingleton<RefusalCounter>();
+        services.AddSingleton<IRefusalCounter>(provider => provider.GetRequiredService<RefusalCounter>());
+        services.AddHostedService(provider => provider.GetRequiredService<RefusalCounter>());
+        return services;
+    }
+
     /// <summary>For a process without a directory of its own, such as the command line: servers see its changes when they poll.</summary>
     public static IServiceCollection AddNoKeyDirectory(this IServiceCollection services) => services.AddSingleton<IDirectoryRefresh, Nobody>();
 

@@ -40,10 +40,10 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
         (_source, _hasher, _time, _log, _overrides) = (source, hasher, time, log, overrides);
         _find = _byLookupId.GetAlternateLookup<ReadOnlySpan<char>>();
         var decoy = new KeySnapshot { Id = "key_decoy", Tenant = new TenantSnapshot { Id = "ten_decoy" } };
-        _byLookupId[DecoyLookupId] = new Entry(new byte[32], decoy, Revoked: true, Suspended: true, 0);
+        _byLookupId[DecoyLookupId] = new Entry(new byte[32], decoy, Revoked: true, KeyStatus.Suspended, 0);
     }
 
-    private sealed record Entry(byte[] Hash, KeySnapshot Key, bool Revoked, bool Suspended, long ExpiresAtTicks);
+    private sealed record Entry(byte[] Hash, KeySnapshot Key, bool Revoked, KeyStatus Status, long ExpiresAtTicks);
 
     /// <summary>When the store was last asked with success.</summary>
     public DateTimeOffset ReadAt => new(Interlocked.Read(ref _readAtTicks), TimeSpan.Zero);
@@ -67,7 +67,7 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
             return new KeyLookup(KeyStatus.Revoked, null);
         if (entry.ExpiresAtTicks <= _time.GetUtcNow().UtcTicks)
             return new KeyLookup(KeyStatus.Expired, null);
-        return entry.Suspended ? new KeyLookup(KeyStatus.Suspended, null) : new KeyLookup(KeyStatus.Active, entry.Key);
+        return new KeyLookup(entry.Status, entry.Status == KeyStatus.Active ? entry.Key : null);
     }
 
     public async Task RefreshAsync(CancellationToken cancellationToken)
@@ -152,6 +152,7 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
             Prices = _overrides?.Invoke(row.Id),
             Limits = row.Limits,
             ReadsOn = row.ReadsOn,
+            RefusesUnpriced = row.RefusesUnpriced,
         };
         foreach (var key in row.Keys)
             _byLookupId[key.LookupId] = new Entry(
@@ -159,6 +160,7 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
                 new KeySnapshot
                 {
                     Id = key.Id,
+                    Name = key.Name,
                     Tenant = tenant,
                     Environment = key.Environment,
                     TeamId = key.TeamId,
@@ -166,9 +168,10 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
                     Tags = key.Tags,
                     ExpiresAt = key.ExpiresAt,
                     Limits = key.Limits,
+                    Allowance = key.Allowance,
                 },
                 key.Revoked,
-                row.Suspended,
+                row.Status,
                 key.ExpiresAt?.UtcTicks ?? long.MaxValue);
         var now = row.Keys.Select(k => k.LookupId).ToArray();
         if (_lookupIdsOfTenant.TryGetValue(row.Id, out var before))

@@ -56,15 +56,17 @@ internal sealed partial class SqlDirectorySource(ISqlStore store, ISecretBox box
             var endpoints = Rows(transaction, $"SELECT tenant_id, name, base_url, surface FROM custom_endpoints WHERE {Changed}", since,
                 row => Uri.TryCreate(row.GetString(2), UriKind.Absolute, out var url) ? new CustomEndpoint(row.GetString(1), url, row.GetString(3)) : null)
                 .ToLookup(r => r.TenantId, r => r.Value);
-            var keys = Rows(transaction, $"SELECT tenant_id, id, lookup_id, hash, environment, team_id, project_id, tags, expires_at, revoked_at, requests_per_minute, tokens_per_minute, concurrent_requests FROM metering_keys WHERE {Changed}", since,
+            var keys = Rows(transaction, $"SELECT tenant_id, id, lookup_id, hash, environment, team_id, project_id, tags, expires_at, revoked_at, requests_per_minute, tokens_per_minute, concurrent_requests, name, allowed_providers, allowed_models FROM metering_keys WHERE {Changed}", since,
                 row => new KeyRow(
-                    row.GetString(1), row.GetString(2), (byte[])row.GetValue(3), (KeyEnvironment)row.GetByte(4),
+                    row.GetString(1), row.GetString(13), row.GetString(2), (byte[])row.GetValue(3), (KeyEnvironment)row.GetByte(4),
                     row.IsDBNull(5) ? null : row.GetString(5), row.IsDBNull(6) ? null : row.GetString(6), KeyTags.Read(row.GetString(7)),
-                    row.IsDBNull(8) ? null : UsageRow.Time(row.GetInt64(8)), !row.IsDBNull(9), Limits(row, 10))).ToLookup(r => r.TenantId, r => r.Value);
-            var tenants = Rows(transaction, "SELECT id, status, requests_per_minute, tokens_per_minute, concurrent_requests, on_disconnect FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > @since)", since,
-                row => (Status: row.GetString(1), Limits: Limits(row, 2), ReadsOn: row.GetString(5) == "readon"));
+                    row.IsDBNull(8) ? null : UsageRow.Time(row.GetInt64(8)), !row.IsDBNull(9), Limits(row, 10), KeyAllowance.Read(row.GetString(14), row.GetString(15)))).ToLookup(r => r.TenantId, r => r.Value);
+            var tenants = Rows(transaction, "SELECT id, status, requests_per_minute, tokens_per_minute, concurrent_requests, on_disconnect, unpriced, delete_at FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > @since)", since,
+                row => (
+                    Status: !row.IsDBNull(7) ? KeyStatus.Closing : row.GetString(1) == "suspended" ? KeyStatus.Suspended : KeyStatus.Active,
+                    Limits: Limits(row, 2), ReadsOn: row.GetString(5) == "readon", RefusesUnpriced: row.GetString(6) == "refuse"));
             return new DirectoryChanges(reached, all, tenants.ConvertAll(t => new TenantRow(
-                t.TenantId, t.Value.Status == "suspended", [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]], t.Value.Limits, t.Value.ReadsOn)));
+                t.TenantId, t.Value.Status, [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]], t.Value.Limits, t.Value.ReadsOn, t.Value.RefusesUnpriced)));
         }
         catch
         {

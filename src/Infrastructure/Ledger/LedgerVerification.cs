@@ -41,15 +41,22 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
             command.ExecuteNonQuery();
         }
 
+        // A month of results is enough to see when something broke.
+        using (var old = connection.Command(null, "DELETE FROM invariant_checks WHERE at < @old", ("@old", UsageRow.Micros(time.GetUtcNow().AddDays(-31)))))
+            old.ExecuteNonQuery();
         return new VerificationReport([.. results.Select(r => r.Name)], [.. results.SelectMany(r => r.Findings)]) { Notes = notes };
     }
 
     private const string Mine = "(@tenant = '' OR tenant_id = @tenant)";
-    /// <summary>Retention's line: events before it may have been deleted. Unix microseconds, 0 where none was drawn.</summary>
-    internal const string Kept = "coalesce((SELECT CAST(value AS bigint) FROM store_facts WHERE name = 'usage_delete_before'), 0)";
+
+    /// <summary>Retention's line for all, or the tenant's own where that is later: events before it may have been deleted. Unix microseconds, 0 where none was drawn.</summary>
+    /// <param name="tenant">The column, or the parameter, that says which.</param>
+    internal static string KeptOf(string tenant) => $"coalesce((SELECT max(CAST(f.value AS bigint)) FROM store_facts AS f WHERE f.name IN ('usage_delete_before', 'usage_delete_before/' || {tenant})), 0)";
+
+    private static readonly string Kept = KeptOf("tenant_id");
 
     // The first hour of which no event has been deleted.
-    private const string WholeFrom = $"(SELECT {Kept} + (3600000000 - {Kept} % 3600000000) % 3600000000)";
+    private static readonly string WholeFrom = $"(({Kept} + {Measures.Hour - 1}) / {Measures.Hour} * {Measures.Hour})";
 
     private static (string Name, string Sql)[] Statements(ISqlStore store) =>
     [
@@ -58,7 +65,7 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
         ("one_tenant_per_request", $"SELECT request_id, min(tenant_id) AS tenant, max(tenant_id) AS other_tenant FROM usage_events WHERE {Mine} GROUP BY request_id HAVING min(tenant_id) <> max(tenant_id)"),
         ("attempts_contiguous", $"""
             SELECT tenant_id, request_id, min(attempt) AS first, max(attempt) AS last, count(*) AS rows FROM usage_events WHERE {Mine}
-            GROUP BY tenant_id, request_id HAVING (min(attempt) <> 1 OR max(attempt) <> count(*)) AND max(at) < @arrived AND min(at) >= {Kept}
+            GROUP BY tenant_id, request_id HAVING (min(attempt) <> 1 OR max(attempt) <> count(*)) AND max(at) < @arrived AND min(at) >= {KeptOf("usage_events.tenant_id")}
             """),
         ("cost_where_priced", $"""
             SELECT tenant_id, request_id, attempt, price_status, cost_nano FROM usage_events WHERE {Mine}
@@ -72,6 +79,11 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
             $"tenant_id, environment, at - at % {Measures.Hour}, provider, model, key_id, project_id, team_id", "usage_events")),
         ("hourly_tags_equal_events", Difference("usage_hourly_tags", "tenant_id, environment, tag, hour, tag_value, provider, model",
             $"tenant_id, environment, t.key, at - at % {Measures.Hour}, t.value, provider, model", $"usage_events, {store.EachTag("usage_events.tags")} AS t")),
+        ("savings_have_cached_calls", $"""
+            SELECT tenant_id, environment, hour, provider, model, key_id, project_id, team_id, saved_nano, extra_nano FROM cache_savings_hourly AS s WHERE {Mine}
+            AND NOT EXISTS (SELECT 1 FROM usage_hourly AS h WHERE h.tenant_id = s.tenant_id AND h.environment = s.environment AND h.hour = s.hour AND h.provider = s.provider AND h.model = s.model
+                AND h.key_id = s.key_id AND h.project_id = s.project_id AND h.team_id = s.team_id AND h.cache_read_tokens + h.cache_write_tokens > 0)
+            """),
         // Periods of which events have been deleted can't be counted again. A lease that was taken from its node counts as spent, one by one.
         ("budget_posted_equals_events", $"""
             WITH counted AS (SELECT {BudgetRows.AccountColumns}, CAST(sum(amount) AS bigint) AS amount FROM ({BudgetRows.CountedOn(store, "usage_events", Mine)}) AS c GROUP BY {BudgetRows.AccountColumns}),
@@ -133,7 +145,7 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
 
     private static List<Finding> AuditChain(DbTransaction transaction, string? tenantId)
     {
-        using var command = transaction.Command($"SELECT tenant_id, seq, at, actor, action, subject, result, detail, previous_hash, hash FROM audit_log WHERE {Mine} ORDER BY tenant_id, seq", ("@tenant", tenantId ?? ""));
+        using var command = transaction.Command($"SELECT tenant_id, seq, at, actor, action, subject, result, detail, previous_hash, hash, remote FROM audit_log WHERE {Mine} ORDER BY tenant_id, seq", ("@tenant", tenantId ?? ""));
         command.CommandTimeout = 0;
         var found = new List<Finding>();
         var (tenant, seq, previous) = ("", 0L, new byte[32]);
@@ -149,7 +161,7 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
             if (!stored.AsSpan().SequenceEqual(previous))
                 found.Add(new Finding("audit_chain_intact", $"{where} doesn't continue from the line before"));
             var result = Enum.TryParse<AuditResult>(row.GetString(6), true, out var parsed) ? parsed : default;
-            var computed = AuditEntry.ComputeHash(stored, tenant, row.GetInt64(1), UsageRow.Time(row.GetInt64(2)), row.GetString(3), row.GetString(4), row.GetString(5), result, row.GetString(7));
+            var computed = AuditEntry.ComputeHash(stored, tenant, row.GetInt64(1), UsageRow.Time(row.GetInt64(2)), row.GetString(3), row.GetString(4), row.GetString(5), result, row.GetString(7), row.IsDBNull(10) ? null : row.GetString(10));
             if (!computed.AsSpan().SequenceEqual(hash))
                 found.Add(new Finding("audit_chain_intact", $"{where} action={row.GetString(4)} was changed after it was written"));
             (seq, previous) = (row.GetInt64(1), hash);

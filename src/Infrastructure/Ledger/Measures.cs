@@ -12,12 +12,15 @@ internal static class Measures
 {
     public const long Hour = 3_600_000_000;
 
+    /// <summary>A call that counts as an error.</summary>
+    public const string IsError = "(status >= 400 OR outcome IN ('Unreachable', 'TimedOut', 'Truncated', 'CutByProxy', 'Abandoned'))";
+
     private static readonly string[] BucketNames = ["50ms", "100ms", "250ms", "500ms", "1s", "2500ms", "5s", "10s", "30s", "60s", "longer"];
 
     public static readonly (string Column, string OfEvent)[] All =
     [
         ("calls", "1"),
-        ("errors", "CASE WHEN status >= 400 OR outcome IN ('Unreachable', 'TimedOut', 'Truncated', 'CutByProxy', 'Abandoned') THEN 1 ELSE 0 END"),
+        ("errors", $"CASE WHEN {IsError} THEN 1 ELSE 0 END"),
         ("input_tokens", AtMost("input_tokens", 1_000_000_000_000)),
         ("cache_read_tokens", AtMost("cache_read_tokens", 1_000_000_000_000)),
         ("cache_write_tokens", AtMost("cache_write_tokens", 1_000_000_000_000)),
@@ -36,8 +39,14 @@ internal static class Measures
 
     public static readonly string Columns = string.Join(", ", All.Select(m => m.Column));
 
+    /// <summary>How many of <see cref="All"/> a question takes: those of durations come last, and are two thirds of the work.</summary>
+    public static int Count(bool withDurations) => withDurations ? All.Length : IndexOf("latency_us");
+
     /// <summary>For a SELECT over a rollup.</summary>
-    public static readonly string SumOfRollups = string.Join(", ", All.Select(m => $"CAST(sum({m.Column}) AS bigint)"));
+    public static string SumOfRollups(bool withDurations) => string.Join(", ", All.Take(Count(withDurations)).Select(m => $"CAST(sum({m.Column}) AS bigint)"));
+
+    /// <summary>For a SELECT over events, whose columns need no prefix.</summary>
+    public static string SumOf(bool withDurations) => string.Join(", ", All.Take(Count(withDurations)).Select(m => $"CAST(sum({m.OfEvent}) AS bigint)"));
 
     /// <summary>For a SELECT over events, whose columns need no prefix.</summary>
     public static readonly string SumOfEvents = string.Join(", ", All.Select(m => $"CAST(sum({m.OfEvent}) AS bigint)"));

@@ -23,4 +23,14 @@ internal static class Rollups
         GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
         ON CONFLICT ({TagKey}) DO UPDATE SET {Measures.AddExcluded("usage_hourly_tags")}
         """;
+
+    /// <summary>How old an event is at least that counts as late. Sums of hours that were over for longer than this only change with <c>usage_late</c>.</summary>
+    public static readonly TimeSpan Late = TimeSpan.FromHours(3);
+
+    /// <summary>Notes which tenants' events came late. Parameter <c>@late</c>: unix microseconds.</summary>
+    public static string NoteLate(string events, string where) => $"""
+        INSERT INTO usage_late (tenant_id, events)
+        SELECT tenant_id, count(*) FROM {events} WHERE {where} AND at < @late GROUP BY tenant_id ORDER BY tenant_id
+        ON CONFLICT (tenant_id) DO UPDATE SET events = usage_late.events + excluded.events
+        """;
 }

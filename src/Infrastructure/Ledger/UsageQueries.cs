@@ -10,8 +10,10 @@ using Tokonomics.Domain.Money;
 namespace Tokonomics.Infrastructure.Ledger;
 
 /// <summary>Questions to the ledger in a relational store. Its calls block: none is made on the thread of whoever asks.</summary>
-public sealed class UsageQueries(ISqlStore store) : IUsageQueries
+public sealed class UsageQueries(ISqlStore store, TimeProvider time) : IUsageQueries
 {
+    private readonly ClosedSums _closed = new();
+
     public Task<EventPage> ListAsync(EventFilter filter, CancellationToken cancellationToken) => Task.Run(() => List(filter), cancellationToken);
 
     private EventPage List(EventFilter filter)
@@ -31,6 +33,8 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
         where.Is("status", filter.Status);
         where.Is("outcome", filter.Outcome?.ToString());
         where.Is("price_status", filter.PriceStatus?.ToString());
+        if (filter.Failed)
+            where.Text(Measures.IsError);
         if (filter.Tag is { } tag)
         {
             if (KeyTags.NormalName(tag.Name) is not { } name)
@@ -54,15 +58,22 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
         () =>
         {
             using var connection = store.Open();
-            using var command = connection.CreateCommand();
-            var where = new Where(store, command);
-            where.Is("tenant_id", tenantId);
-            where.Is("environment", (int?)environment);
-            // Whole hours: a tag of the hour in which the range begins is named too.
-            where.Compare("hour", ">", UsageRow.Micros(since) - (3600L * 1_000_000));
-            where.Compare("hour", "<", UsageRow.Micros(until));
-            command.CommandText = $"SELECT DISTINCT tag FROM usage_hourly_tags WHERE {where} ORDER BY tag LIMIT 100";
-            return command.Rows(row => row.GetString(0));
+            // From one name to the next by the index, however many hours and values there are. Whole hours: a tag of the hour in which the range begins is named too.
+            using var next = connection.Command(null, "SELECT min(tag) FROM usage_hourly_tags WHERE tenant_id = @tenant AND environment = @environment AND tag > @last", ("@tenant", tenantId), ("@environment", (short)environment));
+            var last = next.Add("@last", "");
+            using var seen = connection.Command(
+                null, "SELECT 1 FROM usage_hourly_tags WHERE tenant_id = @tenant AND environment = @environment AND tag = @tag AND hour > @since AND hour < @until LIMIT 1",
+                ("@tenant", tenantId), ("@environment", (short)environment), ("@since", UsageRow.Micros(since) - Measures.Hour), ("@until", UsageRow.Micros(until)));
+            var tag = seen.Add("@tag", "");
+            var names = new List<string>();
+            while (names.Count < 100 && next.ExecuteScalar() is string name)
+            {
+                (last.Value, tag.Value) = (name, name);
+                if (seen.ExecuteScalar() is not null)
+                    names.Add(name);
+            }
+
+            return names;
         },
         cancellationToken);
 
@@ -142,26 +153,9 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
         using var connection = store.Open();
         // One transaction: all statements see the same rows, whatever is appended meanwhile.
         using var transaction = store.BeginReading(connection);
-        var edges = Edges(question, connection);
-        var sums = Sum(question, edges, connection);
-        if (question.GroupByTag is not null && question.Tag?.Name != question.GroupByTag)
-        {
-            // Events without the tag have no row among the tag's: they are what is left of the whole.
-            foreach (var (whole, totals) in Sum(question with { GroupByTag = null }, edges, connection))
-            {
-                var rest = (long[])totals.Clone();
-                foreach (var (group, tagged) in sums)
-                    if (group.Bucket == whole.Bucket && group.Values == whole.Values)
-                        for (var i = 0; i < rest.Length; i++)
-                            rest[i] -= tagged[i];
-                if (rest[0] != 0)
-                    sums[whole] = rest;
-            }
-        }
-
-        var ends = new Dictionary<long, long>();
-        for (var i = 0; i + 1 < edges.Count; i++)
-            ends[edges[i]] = edges[i + 1];
+        var buckets = Buckets(question, connection);
+        var sums = Known(question, buckets, connection);
+        var ends = buckets.ToDictionary(b => b.Low, b => b.High);
         return [.. sums
             .Select(pair => new SummaryLine
             {
@@ -178,11 +172,49 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
             .ThenBy(line => line.TagValue, StringComparer.Ordinal)];
     }
 
-    /// <param name="Bucket">Where it begins.</param>
-    /// <param name="Values">The dimensions' values, each after a unit separator.</param>
-    private readonly record struct GroupKey(long Bucket, string Values, string? TagValue);
+    // What is over and was read before is taken from memory; the rest is read, and what of it is over is kept.
+    private Dictionary<GroupKey, long[]> Known(SummaryQuestion question, List<(long Low, long High)> buckets, DbConnection connection)
+    {
+        if (ClosedSums.ShapeOf(question) is not { } shape)
+            return Answer(question, buckets, connection);
+        var late = connection.Scalar("SELECT events FROM usage_late WHERE tenant_id = @tenant", ("@tenant", question.TenantId)) as long? ?? 0;
+        var (sums, missing) = (new Dictionary<GroupKey, long[]>(), new List<(long Low, long High)>());
+        foreach (var bucket in buckets)
+            if (_closed.Find(shape, bucket, late) is { } groups)
+                foreach (var (key, values) in groups)
+                    sums[key] = values;
+            else
+                missing.Add(bucket);
+        if (missing.Count == 0)
+            return sums;
+        var read = Answer(question, missing, connection);
+        var byBucket = read.ToLookup(g => g.Key.Bucket);
+        var closed = UsageRow.Micros(time.GetUtcNow() - ClosedSums.ClosedAfter);
+        foreach (var bucket in missing.Where(b => b.High <= closed))
+            _closed.Keep(shape, bucket, late, [.. byBucket[bucket.Low]]);
+        foreach (var (key, values) in read)
+            sums[key] = values;
+        return sums;
+    }
 
-    private Dictionary<GroupKey, long[]> Sum(SummaryQuestion question, List<long> edges, DbConnection connection)
+    private Dictionary<GroupKey, long[]> Answer(SummaryQuestion question, List<(long Low, long High)> buckets, DbConnection connection)
+    {
+        var sums = Sum(question, buckets, connection);
+        if (question.GroupByTag is null || question.Tag?.Name == question.GroupByTag)
+            return sums;
+        // Events without the tag have no row among the tag's: they are what is left of the whole.
+        var rests = Sum(question with { GroupByTag = null }, buckets, connection);
+        foreach (var (group, tagged) in sums)
+            if (rests.TryGetValue(group with { TagValue = null }, out var rest))
+                for (var i = 0; i < rest.Length; i++)
+                    rest[i] -= tagged[i];
+        foreach (var (whole, rest) in rests)
+            if (rest[0] != 0)
+                sums[whole] = rest;
+        return sums;
+    }
+
+    private Dictionary<GroupKey, long[]> Sum(SummaryQuestion question, List<(long Low, long High)> buckets, DbConnection connection)
     {
         var sums = new Dictionary<GroupKey, long[]>();
         var tag = question.GroupByTag ?? question.Tag?.Name;
@@ -191,17 +223,17 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
             || question.GroupBy.Any(d => d is SummaryDimension.Key or SummaryDimension.Project or SummaryDimension.Team);
         if (tag is not null && (ofKey || !ofOneTag))
         {
-            FromEvents(question, Enumerable.Range(0, edges.Count - 1).Select(i => (edges[i], edges[i], edges[i + 1])), connection, sums);
+            FromEvents(question, buckets.Select(b => (b.Low, b.Low, b.High)), connection, sums);
             return sums;
         }
 
-        FromRollup(question, tag, edges, connection, sums);
-        FromEvents(question, PartialHours(edges), connection, sums);
+        FromRollup(question, tag, buckets, connection, sums);
+        FromEvents(question, PartialHours(buckets), connection, sums);
         return sums;
     }
 
     // Rollups answer for the hours that lie whole in a bucket.
-    private void FromRollup(SummaryQuestion question, string? tag, List<long> edges, DbConnection connection, Dictionary<GroupKey, long[]> sums)
+    private void FromRollup(SummaryQuestion question, string? tag, List<(long Low, long High)> buckets, DbConnection connection, Dictionary<GroupKey, long[]> sums)
     {
         using var command = connection.CreateCommand();
         var where = new Where(store, command);
@@ -213,12 +245,12 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
             where.Is("tag_value", question.Tag?.Value);
         }
 
-        Filter(where, question);
+        where.Matches(question);
         where.Text($"hour >= b.low AND hour <= b.high - {Measures.Hour}"); // bare column on the left: each bucket is one range of the primary key
         var groups = Groups(question, "tag_value");
         command.CommandText = $"""
-            WITH b (bucket, low, high) AS ({Buckets(Enumerable.Range(0, edges.Count - 1).Select(i => (edges[i], edges[i], edges[i + 1])))})
-            SELECT b.bucket{groups}, {Measures.SumOfRollups}
+            WITH b (bucket, low, high) AS ({Rows(buckets.Select(b => (b.Low, b.Low, b.High)))})
+            SELECT b.bucket{groups}, {Measures.SumOfRollups(question.WithDurations)}
             FROM b CROSS JOIN {(tag is null ? "usage_hourly" : "usage_hourly_tags")}
             WHERE {where}
             GROUP BY b.bucket{groups}
@@ -236,7 +268,7 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
         var where = new Where(store, command);
         where.Is("tenant_id", question.TenantId);
         where.Is("environment", (int?)question.Environment);
-        Filter(where, question);
+        where.Matches(question);
         if (question.Tag is { } tag)
             where.Tag("tags", tag.Name, tag.Value);
         where.Text("at >= b.low AND at < b.high");
@@ -250,22 +282,13 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
 
         var groups = Groups(question, tagValue);
         command.CommandText = $"""
-            WITH b (bucket, low, high) AS ({Buckets(list)})
-            SELECT b.bucket{groups}, {Measures.SumOfEvents}
+            WITH b (bucket, low, high) AS ({Rows(list)})
+            SELECT b.bucket{groups}, {Measures.SumOf(question.WithDurations)}
             FROM b CROSS JOIN usage_events
             WHERE {where}
             GROUP BY b.bucket{groups}
             """;
         AddTo(sums, question, command);
-    }
-
-    private static void Filter(Where where, SummaryQuestion question)
-    {
-        where.Is("provider", question.Provider);
-        where.Is("model", question.Model);
-        where.Is("key_id", question.KeyId);
-        where.Is("project_id", question.ProjectId);
-        where.Is("team_id", question.TeamId);
     }
 
     private static string Groups(SummaryQuestion question, string tagValue) =>
@@ -296,15 +319,15 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
             var key = new GroupKey(row.GetInt64(0), values.ToString(), question.GroupByTag is null ? null : row.GetString(column++));
             if (!sums.TryGetValue(key, out var totals))
                 sums[key] = totals = new long[Measures.All.Length];
-            for (var i = 0; i < totals.Length; i++)
+            for (var i = 0; i < Measures.Count(question.WithDurations); i++)
                 totals[i] += row.GetInt64(column + i);
         }
     }
 
     // Hours whose events retention has deleted can't be divided any more: there an edge moves back to the hour's beginning.
-    private static List<long> Edges(SummaryQuestion question, DbConnection connection)
+    private static List<(long Low, long High)> Buckets(SummaryQuestion question, DbConnection connection)
     {
-        var kept = (long)connection.Scalar($"SELECT {LedgerVerification.Kept}")!;
+        var kept = (long)connection.Scalar($"SELECT {LedgerVerification.KeptOf("@tenant")}", ("@tenant", question.TenantId))!;
         var edges = new List<long>();
         foreach (var edge in question.Edges())
         {
@@ -317,14 +340,13 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
 
         if (edges.Count == 1)
             edges.Add(edges[0] + Measures.Hour);
-        return edges;
+        return [.. edges.Zip(edges.Skip(1))];
     }
 
-    private static IEnumerable<(long Bucket, long Low, long High)> PartialHours(List<long> edges)
+    private static IEnumerable<(long Bucket, long Low, long High)> PartialHours(List<(long Low, long High)> buckets)
     {
-        for (var i = 0; i + 1 < edges.Count; i++)
+        foreach (var (low, high) in buckets)
         {
-            var (low, high) = (edges[i], edges[i + 1]);
             var firstWhole = low + ((Measures.Hour - (low % Measures.Hour)) % Measures.Hour);
             var lastWhole = high - (high % Measures.Hour);
             if (firstWhole > lastWhole)
@@ -340,7 +362,7 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
         }
     }
 
-    private static string Buckets(IEnumerable<(long Bucket, long Low, long High)> parts) =>
+    private static string Rows(IEnumerable<(long Bucket, long Low, long High)> parts) =>
         "VALUES " + string.Join(", ", parts.Select(p => string.Create(CultureInfo.InvariantCulture, $"({p.Bucket}, {p.Low}, {p.High})")));
 
     private static UsageTotals Totals(long[] sums)
@@ -364,39 +386,5 @@ public sealed class UsageQueries(ISqlStore store) : IUsageQueries
             Latency = Histogram("latency_50ms", Of("calls"), Of("latency_us")),
             FirstByte = Histogram("first_byte_50ms", Of("first_byte_calls"), Of("first_byte_us")),
         };
-    }
-
-    /// <summary>Conditions joined by AND. Values are parameters, always; columns are this file's own words.</summary>
-    private sealed class Where(ISqlStore store, DbCommand command)
-    {
-        private readonly List<string> _conditions = [];
-
-        public void Is(string column, object? value) => Compare(column, "=", value);
-
-        public void Compare(string column, string comparison, object? value)
-        {
-            if (value is not null)
-                _conditions.Add($"{column} {comparison} {Parameter(value)}");
-        }
-
-        public void Tag(string column, string name, string value) =>
-            _conditions.Add($"{store.TagValue(column, Parameter(name))} = {Parameter(value)}");
-
-        public void Before(EventCursor place) =>
-            _conditions.Add($"(at, request_id, attempt) < ({Parameter(place.At)}, {Parameter(place.RequestId)}, {Parameter(place.Attempt)})");
-
-        public void After((long At, string RequestId, int Attempt) place) =>
-            _conditions.Add($"(at, request_id, attempt) > ({Parameter(place.At)}, {Parameter(place.RequestId)}, {Parameter(place.Attempt)})");
-
-        public void Text(string condition) => _conditions.Add(condition);
-
-        public override string ToString() => string.Join(" AND ", _conditions);
-
-        private string Parameter(object value)
-        {
-            var name = "@p" + command.Parameters.Count.ToString(CultureInfo.InvariantCulture);
-            command.Add(name, value);
-            return name;
-        }
     }
 }

@@ -109,6 +109,8 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
     /// <summary>The number that stands for a lock's name. Two names that share one only wait for each other.</summary>
     internal static string Key(string name) => $"hashtextextended({name}, 0)";
 
+    public void OneWriter(DbTransaction transaction) => transaction.Command("SELECT one_writer()").Rows(_ => true);
+
     public string ForUpdate => " FOR UPDATE";
 
     public string ChangeMark => "SELECT coalesce(max(seq), 0) FROM changes";

@@ -21,17 +21,18 @@ public sealed partial class PostgresPartitions(PostgresDatabase database, TimePr
         WHERE NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = to_regclass('usage_events') AND inhrelid = to_regclass('usage_events_' || to_char(m, 'YYYYMM')))
         """;
 
-    public Task<int> EnsureAsync(CancellationToken cancellationToken) => Task.Run(Ensure, cancellationToken);
+    public Task<int> EnsureAsync(CancellationToken cancellationToken) => Task.Run(() => Ensure(), cancellationToken);
 
     /// <summary>Makes those that are missing. One that can't be made now is told in the log: the default partition takes its events.</summary>
+    /// <param name="since">For whoever is about to append old events: their months too.</param>
     /// <returns>How many were made.</returns>
-    public int Ensure()
+    public int Ensure(DateTimeOffset? since = null)
     {
         var now = time.GetUtcNow().UtcDateTime;
+        var first = (since ?? now).UtcDateTime;
         var made = 0;
-        for (var i = 0; i <= Ahead; i++)
+        for (var month = new DateTime(first.Year, first.Month, 1, 0, 0, 0, DateTimeKind.Utc); month <= now.AddMonths(Ahead); month = month.AddMonths(1))
         {
-            var month = new DateTime(now.Year, now.Month, 1, 0, 0, 0, DateTimeKind.Utc).AddMonths(i);
             try
             {
                 if (Make(month))
@@ -72,6 +73,60 @@ public sealed partial class PostgresPartitions(PostgresDatabase database, TimePr
         }
     }
 
+    /// <summary>
+    /// Drops the months of which every tenant's line says that nothing of them is kept. What is asked and what is dropped is under the lock of the table: no event
+    /// can come in between.
+    /// </summary>
+    /// <returns>Their names.</returns>
+    public Task<IReadOnlyList<string>> DropAsync(CancellationToken cancellationToken) => Task.Run<IReadOnlyList<string>>(Drop, cancellationToken);
+
+    private List<string> Drop()
+    {
+        var dropped = new List<string>();
+        using var connection = database.OpenConnection();
+        var names = connection.Command(null, """
+            SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE i.inhparent = to_regclass('usage_events') AND c.relname ~ '^usage_events_[0-9]{6}$' ORDER BY c.relname
+            """).Rows(row => row.GetString(0));
+        foreach (var name in names)
+        {
+            var month = DateTime.ParseExact(name[^6..], "yyyyMM", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal);
+            // The running month and those to come stay, empty or not.
+            if (month.AddMonths(1) > time.GetUtcNow().UtcDateTime)
+                break;
+            try
+            {
+                using var transaction = connection.BeginTransaction();
+                transaction.Execute("SET LOCAL lock_timeout = '2s'");
+                if (Kept(transaction, name, UsageRow.Micros(month.AddMonths(1))))
+                    continue;
+                transaction.Execute("LOCK TABLE usage_events IN ACCESS EXCLUSIVE MODE");
+                if (Kept(transaction, name, UsageRow.Micros(month.AddMonths(1))))
+                    continue;
+                transaction.Execute($"ALTER TABLE usage_events DETACH PARTITION {name}");
+                transaction.Execute($"DROP TABLE {name}");
+                transaction.Commit();
+                dropped.Add(name);
+            }
+            catch (PostgresException e) when (e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
+            {
+                NotDropped(name, e.MessageText); // what is in it is deleted row by row instead
+            }
+        }
+
+        return dropped;
+    }
+
+    // From one tenant to the next by the index. A month without events stays: a journal may still have some of it.
+    private static bool Kept(NpgsqlTransaction transaction, string name, long end) => transaction.Command($"""
+        WITH RECURSIVE t AS (
+            (SELECT tenant_id FROM {name} ORDER BY tenant_id LIMIT 1)
+            UNION ALL SELECT (SELECT e.tenant_id FROM {name} AS e WHERE e.tenant_id > t.tenant_id ORDER BY e.tenant_id LIMIT 1) FROM t WHERE t.tenant_id IS NOT NULL)
+        SELECT 1 FROM t WHERE tenant_id IS NOT NULL
+            AND coalesce((SELECT max(CAST(value AS bigint)) FROM store_facts WHERE name IN ('usage_delete_before', 'usage_delete_before/' || t.tenant_id)), 0) < @end
+        UNION ALL SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {name}) LIMIT 1
+        """, ("@end", end)).Rows(_ => true).Count > 0;
+
     private static bool Exists(NpgsqlConnection connection, DateTime month) =>
         (bool)connection.Scalar("SELECT EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent = to_regclass('usage_events') AND inhrelid = to_regclass(@name))", ("@name", NameOf(month)))!;
 
@@ -98,6 +153,9 @@ public sealed partial class PostgresPartitions(PostgresDatabase database, TimePr
     }
 
     internal static string NameOf(DateTime month) => "usage_events_" + month.ToString("yyyyMM", CultureInfo.InvariantCulture);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The partition {Name}, of which nothing is kept, could not be dropped now: {Reason}")]
+    private partial void NotDropped(string name, string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The partition {Name} could not be made; the default partition takes its events, and it is tried again tomorrow and at the next start: {Reason}")]
     private partial void NotMade(string name, string reason);

@@ -43,9 +43,12 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
         INSERT INTO {Added} ({UsageRow.ColumnList}) SELECT {UsageRow.ColumnList} FROM inserted RETURNING request_id, attempt
         """;
 
+    private static readonly string NoteLate = Rollups.NoteLate(Added, "TRUE");
+
     private readonly PostgresDatabase _database;
     private readonly TimeProvider _time;
     private readonly IEnumerable<IPostedEvents> _watchers;
+    private readonly IPriceVersions? _prices;
     private readonly string _addHourly;
     private readonly string _addHourlyTags;
     private readonly BudgetPosting _new;
@@ -53,9 +56,10 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
     private readonly SemaphoreSlim _turn = new(1, 1);
     private NpgsqlConnection? _connection;
 
-    public PostgresUsageLedger(PostgresDatabase database, TimeProvider time, IEnumerable<IPostedEvents> watchers)
+    /// <param name="prices">For what caching saved; null where that isn't counted.</param>
+    public PostgresUsageLedger(PostgresDatabase database, TimeProvider time, IEnumerable<IPostedEvents> watchers, IPriceVersions? prices = null)
     {
-        (_database, _time, _watchers) = (database, time, watchers);
+        (_database, _time, _watchers, _prices) = (database, time, watchers, prices);
         _addHourly = Rollups.AddHourly(Added, "TRUE");
         _addHourlyTags = Rollups.AddHourlyTags(database, Added, "TRUE");
         _new = new BudgetPosting(database, Added, "TRUE");
@@ -89,6 +93,7 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
         foreach (var usage in events)
             batch.TryAdd((usage.RequestId, usage.Attempt), usage);
 
+        var savings = new SavingsRollup(_prices, events);
         using var transaction = connection.BeginTransaction();
         transaction.Execute($"{PostgresDatabase.EndSoonWhenFrozen}; {Tables}");
         using (var writer = connection.BeginBinaryImport(Copy))
@@ -105,6 +110,8 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
         {
             transaction.Execute(_addHourly);
             transaction.Execute(_addHourlyTags);
+            transaction.Execute(NoteLate, ("@late", UsageRow.Micros(now - Rollups.Late)));
+            savings.Add(transaction, added, Storable);
             _new.Post(transaction, added, now);
         }
 

@@ -13,6 +13,7 @@ public static class ProviderSetup
     {
         services.AddSingleton(_ => ProviderData.Load(configuration));
         services.AddSingleton<IBuiltInProviders, BuiltInProviders>();
+        services.AddSingleton<ICredentialProbe, CredentialProbe>();
         services.AddSingleton<PriceBook>(_ => PriceSheetReader.ReadAll(configuration["Prices:Folder"]).ToBook());
         return services;
     }

@@ -138,10 +138,11 @@ internal sealed class Question
     /// Puts into words what is not at hand, with what is owed and what goes back. One question of a scope at a time takes ahead: sixty-four at once would each
     /// take what the others then can't find.
     /// </summary>
-    public void Compose(string node, int nodes, long second, TimeSpan lease)
+    /// <param name="from">Since when it is this Redis, on its clock: windows that are older may lack charges.</param>
+    public void Compose(string node, int nodes, long from, long second, TimeSpan lease)
     {
         var keys = new List<RedisKey>(_windows.Length + _slots.Length);
-        var values = new List<RedisValue>(48) { 0, node, (long)lease.TotalMilliseconds, nodes };
+        var values = new List<RedisValue>(48) { 0, node, (long)lease.TotalMilliseconds, nodes, from };
         foreach (var part in _windows)
         {
             if (part.AtHand)

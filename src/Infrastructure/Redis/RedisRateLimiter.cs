@@ -16,7 +16,8 @@ namespace Tokonomics.Infrastructure.Redis;
 /// <remarks>
 /// In any 60 seconds no more than the limit is admitted, whatever the number of nodes, while Redis is there. When it goes, each node may
 /// admit its share (limit / nodes) less what it used in the minute before: over the change at most one further limit. When it comes back empty, the
-/// nodes tell it what they remember as soon as they notice, within a second, and until then, for five seconds, none gets more than its share.
+/// nodes tell it what they remember as soon as they notice, within a second, and until then, for five seconds, none gets more than its share. The same where
+/// another Redis has taken over, which may lack the last of what the one before was told.
 /// </remarks>
 internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
 {
@@ -42,17 +43,21 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
     private int _nodes;
     private int _fewer;
     private long _since;
+    private long _from; // since when it is this Redis, on its clock
+    private volatile bool _reconnected;
 
     public RedisRateLimiter(RedisConnection redis, RedisOptions redisOptions, RateLimitOptions options, TimeProvider time, ILogger<RedisRateLimiter> log)
     {
         (_redis, _time, _options, _log, _nodes) = (redis, time, options, log, options.Nodes);
         _patience = (long)(redisOptions.Timeout.TotalSeconds * time.TimestampFrequency);
-        _nodesKey = [$"{redisOptions.Prefix}rate:{{nodes}}:all", $"{redisOptions.Prefix}rate:{{nodes}}:since"];
+        _nodesKey = [$"{redisOptions.Prefix}rate:{{nodes}}:all", $"{redisOptions.Prefix}rate:{{nodes}}:since", $"{redisOptions.Prefix}rate:{{nodes}}:run"];
         _node = new NodeLimits(options, time)
         {
             Share = (tenant, environment, key) => new SharedScope(redisOptions.Prefix, tenant, environment, key, _dirty.Enqueue, Release),
         };
         _redis.Restored += () => _ = RenewAsync();
+        // It may be another Redis than before.
+        _redis.Reconnected += () => _reconnected = true;
     }
 
     /// <summary>How many nodes a limit is divided among while Redis is away.</summary>
@@ -90,7 +95,7 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
                 return new ValueTask<RateVerdict>(TakeShare(question));
             }
 
-            question.Compose(_redis.Node, Nodes, _node.Second, SlotLease);
+            question.Compose(_redis.Node, Nodes, Interlocked.Read(ref _from), _node.Second, SlotLease);
         }
         finally
         {
@@ -206,8 +211,12 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
         {
             try
             {
-                if (_redis.IsProbeDue || (_redis.IsUsable && tick % BeatEveryTicks == 0))
+                if (_redis.IsProbeDue || (_redis.IsUsable && (_reconnected || tick % BeatEveryTicks == 0)))
+                {
+                    _reconnected = false;
                     await HeartbeatAsync();
+                }
+
                 if (tick % RenewEveryTicks == 0)
                     await RenewAsync();
                 await FlushAsync();
@@ -252,10 +261,16 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
             _fewer = 0;
         }
 
-        var (before, since) = (_since, told[1]);
+        var (before, since, another) = (_since, told[1], told[2] != _from);
         _since = since;
-        if (before != 0 && before != since)
-            await RetellAsync();
+        Interlocked.Exchange(ref _from, told[2]);
+        if (before == 0 || (before == since && !another))
+            return;
+        if (before == since)
+            Another();
+        else
+            Lost();
+        await RetellAsync();
     }
 
     /// <summary>Renews the leases of all slots, and gives back those that nobody needs.</summary>
@@ -308,7 +323,7 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
             {
                 shared.Queued = false;
                 question = Question.Telling(scope, all: false);
-                question.Compose(_redis.Node, Nodes, _node.Second, SlotLease);
+                question.Compose(_redis.Node, Nodes, Interlocked.Read(ref _from), _node.Second, SlotLease);
             }
 
             telling.Add(AskAsync(question, shared));
@@ -317,10 +332,9 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
         await Task.WhenAll(telling);
     }
 
-    /// <summary>Redis has lost what it knew: tells it what this node used in the last minute, and what runs.</summary>
+    /// <summary>Redis has lost what it knew, or the last of it: tells it what this node used in the last minute, and what runs.</summary>
     private async Task RetellAsync()
     {
-        Lost();
         var telling = new List<Task>();
         foreach (var scope in _node.Scopes)
         {
@@ -329,7 +343,7 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
             {
                 if (scope.Shared is not { Scope: not null } || (question = Question.Telling(scope, all: true)).IsEmpty)
                     continue;
-                question.Compose(_redis.Node, Nodes, _node.Second, SlotLease);
+                question.Compose(_redis.Node, Nodes, Interlocked.Read(ref _from), _node.Second, SlotLease);
             }
 
             telling.Add(AskAsync(question, scope.Shared));
@@ -358,6 +372,9 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Redis has lost what it knew of the rate limits; it is told what this node used in the last minute")]
     private partial void Lost();
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A replica of Redis has taken over, or Redis was started anew: it may lack the last of the rate limits' charges and is told what this node used in the last minute")]
+    private partial void Another();
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Rate limits could not be kept up with Redis; trying on")]
     private partial void NotKeptUp(Exception e);

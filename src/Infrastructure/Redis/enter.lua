@@ -1,10 +1,11 @@
 -- Takes one call from all its limits, or from none, by Redis's own clock.
 -- KEYS   the windows, then the sets of slots; all of one tenant, so of one hash tag
--- ARGV   number of windows, node, lease in ms, number of nodes
+-- ARGV   number of windows, node, lease in ms, number of nodes, since when it is this Redis
 --        each window: limit, need, ahead, stamp, owed, seed, n, n times (second, amount)
 --        each set:    limit, held, slot, ahead
 -- A window is a hash: a field for each second in which something was charged, and their total, the oldest second, the second it was last looked at,
--- and a stamp from when it was made; s:node and u:node are what a node told when the window had been lost, and used in the seconds after. A charge
+-- and a stamp from when it was made; s:node and u:node are what a node told when the window had been lost, and used in the seconds after. A window that is
+-- older than this Redis may lack the last charges: it gets another stamp, as if it had been lost, and what it holds is taken for a part of what nodes tell (stale). A charge
 -- counts for 62 seconds: 60, one for the second being whole, one because a node may use what it took ahead a second later.
 --   need, ahead   take need; and up to ahead more, to be used within a second
 --   owed          what the node admitted without asking, while it could not ask
@@ -18,8 +19,8 @@ local SPAN, GRACE = 61, 5
 local time = redis.call('TIME')
 local sec, ms = tonumber(time[1]), tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local count, node, lease = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
-local nodes = tonumber(ARGV[4])
-local arg, refused, wait = 5, 0, 0
+local nodes, from = tonumber(ARGV[4]), tonumber(ARGV[5])
+local arg, refused, wait = 6, 0, 0
 local windows, sets = {}, {}
 
 for i = 1, count do
@@ -30,9 +31,14 @@ for i = 1, count do
   local head = redis.call('HMGET', key, 'total', 'oldest', 'now', 'stamp', 'lost')
   local total, oldest, now, stamp = tonumber(head[1] or 0), tonumber(head[2] or sec), tonumber(head[3] or sec), head[4]
   local lost = tonumber(head[5] or 0)
-  if not stamp then
-    stamp = string.format('%.0f', sec * 1000000 + tonumber(time[2]))
-  elseif sec - now > SPAN then
+  local older = stamp and tonumber(stamp) < from
+  if older then
+    for _, field in ipairs(redis.call('HKEYS', key)) do
+      if string.find(field, '^[su]:') then redis.call('HDEL', key, field) end
+    end
+  end
+  if older or not stamp then stamp = string.format('%.0f', sec * 1000000 + tonumber(time[2])) end
+  if sec - now > SPAN then
     redis.call('DEL', key)
     total, oldest, now = 0, sec, sec
   elseif sec > now then
@@ -52,6 +58,11 @@ for i = 1, count do
     oldest, now = sec, sec
   end
 
+  if older then
+    lost = now
+    redis.call('HSET', key, 'lost', lost, 'stale', total)
+  end
+
   for _ = 1, n do
     local second, amount = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
     arg = arg + 2
@@ -68,7 +79,14 @@ for i = 1, count do
   local debt = owed
   if stamp ~= known then
     -- A second question of the same node, that left before the first was answered, owes what it says and no more.
-    debt = redis.call('HSETNX', key, 's:' .. node, seed) == 1 and seed or owed
+    if redis.call('HSETNX', key, 's:' .. node, seed) == 1 then
+      debt = seed
+      local stale = lost > 0 and now - lost < GRACE and tonumber(redis.call('HGET', key, 'stale') or 0) or 0
+      if stale > 0 and seed > 0 then
+        debt = math.max(0, seed - stale)
+        redis.call('HINCRBY', key, 'stale', debt - seed)
+      end
+    end
     if known ~= '0' and seed > 0 and lost == 0 then
       lost = now
       redis.call('HSET', key, 'lost', lost)

@@ -83,6 +83,11 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
     {
     }
 
+    /// <summary>Likewise.</summary>
+    public void OneWriter(DbTransaction transaction)
+    {
+    }
+
     public string ForUpdate => "";
 
     /// <summary>Changes when another connection has committed anything, in this process or another; it costs microseconds.</summary>

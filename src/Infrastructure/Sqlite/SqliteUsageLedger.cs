@@ -12,7 +12,8 @@ namespace Tokonomics.Infrastructure.Sqlite;
 /// are exactly those with a rowid above the highest before: the rollups are made from them in SQL, and a row that stood there already counts
 /// nowhere twice. The budgets that new rows count on are posted in the same transaction.
 /// </summary>
-public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time, IEnumerable<IPostedEvents> watchers) : IUsageLedger, IDisposable
+/// <param name="prices">For what caching saved; null where that isn't counted.</param>
+public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time, IEnumerable<IPostedEvents> watchers, IPriceVersions? prices = null) : IUsageLedger, IDisposable
 {
     private const string New = "usage_events.rowid > @after";
 
@@ -49,6 +50,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
     private int Append(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken)
     {
         var prepared = _prepared ??= new Prepared(database);
+        var savings = new SavingsRollup(prices, events);
         using var transaction = prepared.Connection.BeginTransaction(deferred: false);
         prepared.Enlist(transaction);
         var after = (long)prepared.LastRow.ExecuteScalar()!;
@@ -70,6 +72,10 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
             prepared.HourlyTags.Parameters[0].Value = after;
             prepared.HourlyTags.ExecuteNonQuery();
             var now = time.GetUtcNow();
+            prepared.Late.Parameters[0].Value = after;
+            prepared.Late.Parameters[1].Value = UsageRow.Micros(now - Rollups.Late);
+            prepared.Late.ExecuteNonQuery();
+            savings.Add(transaction, added);
             _budgets.Post(transaction, added, now, ("@after", after));
             foreach (var (opening, budget) in _budgets.NotOpen(transaction, now, ("@after", after)))
                 new BudgetRows(database, transaction, now).Open(opening, budget);
@@ -96,6 +102,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
                 $"INSERT INTO usage_events ({UsageRow.ColumnList}) VALUES ({string.Join(", ", UsageRow.Columns.Select(c => "@" + c))}) ON CONFLICT (request_id, attempt) DO NOTHING", UsageRow.Columns);
             Hourly = Command(Rollups.AddHourly("usage_events", New), "after");
             HourlyTags = Command(Rollups.AddHourlyTags(database, "usage_events", New), "after");
+            Late = Command(Rollups.NoteLate("usage_events", New), "after", "late");
         }
 
         public SqliteConnection Connection { get; }
@@ -108,8 +115,10 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
 
         public SqliteCommand HourlyTags { get; }
 
+        public SqliteCommand Late { get; }
+
         public void Enlist(SqliteTransaction transaction) =>
-            LastRow.Transaction = Insert.Transaction = Hourly.Transaction = HourlyTags.Transaction = transaction;
+            LastRow.Transaction = Insert.Transaction = Hourly.Transaction = HourlyTags.Transaction = Late.Transaction = transaction;
 
         public void Dispose()
         {
@@ -117,6 +126,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
             Insert.Dispose();
             Hourly.Dispose();
             HourlyTags.Dispose();
+            Late.Dispose();
             Connection.Dispose();
         }
 

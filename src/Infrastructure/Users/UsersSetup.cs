@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.DataProtection.KeyManagement;
 using Microsoft.AspNetCore.DataProtection.Repositories;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.DependencyInjection.Extensions;
 using Tokonomics.Application.Users;
 
 namespace Tokonomics.Infrastructure.Users;
@@ -23,19 +22,16 @@ public static class UsersSetup
         services.AddScoped<IUserStore<User>, UserStore>();
         services.AddScoped<AccountLog>();
         services.AddScoped<SecondFactor>();
-        services.TryAddScoped<IInvitations, NoInvitations>();
         return services.AddIdentityCore<User>(o =>
         {
             o.User.RequireUniqueEmail = true;
             o.SignIn.RequireConfirmedEmail = true;
+            // Length is what counts; rules of composition only make people write them down (ASVS 6.2.5). The portal has rules of its own besides.
+            o.Password.RequiredLength = 10;
+            o.Password.RequireDigit = o.Password.RequireLowercase = o.Password.RequireUppercase = o.Password.RequireNonAlphanumeric = false;
             // Wrong tries are counted by the portal, where one person's can't lock out another.
             o.Lockout.AllowedForNewUsers = false;
         }).AddTokenProvider<MailedTokens>(TokenOptions.DefaultProvider);
-    }
-
-    private sealed class NoInvitations : IInvitations
-    {
-        public Task<string?> EmailOfAsync(string token, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
     }
 
     private sealed class LowerCase : ILookupNormalizer

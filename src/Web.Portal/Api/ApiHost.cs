@@ -27,6 +27,7 @@ internal static class ApiHost
     {
         var api = app.MapGroup("/api/v1").AddEndpointFilter(AuthenticateAsync).WithMetadata(new ProducesResponseTypeAttribute(typeof(ProblemDetails), 401, "application/problem+json"));
         UsageApi.Map(api);
+        SpendApi.Map(api);
         KeysApi.Map(api);
         LimitsApi.Map(api);
         CredentialsApi.Map(api);
@@ -35,6 +36,10 @@ internal static class ApiHost
         PricesApi.Map(api);
         BudgetsApi.Map(api);
         SettingsApi.Map(api);
+        TeamsApi.Map(api);
+        MembersApi.Map(api);
+        AuditApi.Map(api);
+        DataApi.Map(api);
         EstimateApi.Map(api);
         app.MapOpenApi("/api/v1/openapi.json");
         app.UseSwaggerUI(ui =>

@@ -30,6 +30,18 @@ internal static class BudgetsApi
             ? Refused("limit_usd", "Amounts are decimal strings in USD, such as \"10.00\", of nine places at most.")
             : (await mediator.Send(new UpdateBudget(http.Caller(), http.Tenant(), id, terms), http.RequestAborted)).Answer(_ => null))
             .Produces(204).WithSummary("Sets all terms of a budget; what is left out takes its default");
+        budgets.MapGet("/{id}/periods", async (HttpContext http, IMediator mediator, string id, string? value = null, int limit = 50, string? cursor = null) =>
+            (await mediator.Send(new ListBudgetPeriods(http.Caller(), http.Tenant(), id) { Subject = value, Limit = limit, After = cursor }, http.RequestAborted))
+                .Answer(p => new PeriodPage([.. p.Periods.Select(PeriodShape.Of)], p.Next)))
+            .Produces<PeriodPage>().WithSummary("A budget's periods, newest first, with the alerts of each: send next_cursor as cursor");
+        budgets.MapPost("/what-if", async (HttpContext http, IMediator mediator, WhatIfBody body) =>
+        {
+            if (ScopeOf(body.Scope) is not { } scope)
+                return Refused("scope", "A scope is {\"type\":\"tenant\"}, {\"type\":\"team\",\"id\":…} (or project, key), or {\"type\":\"tag\",\"key\":…,\"value\":…}; a tag without a value asks for each of its values.");
+            return NanoUsd.Parse(body.LimitUsd) is not { } limit
+                ? Refused("limit_usd", "Amounts are decimal strings in USD, such as \"10.00\", of nine places at most.")
+                : (await mediator.Send(new WhatIfBudget(http.Caller(), http.Tenant(), scope, body.Period, limit, body.Environment), http.RequestAborted)).Answer(WhatIfShape.Of);
+        }).Produces<WhatIfShape>().WithSummary("What a limit would have done last month: when it would have been used up, how many calls came after, and what they cost");
         budgets.MapDelete("/{id}", async (HttpContext http, IMediator mediator, string id) =>
             (await mediator.Send(new DeleteBudget(http.Caller(), http.Tenant(), id), http.RequestAborted)).Answer(_ => null))
             .Produces(204).WithSummary("Takes a limit away");
@@ -96,6 +108,41 @@ internal static class BudgetsApi
     {
         public KeyEnvironment Environment { get; init; }
     }
+
+    internal sealed record WhatIfBody(ScopeShape Scope, BudgetPeriod Period, string LimitUsd)
+    {
+        public KeyEnvironment Environment { get; init; }
+    }
+
+    internal sealed record WhatIfDayShape(DateTimeOffset Start, string SpentUsd);
+
+    /// <param name="UsedUpAt">Null where the limit would have sufficed.</param>
+    /// <param name="Exact">False: to the hour, and the whole hour counts as after.</param>
+    internal sealed record WhatIfPeriodShape(DateTimeOffset Start, DateTimeOffset End, string SpentUsd, DateTimeOffset? UsedUpAt, bool Exact, long CallsAfter, string CostAfterUsd);
+
+    /// <param name="Value">The tag's, where each value was asked for.</param>
+    internal sealed record WhatIfValueShape(string? Value, string SpentUsd, long Calls, long CallsAfter, string CostAfterUsd, IReadOnlyList<WhatIfPeriodShape> Periods, IReadOnlyList<WhatIfDayShape> Days);
+
+    internal sealed record WhatIfShape(DateTimeOffset From, DateTimeOffset To, IReadOnlyList<WhatIfValueShape> Values)
+    {
+        public static WhatIfShape Of(WhatIf w) => new(w.From, w.To, [.. w.Values.Select(v => new WhatIfValueShape(
+            v.Value, v.Spent.ToString(), v.Calls, v.CallsAfter, v.CostAfter.ToString(),
+            [.. v.Periods.Select(p => new WhatIfPeriodShape(p.Start, p.End, p.Spent.ToString(), p.UsedUpAt, p.IsExact, p.CallsAfter, p.CostAfter.ToString()))],
+            [.. v.Days.Select(d => new WhatIfDayShape(d.Start, d.Spent.ToString()))]))]);
+    }
+
+    /// <param name="Threshold">Percent of the limit; 0 where one call cost more than its upper bound.</param>
+    internal sealed record AlertShape(int Threshold, DateTimeOffset At, string PostedUsd);
+
+    /// <param name="Value">The tag's, in a budget for each value.</param>
+    /// <param name="End">Null for a total.</param>
+    internal sealed record PeriodShape(string? Value, DateTimeOffset Start, DateTimeOffset? End, string LimitUsd, string PostedUsd, string LeasedUsd, string ExcessUsd, IReadOnlyList<AlertShape> Alerts)
+    {
+        public static PeriodShape Of(BudgetPeriodLine p) => new(
+            p.Subject.Length == 0 ? null : p.Subject, p.Start, p.End, p.Limit.ToString(), p.Posted.ToString(), p.Leased.ToString(), p.Excess.ToString(), [.. p.Alerts.Select(a => new AlertShape(a.Threshold, a.At, a.Posted.ToString()))]);
+    }
+
+    internal sealed record PeriodPage(IReadOnlyList<PeriodShape> Data, string? NextCursor);
 
     internal sealed record BudgetMadeShape(string Id);
 

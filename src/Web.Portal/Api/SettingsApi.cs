@@ -4,19 +4,31 @@ using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Web.Portal.Api;
 
-/// <summary>What the tenant decides for all its calls.</summary>
+/// <summary>What the tenant is, and what it decides for all its calls.</summary>
 internal static class SettingsApi
 {
     public static void Map(RouteGroupBuilder api)
     {
         var settings = api.MapGroup("/settings").WithTags("Settings");
         settings.MapGet("", async (HttpContext http, IMediator mediator) =>
-            (await mediator.Send(new GetTenantSettings(http.Caller(), http.Tenant()), http.RequestAborted)).Answer(s => new SettingsShape(s.OnDisconnect)))
-            .Produces<SettingsShape>().WithSummary("What holds for all calls of the tenant");
-        settings.MapPut("", async (HttpContext http, IMediator mediator, SettingsShape body) =>
-            (await mediator.Send(new SetTenantSettings(http.Caller(), http.Tenant(), body.OnDisconnect), http.RequestAborted)).Answer(s => new SettingsShape(s.OnDisconnect)))
-            .Produces<SettingsShape>().WithSummary("on_disconnect: cancel breaks a call off at the provider when its client leaves, and estimates what it used; read_on reads the answer to its end for its exact usage");
+            (await mediator.Send(new GetTenantSettings(http.Caller(), http.Tenant()), http.RequestAborted)).Answer(SettingsShape.Of))
+            .Produces<SettingsShape>().WithSummary("The tenant's name, time zone, and what holds for all its calls");
+        settings.MapPut("", async (HttpContext http, IMediator mediator, SettingsBody body) =>
+            (await mediator.Send(
+                new SetTenantSettings(http.Caller(), http.Tenant()) { Name = body.Name, TimeZone = body.TimeZone, OnDisconnect = body.OnDisconnect, Unpriced = body.Unpriced, RetentionDays = body.RetentionDays },
+                http.RequestAborted)).Answer(SettingsShape.Of))
+            .Produces<SettingsShape>().WithSummary("Sets what is named and leaves the rest. on_disconnect: cancel breaks a call off at the provider when its client leaves, and estimates what it used; read_on reads the answer to its end for its exact usage. unpriced: record or refuse calls whose model has no price. A new time zone holds for budgets from the end of the periods that run");
     }
 
-    internal sealed record SettingsShape(DisconnectPolicy OnDisconnect);
+    /// <param name="RetentionDays">Events older than this are deleted, their hourly sums stay: 35 to 3650 days, 0 for never.</param>
+    internal sealed record SettingsBody(string? Name = null, string? TimeZone = null, DisconnectPolicy? OnDisconnect = null, UnpricedPolicy? Unpriced = null, int? RetentionDays = null);
+
+    /// <param name="TimeZoneSince">When the time zone was changed last; null where it never was.</param>
+    /// <param name="DeleteAt">When the tenant will be deleted; null where nobody asked for that.</param>
+    internal sealed record SettingsShape(
+        string Id, string Name, TenantPlan Plan, TenantStatus Status, string TimeZone, DateTimeOffset? TimeZoneSince, DisconnectPolicy OnDisconnect, UnpricedPolicy Unpriced, int RetentionDays, DateTimeOffset CreatedAt, DateTimeOffset? DeleteAt)
+    {
+        public static SettingsShape Of(TenantSettings s) =>
+            new(s.TenantId, s.Name, s.Plan, s.Status, s.TimeZone, s.ZoneChangedAt, s.OnDisconnect, s.Unpriced, s.RetentionDays ?? 0, s.CreatedAt, s.DeleteAt);
+    }
 }

@@ -159,7 +159,7 @@ internal static class UsageApi
         http.RequestServices.GetRequiredService<Microsoft.Extensions.Options.IOptions<Microsoft.AspNetCore.Http.Json.JsonOptions>>().Value.SerializerOptions;
 
     /// <summary>Collects what is wrong with a query, so that all of it is said at once.</summary>
-    private sealed class Problems
+    internal sealed class Problems
     {
         private readonly Dictionary<string, string[]> _found = [];
 

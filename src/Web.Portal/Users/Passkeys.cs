@@ -95,11 +95,8 @@ public sealed class Passkeys(SignInManager<User> signIn, UserManager<User> users
         }
     }
 
-    private async Task<UserPasskeyInfo?> FindAsync(User user, string id)
-    {
-        var bytes = new byte[id.Length];
-        return System.Buffers.Text.Base64Url.TryDecodeFromChars(id, bytes, out var length) ? await users.GetPasskeyAsync(user, bytes[..length]) : null;
-    }
+    private async Task<UserPasskeyInfo?> FindAsync(User user, string id) =>
+        System.Buffers.Text.Base64Url.IsValid(id) ? await users.GetPasskeyAsync(user, System.Buffers.Text.Base64Url.DecodeFromChars(id)) : null;
 
     private static string Signature(string credential)
     {

@@ -42,11 +42,16 @@ internal sealed class ModelsEndpoint(Upstreams upstreams, PriceBook prices)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var providers = key.Environment == Domain.Ledger.KeyEnvironment.Test ? ["sandbox"] : upstreams.ReachableBy(key).Select(p => p.Name);
+        var book = key.Tenant.Prices ?? prices;
         foreach (var provider in providers)
             foreach (var model in prices.Models(provider))
-                if (!model.Name.Contains('*', StringComparison.Ordinal) && seen.Add(model.Name))
+                if (!model.Name.Contains('*', StringComparison.Ordinal) && MayUse(key, book, provider, model.Name) && seen.Add(model.Name))
                     yield return model;
     }
+
+    // Test keys reach the sandbox under every provider's name.
+    private static bool MayUse(KeySnapshot key, PriceBook book, string provider, string model) =>
+        key.Allowance is not { } allowance || ((key.Environment == Domain.Ledger.KeyEnvironment.Test || allowance.AllowsProvider(provider)) && allowance.AllowsModel(book, provider, model));
 
     private static void WriteModel(Utf8JsonWriter json, ListedModel model, bool anthropic)
     {

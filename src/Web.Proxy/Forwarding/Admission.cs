@@ -1,4 +1,6 @@
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Keys;
+using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Pricing;
@@ -11,6 +13,18 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// </summary>
 internal sealed class Admission(IBudgetGate gate, PriceBook prices, RecentOutputs outputs)
 {
+    /// <summary>What its key may use, and what its tenant says of models without a price. Before anything is set aside.</summary>
+    /// <returns>Null where the call may go on.</returns>
+    public Refusal? Permit(ProxyCall call)
+    {
+        var (key, route) = (call.Key!, call.Match!.Route.Kind);
+        if (key.Allowance is { } allowance && KeyPermit.Refusal(key, allowance, Book(call), call.Provider!.Name, call.RequestModel, route, call.Peek.Extent) is { } refused)
+            return Refusal.Of(refused);
+        return key.Tenant.RefusesUnpriced && route == RouteKind.Metered && !IsPriced(call, call.RequestModel ?? "", call.Match)
+            ? Refusal.Of(KeyPermit.Unpriced(call.RequestModel ?? "", call.Provider!.Name))
+            : null;
+    }
+
     /// <returns>Null where the call may go; then <see cref="ProxyCall.Hold"/> is held, or no budget applies.</returns>
     public async ValueTask<Refusal?> AdmitAsync(ProxyCall call, CancellationToken cancellationToken)
     {
@@ -46,12 +60,21 @@ internal sealed class Admission(IBudgetGate gate, PriceBook prices, RecentOutput
         }
     }
 
-    private MeteredCall Metered(ProxyCall call) => new(
-        call.Key!.Tenant.Prices ?? prices, call.Provider!, call.Dialect!, call.Peek, call.RequestModel ?? "", call.Peek.Stream || call.Facts.PathStreams, call.Match!.Head, call.Key.Id, call.Key.Environment, call.At);
+    private PriceBook Book(ProxyCall call) => call.Key!.Tenant.Prices ?? prices;
 
-    private static bool Downgrade(ProxyCall call, Budget budget)
+    private bool IsPriced(ProxyCall call, string model, RouteMatch match) =>
+        CallRating.Model(Book(call), call.Provider!.Name, model, match.Head, call.Key!.Environment, call.At) is not null;
+
+    private MeteredCall Metered(ProxyCall call) => new(
+        Book(call), call.Provider!, call.Dialect!, call.Peek, call.RequestModel ?? "", call.Peek.Stream || call.Facts.PathStreams, call.Match!.Head, call.Key!.Id, call.Key.Environment, call.At);
+
+    private bool Downgrade(ProxyCall call, Budget budget)
     {
         if (call.DowngradedFrom is not null || Downgrading.To(budget, call.Provider!, call.Peek, call.Match!) is not var (model, match))
+            return false;
+        // A model that the key may not use, or one without a price where those are refused, is no way out.
+        var key = call.Key!;
+        if ((key.Allowance is { } allowance && !allowance.AllowsModel(Book(call), call.Provider!.Name, model)) || (key.Tenant.RefusesUnpriced && !IsPriced(call, model, match)))
             return false;
         (call.DowngradedFrom, call.RequestModel, call.Match) = (call.RequestModel ?? "", model, match);
         return true;

@@ -32,7 +32,8 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// 9. the event in the ledger, in <c>finally</c>, whatever happened.
 /// </summary>
 internal sealed class Forwarder(
-    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate, IRateLimiter limiter, RecentOutputs outputs, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
+    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, Relay relay, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate,
+    IRateLimiter limiter, RecentOutputs outputs, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -76,7 +77,7 @@ internal sealed class Forwarder(
             refusal ??= new Refusal(400, "bad_tags", tagProblem);
         if (refusal is not null)
         {
-            await refusal.WriteAsync(context, shape);
+            await RefuseAsync(context, shape, call, refusal);
             return;
         }
 
@@ -102,16 +103,17 @@ internal sealed class Forwarder(
             if (refusal is null && metered && target.Provider is null)
                 refusal = Peek(request, body!, call); // again, now that the provider's ways are known
 
-            // 5. Whether. Journal and ledger must be able to take the event, the rate limits must have room, no other call may have its Idempotency-Key, and
+            // 5. Whether. Journal and ledger must be able to take the event, the key must be allowed the provider and the model, the rate limits must have room, no other call may have its Idempotency-Key, and
             // every budget must have room for the most that it can cost.
             if (refusal is null && !recorder.Accepting)
                 refusal = recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull;
+            refusal ??= admission.Permit(call);
             refusal ??= await EnterAsync(context, call);
             refusal ??= await idempotency.ClaimAsync(context, target, call, body);
             refusal ??= await admission.AdmitAsync(call, context.RequestAborted);
             if (refusal is not null)
             {
-                await refusal.WriteAsync(context, shape);
+                await RefuseAsync(context, shape, call, refusal);
                 return;
             }
 
@@ -120,7 +122,7 @@ internal sealed class Forwarder(
         catch (Exception e) when (ClientsFault(e) is { } status)
         {
             context.Response.Headers.Connection = "close";
-            await new Refusal(status, "bad_request_body", BodyFault(status)).WriteAsync(context, shape);
+            await RefuseAsync(context, shape, call, new Refusal(status, "bad_request_body", BodyFault(status)));
         }
         catch (IOException) when (!call.Sent)
         {
@@ -143,6 +145,14 @@ internal sealed class Forwarder(
             if (call.Claim is { } claim && (!call.Sent || call.FreeOfCharge))
                 await idempotency.ReleaseAsync(claim);
         }
+    }
+
+    // What was sent has an event; of what was not, this is all that is left.
+    private Task RefuseAsync(HttpContext context, ErrorShape shape, ProxyCall call, Refusal refusal)
+    {
+        if (!call.Sent)
+            refusals.Count(call.Key!.Tenant.Id, call.Key.Environment, call.Key.Id, refusal.Code);
+        return refusal.WriteAsync(context, shape);
     }
 
     private async ValueTask<Refusal?> EnterAsync(HttpContext context, ProxyCall call)
@@ -184,7 +194,7 @@ internal sealed class Forwarder(
         // 7. On file that it is sent, then sending it. From here on there is an event, whatever happens to the call or to this process.
         if (!settlement.Open(call))
         {
-            await Refusal.JournalFull.WriteAsync(context, shape);
+            await RefuseAsync(context, shape, call, Refusal.JournalFull);
             return;
         }
 
@@ -200,7 +210,7 @@ internal sealed class Forwarder(
             call.ProviderRequestId = ProviderRequestId(answer);
 
             // 8. The answer.
-            await Relay.RunAsync(context, answer, call, gate, recorder, settlement, buffers, provider.IdleTimeout, _options, upstream);
+            await relay.RunAsync(context, answer, call, upstream);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
@@ -264,6 +274,8 @@ internal sealed class Forwarder(
                 return new Refusal(401, "expired_key", "this metering key has expired: make a new one in the portal");
             case KeyStatus.Suspended:
                 return new Refusal(403, "tenant_suspended", "this account is suspended: ask whoever runs this installation");
+            case KeyStatus.Closing:
+                return new Refusal(403, "tenant_closing", "this account is being deleted and takes no calls any more: its owner can cancel that in the portal, under Data");
             default:
                 return new Refusal(401, "unknown_key", "no such metering key: compare it with the one that was shown when it was made");
         }

@@ -123,7 +123,7 @@ public sealed class SandboxBill : IDisposable
         while (reader.ReadLine() is { } text)
         {
             // A line that was cut by a kill, or is being written right now, is not yet a line.
-            if (!text.StartsWith('{') || !text.EndsWith('}') || TryParse(text) is not { } line) continue;
+            if (TryParse(text) is not { } line) continue;
             calls[line.Id] = line;
         }
 
@@ -173,8 +173,10 @@ public sealed class SandboxBill : IDisposable
         _file.Write(bytes);
     }
 
-    private static SandboxBillLine? TryParse(string text)
+    /// <summary>Null where it is no whole line.</summary>
+    internal static SandboxBillLine? TryParse(string text)
     {
+        if (!text.StartsWith('{') || !text.EndsWith('}')) return null;
         try
         {
             return JsonSerializer.Deserialize<SandboxBillLine>(text, Json);

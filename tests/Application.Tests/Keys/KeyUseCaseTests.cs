@@ -114,7 +114,7 @@ public sealed class KeyUseCaseTests
     {
         await using var store = await new TempStore().StartAsync();
         var made = await store.ProvisionAsync();
-        store.Execute($"INSERT INTO teams VALUES ('{made.TenantId}', 'team_1', 'Search', 0); INSERT INTO projects VALUES ('{made.TenantId}', 'prj_1', 'team_1', 'Ranking', 0)");
+        store.Execute($"INSERT INTO teams (tenant_id, id, name, created_at) VALUES ('{made.TenantId}', 'team_1', 'Search', 0); INSERT INTO projects (tenant_id, id, team_id, name, created_at) VALUES ('{made.TenantId}', 'prj_1', 'team_1', 'Ranking', 0)");
         var key = (await store.SendAsync(new CreateKey(Caller.Operator, made.TenantId, "x", KeyEnvironment.Live) { ProjectId = "prj_1" })).Value;
         var found = store.Get<IKeyDirectory>().Find(key.Secret).Key!;
         (found.ProjectId, found.TeamId).ShouldBe(("prj_1", "team_1"));

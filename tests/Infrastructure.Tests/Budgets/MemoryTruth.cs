@@ -100,7 +100,7 @@ public sealed class MemoryTruth(TimeProvider time) : IBudgetTruth, IUsageLedger
             .Select(g => new NodeLeases(g.Key, g.Aggregate(NanoUsd.Zero, (sum, l) => sum + l.Value.Line.Outstanding), g.Count()))]);
 
     public Task<BudgetChanges> ChangesAsync(long since, CancellationToken cancellationToken) => Task.FromResult(new BudgetChanges(
-        _revision, since == 0, since == _revision ? [] : [.. _budgets.Values.GroupBy(b => b.TenantId).Select(t => new TenantBudgetList(t.Key, "UTC", [.. t]))]));
+        _revision, since == 0, since == _revision ? [] : [.. _budgets.Values.GroupBy(b => b.TenantId).Select(t => new TenantBudgetList(t.Key, BudgetCalendar.Utc, [.. t]))]));
 
     public Task<int> AppendAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken)
     {

@@ -127,6 +127,71 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
         await EndAsync(nodes);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_replica_that_takes_over_is_told_what_it_lacks_and_what_it_has_counts_once(bool behind)
+    {
+        // F13
+        await using var following = new FaultyLink(_redis.Port);
+        await using var replica = await _redis.StartReplicaAsync(following);
+        await using var link = new FaultyLink(_redis.Port);
+        var nodes = await NodesAsync(3, link.Port);
+        var key = Callers.Key(new CallLimits(60));
+        foreach (var node in nodes)
+            (await node.EnterManyAsync(key, 5)).Count.ShouldBe(5);
+        (await _redis.IsFollowedAsync()).ShouldBeTrue();
+        following.Silent = behind;
+        foreach (var node in nodes)
+            (await node.EnterManyAsync(key, 10)).Count.ShouldBe(10);
+        (await _redis.IsFollowedAsync()).ShouldBe(!behind);
+
+        await _redis.KillAsync();
+        following.Reset();
+        await replica.PromoteAsync();
+        link.To = replica.Port;
+        await AwayAsync(nodes, Callers.Key(new CallLimits(1000), null, "key_2"));
+        foreach (var node in nodes)
+            await node.UsableAsync();
+        await RateNode.UntilAsync(() => nodes.All(n => n.Logs.Text.Contains("has taken over", StringComparison.Ordinal)), "nobody noticed that it is another Redis");
+        // 45 of 60 were admitted, 15 by each node, whose share is 20; the replica knew of 15 or of all.
+        (await ExhaustAsync(nodes, key)).ShouldBe(15);
+        await Task.Delay(TimeSpan.FromSeconds(6), TestContext.Current.CancellationToken); // no longer by shares
+        (await ExhaustAsync(nodes, key)).ShouldBe(0);
+        await EndAsync(nodes);
+    }
+
+    [Fact]
+    public async Task What_a_node_used_that_is_gone_is_not_forgotten_by_a_replica_that_knew_it()
+    {
+        await using var following = new FaultyLink(_redis.Port);
+        await using var replica = await _redis.StartReplicaAsync(following);
+        await using var link = new FaultyLink(_redis.Port);
+        var nodes = await NodesAsync(2, link.Port);
+        var key = Callers.Key(new CallLimits(40));
+        foreach (var node in nodes)
+            (await node.EnterManyAsync(key, 15)).Count.ShouldBe(15);
+        (await _redis.IsFollowedAsync()).ShouldBeTrue();
+        await nodes[1].DisposeAsync();
+
+        await _redis.KillAsync();
+        await replica.PromoteAsync();
+        link.To = replica.Port;
+        await AwayAsync(nodes[..1], Callers.Key(new CallLimits(1000), null, "key_2"));
+        await nodes[0].UsableAsync();
+        // Its share of 20 for five seconds; then what is left of 40.
+        (await ExhaustAsync(nodes[..1], key)).ShouldBe(5);
+        var after = 0;
+        for (var watch = Stopwatch.StartNew(); after == 0; await Task.Delay(50, TestContext.Current.CancellationToken))
+        {
+            watch.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(20));
+            after += await ExhaustAsync(nodes[..1], key, 1);
+        }
+
+        (after + await ExhaustAsync(nodes[..1], key)).ShouldBe(5);
+        await EndAsync(nodes[..1]);
+    }
+
     [Fact]
     public async Task Hanging_it_costs_calls_fifty_milliseconds_once_and_no_threads()
     {
@@ -163,7 +228,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
     [Fact]
     public async Task Late_answers_leave_nothing_charged_twice()
     {
-        var nodes = await NodesAsync(1, timeout: AsSet);
+        var nodes = await NodesAsync(1, timeout: TimeSpan.FromSeconds(1)); // so that none is late but those that are meant to be
         var key = Callers.Key(new CallLimits(100));
         await _redis.PauseAsync();
         (await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => nodes[0].EnterAsync(key).AsTask()))).Count(v => v.IsAllowed).ShouldBe(30);

@@ -62,9 +62,12 @@ internal sealed class Caps
         await Task.Delay(TimeSpan.FromSeconds(1), TestContext.Current.CancellationToken);
     }
 
-    /// <summary>What the tenant's cap leaves.</summary>
-    public async Task<long> UnspentAsync() =>
-        (await _fleet.AccountsAsync()).Where(a => a.Budget == Tenant.Id).Select(a => a.Limit - a.Posted).DefaultIfEmpty(long.MaxValue).Min();
+    /// <summary>What the tenant's cap leaves in the period that it is now; a month that a faked clock was in has its own.</summary>
+    public async Task<long> UnspentAsync()
+    {
+        var now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() * 1000;
+        return (await _fleet.AccountsAsync()).Where(a => a.Budget == Tenant.Id && a.PeriodStart <= now).OrderByDescending(a => a.PeriodStart).Select(a => a.Limit - a.Posted).FirstOrDefault(long.MaxValue);
+    }
 }
 
 /// <summary>Looks at the bill and then at the books, again and again: what was billed must be posted or leased, and within the cap.</summary>

@@ -10,7 +10,7 @@ namespace Tokonomics.Standalone.Tests.Fleet;
 [Collection(SharedFleet.Name)]
 public sealed class DatabaseFaultTests(SharedFleet shared, ITestOutputHelper output)
 {
-    private const string Unverifiable = "503 budget_unverifiable";
+    internal const string Unverifiable = "503 budget_unverifiable";
 
     internal static int Runs => Setting("TOKONOMICS_FAULT_RUNS", 1);
 
@@ -22,7 +22,7 @@ public sealed class DatabaseFaultTests(SharedFleet shared, ITestOutputHelper out
     public async Task F17_The_database_crashes_under_load_and_comes_back()
     {
         var (fleet, caps) = await shared.WholeAsync();
-        for (var i = 0; i < Runs; i++)
+        for (var round = 0; round < Runs; round++)
         {
             await using var run = await FaultRun.StartAsync(fleet, caps, 0.7m);
             await Task.Delay(1000, Cancel);
@@ -43,122 +43,131 @@ public sealed class DatabaseFaultTests(SharedFleet shared, ITestOutputHelper out
     {
         var (fleet, caps) = await shared.WholeAsync();
         var seconds = Setting("TOKONOMICS_OUTAGE_SECONDS", 20);
-        await using var run = await FaultRun.StartAsync(fleet, caps, 4m);
-        await run.ServedAsync(FaultRun.Now);
-        await Task.Delay(2000, Cancel);
-        var away = FaultRun.Now;
-        await fleet.Postgres.StopImmediateAsync();
-        var (status, said) = await fleet.ListBudgetsAsync();
-        await Task.Delay(TimeSpan.FromSeconds(seconds), Cancel);
-        var back = FaultRun.Now;
-        await fleet.Postgres.StartAgainAsync();
-        var up = FaultRun.Now;
-        var recovered = await run.ServedAsync(up);
-        var drained = await DrainedAsync(fleet, up);
-        await Task.Delay(2000, Cancel);
-        var told = await run.FinishAsync();
+        for (var round = 0; round < Runs; round++)
+        {
+            await using var run = await FaultRun.StartAsync(fleet, caps, 4m);
+            await run.ServedAsync(FaultRun.Now);
+            await Task.Delay(2000, Cancel);
+            var away = FaultRun.Now;
+            await fleet.Postgres.StopImmediateAsync();
+            var (status, said) = await fleet.ListBudgetsAsync();
+            await Task.Delay(TimeSpan.FromSeconds(seconds), Cancel);
+            var back = FaultRun.Now;
+            await fleet.Postgres.StartAgainAsync();
+            var up = FaultRun.Now;
+            var recovered = await run.ServedAsync(up);
+            var drained = await DrainedAsync(fleet, up);
+            await Task.Delay(2000, Cancel);
+            var told = await run.FinishAsync();
 
-        var during = run.Answers(away, back);
-        OnlySaid(run.Answers(), Unverifiable);
-        during.Count(a => a.Status == 200).ShouldBeGreaterThan(0, "leases serve on");
-        during.Count(a => a.ToString() == Unverifiable).ShouldBeGreaterThan(0, told);
-        fleet.RetryAfter["budget_unverifiable"].ShouldBe("2");
-        (status, said).ShouldBe((503, "store_unavailable")); // the portal's API
-        var lastServed = during.Where(a => a.Status == 200).Max(a => Stopwatch.GetElapsedTime(away, a.At).TotalSeconds);
-        output.WriteLine($"F18: away {seconds} s: {FaultRun.Told(during)}; served from leases until {lastServed:f1} s after; {FaultRun.Times(during.FindAll(a => a.Status == 200))} when served, {FaultRun.Times(during.FindAll(a => a.Status == 503))} when refused; "
-            + $"served again {recovered.TotalSeconds:f1} s and drained {drained.TotalSeconds:f1} s after the server was back; {told}");
+            var during = run.Answers(away, back);
+            OnlySaid(run.Answers(), Unverifiable);
+            during.Count(a => a.Status == 200).ShouldBeGreaterThan(0, "leases serve on");
+            during.Count(a => a.ToString() == Unverifiable).ShouldBeGreaterThan(0, told);
+            fleet.RetryAfter["budget_unverifiable"].ShouldBe("2");
+            (status, said).ShouldBe((503, "store_unavailable")); // the portal's API
+            var lastServed = during.Where(a => a.Status == 200).Max(a => Stopwatch.GetElapsedTime(away, a.At).TotalSeconds);
+            output.WriteLine($"F18: away {seconds} s: {FaultRun.Told(during)}; served from leases until {lastServed:f1} s after; {FaultRun.Times(during.FindAll(a => a.Status == 200))} when served, {FaultRun.Times(during.FindAll(a => a.Status == 503))} when refused; "
+                + $"served again {recovered.TotalSeconds:f1} s and drained {drained.TotalSeconds:f1} s after the server was back; {told}");
+        }
     }
 
     [Fact]
     public async Task F19_While_the_database_hangs_or_a_table_is_locked_leased_budgets_serve_on()
     {
         var (fleet, caps) = await shared.WholeAsync();
-        await using var run = await FaultRun.StartAsync(fleet, caps, 4m);
-        await run.ServedAsync(FaultRun.Now);
-        await Task.Delay(2000, Cancel);
-        var hangs = FaultRun.Now;
-        await fleet.Postgres.PauseAsync();
-        try
+        for (var round = 0; round < Runs; round++)
         {
-            await Task.Delay(TimeSpan.FromSeconds(8), Cancel);
-        }
-        finally
-        {
-            await fleet.Postgres.ContinueAsync();
-        }
+            await using var run = await FaultRun.StartAsync(fleet, caps, 4m);
+            await run.ServedAsync(FaultRun.Now);
+            await Task.Delay(2000, Cancel);
+            var hangs = FaultRun.Now;
+            await fleet.Postgres.PauseAsync();
+            try
+            {
+                await Task.Delay(TimeSpan.FromSeconds(8), Cancel);
+            }
+            finally
+            {
+                await fleet.Postgres.ContinueAsync();
+            }
 
-        var on = FaultRun.Now;
-        var recovered = await run.ServedAsync(on);
-        await Task.Delay(2000, Cancel);
-        var locked = FaultRun.Now;
-        await using (var connection = new NpgsqlConnection(fleet.Database + ";Pooling=false"))
-        {
-            await connection.OpenAsync(Cancel);
-            await using var transaction = await connection.BeginTransactionAsync(Cancel);
-            await using var command = new NpgsqlCommand("LOCK TABLE budget_accounts", connection, transaction);
-            await command.ExecuteNonQueryAsync(Cancel);
-            await Task.Delay(TimeSpan.FromSeconds(8), Cancel);
-        }
+            var on = FaultRun.Now;
+            var recovered = await run.ServedAsync(on);
+            await Task.Delay(2000, Cancel);
+            var locked = FaultRun.Now;
+            await using (var connection = new NpgsqlConnection(fleet.Database + ";Pooling=false"))
+            {
+                await connection.OpenAsync(Cancel);
+                await using var transaction = await connection.BeginTransactionAsync(Cancel);
+                await using var command = new NpgsqlCommand("LOCK TABLE budget_accounts", connection, transaction);
+                await command.ExecuteNonQueryAsync(Cancel);
+                await Task.Delay(TimeSpan.FromSeconds(8), Cancel);
+            }
 
-        var free = FaultRun.Now;
-        var freed = await run.ServedAsync(free);
-        await Task.Delay(1000, Cancel);
-        var told = await run.FinishAsync();
-        OnlySaid(run.Answers(), Unverifiable);
-        foreach (var (what, from, until, after) in new[] { ("hangs", hangs, on, recovered), ("locked", locked, free, freed) })
-        {
-            var during = run.Answers(from, until);
-            during.Count(a => a.Status == 200).ShouldBeGreaterThan(0, what);
-            output.WriteLine($"F19 {what}: {FaultRun.Told(during)}; served {FaultRun.Times(during.FindAll(a => a.Status == 200))}, refused {FaultRun.Times(during.FindAll(a => a.Status == 503))}; served again after {after.TotalSeconds:f1} s");
-        }
+            var free = FaultRun.Now;
+            var freed = await run.ServedAsync(free);
+            await Task.Delay(1000, Cancel);
+            var told = await run.FinishAsync();
+            OnlySaid(run.Answers(), Unverifiable);
+            foreach (var (what, from, until, after) in new[] { ("hangs", hangs, on, recovered), ("locked", locked, free, freed) })
+            {
+                var during = run.Answers(from, until);
+                during.Count(a => a.Status == 200).ShouldBeGreaterThan(0, what);
+                output.WriteLine($"F19 {what}: {FaultRun.Told(during)}; served {FaultRun.Times(during.FindAll(a => a.Status == 200))}, refused {FaultRun.Times(during.FindAll(a => a.Status == 503))}; served again after {after.TotalSeconds:f1} s");
+            }
 
-        output.WriteLine($"before: {FaultRun.Times(run.Answers(0, hangs).FindAll(a => a.Status == 200))}; {told}");
+            output.WriteLine($"before: {FaultRun.Times(run.Answers(0, hangs).FindAll(a => a.Status == 200))}; {told}");
+        }
     }
 
     [Fact]
     public async Task F21_Without_a_free_connection_leases_serve_on_and_all_goes_on_when_there_is_one()
     {
         var (fleet, caps) = await shared.WholeAsync();
-        await using var run = await FaultRun.StartAsync(fleet, caps, 1.5m);
-        await run.ServedAsync(FaultRun.Now);
-        var taken = new List<NpgsqlConnection>();
-        long full, free;
-        try
+        for (var round = 0; round < Runs; round++)
         {
-            await TakeAllAsync();
-            full = FaultRun.Now;
-            await using (var end = new NpgsqlCommand("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tokonomics'", taken[0]))
-                await end.ExecuteNonQueryAsync(Cancel);
-            for (var waited = Stopwatch.StartNew(); waited.Elapsed < TimeSpan.FromSeconds(6); await Task.Delay(5, Cancel))
-                await TakeAllAsync();
-        }
-        finally
-        {
-            free = FaultRun.Now;
-            foreach (var connection in taken)
-                await connection.DisposeAsync();
-        }
-
-        var freed = await run.ServedAsync(free);
-        await run.SpendRestAsync();
-        var told = await run.FinishAsync();
-        OnlySaid(run.Answers(), Unverifiable);
-        output.WriteLine($"F21: {taken.Count} connections taken; {FaultRun.Told(run.Answers(full, free))}; served again after {freed.TotalSeconds:f1} s; {told}");
-
-        async Task TakeAllAsync()
-        {
-            while (true)
+            await using var run = await FaultRun.StartAsync(fleet, caps, 1.5m);
+            await run.ServedAsync(FaultRun.Now);
+            var taken = new List<NpgsqlConnection>();
+            long full, free;
+            try
             {
-                var connection = new NpgsqlConnection(fleet.Database + ";Pooling=false;Application Name=taker");
-                try
-                {
-                    await connection.OpenAsync(Cancel);
-                    taken.Add(connection);
-                }
-                catch (NpgsqlException)
-                {
+                await TakeAllAsync();
+                full = FaultRun.Now;
+                await using (var end = new NpgsqlCommand("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tokonomics'", taken[0]))
+                    await end.ExecuteNonQueryAsync(Cancel);
+                for (var waited = Stopwatch.StartNew(); waited.Elapsed < TimeSpan.FromSeconds(6); await Task.Delay(5, Cancel))
+                    await TakeAllAsync();
+            }
+            finally
+            {
+                free = FaultRun.Now;
+                foreach (var connection in taken)
                     await connection.DisposeAsync();
-                    return;
+            }
+
+            var freed = await run.ServedAsync(free);
+            await run.SpendRestAsync();
+            var told = await run.FinishAsync();
+            OnlySaid(run.Answers(), Unverifiable);
+            output.WriteLine($"F21: {taken.Count} connections taken; {FaultRun.Told(run.Answers(full, free))}; served again after {freed.TotalSeconds:f1} s; {told}");
+
+            async Task TakeAllAsync()
+            {
+                while (true)
+                {
+                    var connection = new NpgsqlConnection(fleet.Database + ";Pooling=false;Application Name=taker");
+                    try
+                    {
+                        await connection.OpenAsync(Cancel);
+                        taken.Add(connection);
+                    }
+                    catch (NpgsqlException)
+                    {
+                        await connection.DisposeAsync();
+                        return;
+                    }
                 }
             }
         }
@@ -169,22 +178,25 @@ public sealed class DatabaseFaultTests(SharedFleet shared, ITestOutputHelper out
     {
         var (fleet, caps) = await shared.WholeAsync();
         var terminations = Setting("TOKONOMICS_TERMINATIONS", 120);
-        await using var run = await FaultRun.StartAsync(fleet, caps, 0.7m);
-        var (done, atWork) = (0L, 0L);
-        while (done < terminations)
+        for (var round = 0; round < Runs; round++)
         {
-            await Task.Delay(run.Random.Next(5, 60), Cancel);
-            // Those at work first: an idle one has nothing to lose.
-            var ended = (await fleet.ReadAsync(
-                "SELECT state <> 'idle', pg_terminate_backend(pid) FROM (SELECT pid, state FROM pg_stat_activity WHERE application_name = 'tokonomics' ORDER BY state = 'idle', random() LIMIT 2) AS a", r => (AtWork: r.GetBoolean(0), Ended: r.GetBoolean(1))))
-                .FindAll(e => e.Ended);
-            (done, atWork) = (done + ended.Count, atWork + ended.Count(e => e.AtWork));
-        }
+            await using var run = await FaultRun.StartAsync(fleet, caps, 0.7m);
+            var (done, atWork) = (0L, 0L);
+            while (done < terminations)
+            {
+                await Task.Delay(run.Random.Next(5, 60), Cancel);
+                // Those at work first: an idle one has nothing to lose.
+                var ended = (await fleet.ReadAsync(
+                    "SELECT state <> 'idle', pg_terminate_backend(pid) FROM (SELECT pid, state FROM pg_stat_activity WHERE application_name = 'tokonomics' ORDER BY state = 'idle', random() LIMIT 2) AS a", r => (AtWork: r.GetBoolean(0), Ended: r.GetBoolean(1))))
+                    .FindAll(e => e.Ended);
+                (done, atWork) = (done + ended.Count, atWork + ended.Count(e => e.AtWork));
+            }
 
-        await run.SpendRestAsync();
-        var told = await run.FinishAsync();
-        OnlySaid(run.Answers(), Unverifiable);
-        output.WriteLine($"F22: {done} connections broken off, {atWork} of them at work; {told}");
+            await run.SpendRestAsync();
+            var told = await run.FinishAsync();
+            OnlySaid(run.Answers(), Unverifiable);
+            output.WriteLine($"F22: {done} connections broken off, {atWork} of them at work; {told}");
+        }
     }
 
     /// <summary>Besides answers and what a cap says when it is met.</summary>
@@ -192,7 +204,7 @@ public sealed class DatabaseFaultTests(SharedFleet shared, ITestOutputHelper out
         answers.Select(a => a.ToString()).Distinct().Except(also).ShouldBeSubsetOf(["200", "429 budget_held", "429 budget_exhausted"]);
 
     // Until the ledger has every call that had ended by then.
-    private static async Task<TimeSpan> DrainedAsync(Fleet fleet, long since)
+    internal static async Task<TimeSpan> DrainedAsync(Fleet fleet, long since)
     {
         var calls = fleet.Bill().Count(l => l.Outcome != Web.Proxy.Sandbox.SandboxOutcome.Open);
         while ((await fleet.ReadAsync("SELECT count(*) FROM usage_events", r => r.GetInt64(0)))[0] < calls)

@@ -20,15 +20,19 @@ internal sealed class Fleet : IAsyncDisposable
     private readonly TestFolder _folder = new();
     private readonly ProductProcess?[] _proxies;
     private readonly System.Text.StringBuilder _ended = new();
-    private ProductProcess _portal = null!;
-    private ProductProcess _sandbox = null!;
+    private SandboxBillReader _bill = null!;
+    private PostgresServer? _postgres;
+    private bool _isOwn;
+    private RedisServer? _redis;
+    private ProductProcess? _portal;
+    private ProductProcess? _sandbox;
     private string _token = "";
 
     private Fleet(int proxies) => _proxies = new ProductProcess?[proxies];
 
-    public PostgresServer Postgres { get; private set; } = null!;
+    public PostgresServer Postgres => _postgres!;
 
-    public RedisServer Redis { get; private set; } = null!;
+    public RedisServer Redis => _redis!;
 
     public string Database { get; private set; } = "";
 
@@ -57,38 +61,54 @@ internal sealed class Fleet : IAsyncDisposable
     public ConcurrentDictionary<string, string> RetryAfter { get; } = new();
 
     /// <param name="durable">The database survives being killed.</param>
-    public static async Task<Fleet> StartAsync(int proxies = 3, bool durable = false)
+    /// <param name="diskMegabytes">It has a disk of its own of that size; 0 for none.</param>
+    public static async Task<Fleet> StartAsync(int proxies = 3, bool durable = false, int diskMegabytes = 0)
     {
         var fleet = new Fleet(proxies);
-        fleet.Postgres = durable ? await PostgresServer.StartAsync(durable: true) : await PostgresServer.SharedAsync();
-        fleet.Redis = await RedisServer.StartAsync();
-        fleet.Database = await fleet.Postgres.CreateDatabaseAsync(migrated: false);
-        Directory.CreateDirectory(Path.GetDirectoryName(fleet.BillPath)!);
-        fleet._sandbox = await ProductProcess.SandboxAsync(fleet.BillPath);
-        fleet.Settings["ConnectionStrings__Postgres"] = fleet.Database;
-        fleet.Settings["ConnectionStrings__Redis"] = fleet.Redis.ConnectionString;
-        fleet.Settings["Proxy__SandboxUrl"] = fleet._sandbox.Url.ToString().TrimEnd('/');
-        fleet.Settings["Budgets__Nodes"] = proxies.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        fleet.Settings["Budgets__IdleAfter"] = "00:00:00.500";
-        fleet.Settings["DOTNET_TieredPGO"] = "0";
-        foreach (var (name, value) in ProductProcess.AsProvider(fleet._sandbox.Url, ProductProcess.SandboxPrices(Path.Combine(fleet._folder.Path, "prices"), "openai"), "openai"))
-            fleet.Settings[name] = value;
+        try
+        {
+            await fleet.SetUpAsync(proxies, durable, diskMegabytes);
+            return fleet;
+        }
+        catch
+        {
+            await fleet.DisposeAsync();
+            throw;
+        }
+    }
 
-        var (exit, made, errors) = await ProductProcess.RunAsync(fleet._folder.Path, ["provision", "--tenant", "t", "--email", "a@b.example", "--plan", "pro", "--provider", "openai=sk-0123456789abcdef", "--json"], environment: fleet.Settings);
+    private async Task SetUpAsync(int proxies, bool durable, int diskMegabytes)
+    {
+        _isOwn = durable;
+        _postgres = durable ? await PostgresServer.StartAsync(durable: true, diskMegabytes) : await PostgresServer.SharedAsync();
+        _redis = await RedisServer.StartAsync();
+        Database = await Postgres.CreateDatabaseAsync(migrated: false);
+        Directory.CreateDirectory(Path.GetDirectoryName(BillPath)!);
+        _sandbox = await ProductProcess.SandboxAsync(BillPath);
+        _bill = new SandboxBillReader(BillPath);
+        Settings["ConnectionStrings__Postgres"] = Database;
+        Settings["ConnectionStrings__Redis"] = Redis.ConnectionString;
+        Settings["Proxy__SandboxUrl"] = _sandbox.Url.ToString().TrimEnd('/');
+        Settings["Budgets__Nodes"] = proxies.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        Settings["Budgets__IdleAfter"] = "00:00:00.500";
+        Settings["DOTNET_TieredPGO"] = "0";
+        foreach (var (name, value) in ProductProcess.AsProvider(_sandbox.Url, ProductProcess.SandboxPrices(Path.Combine(_folder.Path, "prices"), "openai"), "openai"))
+            Settings[name] = value;
+
+        var (exit, made, errors) = await ProductProcess.RunAsync(_folder.Path, ["provision", "--tenant", "t", "--email", "a@b.example", "--plan", "pro", "--provider", "openai=sk-0123456789abcdef", "--json"], environment: Settings);
         exit.ShouldBe(0, errors);
         var tenant = JsonDocument.Parse(made).RootElement;
-        (fleet.TenantId, fleet._token, fleet.LiveKey) = (tenant.GetProperty("tenant_id").GetString()!, tenant.GetProperty("api_token").GetString()!, tenant.GetProperty("metering_key").GetString()!);
-        await fleet.ExecuteAsync(
-            "INSERT INTO teams (tenant_id, id, name, created_at) VALUES (@tenant, 'team_a', 'a', 0); INSERT INTO projects (tenant_id, id, team_id, name, created_at) VALUES (@tenant, 'proj_a', 'team_a', 'a', 0)", fleet.TenantId);
-        fleet._portal = await ProductProcess.PortalAsync(fleet._folder.Path, fleet.Settings);
+        (TenantId, _token, LiveKey) = (tenant.GetProperty("tenant_id").GetString()!, tenant.GetProperty("api_token").GetString()!, tenant.GetProperty("metering_key").GetString()!);
+        await ExecuteAsync(
+            "INSERT INTO teams (tenant_id, id, name, created_at) VALUES (@tenant, 'team_a', 'a', 0); INSERT INTO projects (tenant_id, id, team_id, name, created_at) VALUES (@tenant, 'proj_a', 'team_a', 'a', 0)", TenantId);
+        _portal = await ProductProcess.PortalAsync(_folder.Path, Settings);
         for (var i = 0; i < 2; i++)
         {
-            var key = await fleet.ApiAsync(HttpMethod.Post, "keys", i == 0 ? new { name = "a", environment = "test", team_id = "team_a", project_id = "proj_a" } : new { name = "b", environment = "test" });
-            (fleet.KeyIds[i], fleet.Keys[i]) = (key.GetProperty("id").GetString()!, key.GetProperty("key").GetString()!);
+            var key = await ApiAsync(HttpMethod.Post, "keys", i == 0 ? new { name = "a", environment = "test", team_id = "team_a", project_id = "proj_a" } : new { name = "b", environment = "test" });
+            (KeyIds[i], Keys[i]) = (key.GetProperty("id").GetString()!, key.GetProperty("key").GetString()!);
         }
 
-        await Task.WhenAll(Enumerable.Range(0, proxies).Select(i => fleet.StartProxyAsync(i)));
-        return fleet;
+        await Task.WhenAll(Enumerable.Range(0, proxies).Select(i => StartProxyAsync(i)));
     }
 
     public async Task StartProxyAsync(int index, params (string Name, string Value)[] settings) => _proxies[index] = await ProductProcess.ProxyAsync(
@@ -126,7 +146,7 @@ internal sealed class Fleet : IAsyncDisposable
     {
         for (var tries = 1; ; tries++)
         {
-            using var request = new HttpRequestMessage(method, new Uri(_portal.Url, $"/api/v1/{path}")) { Content = body is null ? null : JsonContent.Create(body) };
+            using var request = new HttpRequestMessage(method, new Uri(_portal!.Url, $"/api/v1/{path}")) { Content = body is null ? null : JsonContent.Create(body) };
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
             using var answer = await Client.SendAsync(request);
             var text = await answer.Content.ReadAsStringAsync();
@@ -137,19 +157,21 @@ internal sealed class Fleet : IAsyncDisposable
                 continue;
             }
 
-            answer.IsSuccessStatusCode.ShouldBeTrue($"{method} {path}: {(int)answer.StatusCode} {text}\n{_portal.Output}");
+            answer.IsSuccessStatusCode.ShouldBeTrue($"{method} {path}: {(int)answer.StatusCode} {text}\n{_portal!.Output}");
             return text.Length == 0 ? default : JsonDocument.Parse(text).RootElement;
         }
     }
 
+    public Task<(int Status, string Type)> ListBudgetsAsync() => AskAsync(HttpMethod.Get, "budgets");
+
     /// <summary>Once: the status, and the problem's type.</summary>
-    public async Task<(int Status, string Type)> ListBudgetsAsync()
+    public async Task<(int Status, string Type)> AskAsync(HttpMethod method, string path, object? body = null)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_portal.Url, "/api/v1/budgets"));
+        using var request = new HttpRequestMessage(method, new Uri(_portal!.Url, $"/api/v1/{path}")) { Content = body is null ? null : JsonContent.Create(body) };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
         using var answer = await Client.SendAsync(request);
         var text = await answer.Content.ReadAsStringAsync();
-        return ((int)answer.StatusCode, JsonDocument.Parse(text).RootElement.TryGetProperty("type", out var type) ? type.GetString()!.Split('/', ':')[^1] : "");
+        return ((int)answer.StatusCode, text.Length > 0 && JsonDocument.Parse(text).RootElement.TryGetProperty("type", out var type) ? type.GetString()!.Split('/', ':')[^1] : "");
     }
 
     /// <summary>A month's strict budget of the test environment.</summary>
@@ -159,8 +181,9 @@ internal sealed class Fleet : IAsyncDisposable
     /// <summary>
     /// One call whose model's name says on the bill who made it: it answers so many tokens that key and customer can be told from their number.
     /// </summary>
+    /// <param name="key">Which of the keys; of another that <paramref name="secret"/> is, a number for the bill.</param>
     /// <returns>The status, and the refusal's code; 0 where the connection broke.</returns>
-    public async Task<(int Status, string Code)> CallAsync(int proxy, int key, int customer, bool stream, int tokens, CancellationToken cancellationToken, int leaveAfterBytes = int.MaxValue, string behaviour = "", string? tag = null)
+    public async Task<(int Status, string Code)> CallAsync(int proxy, int key, int customer, bool stream, int tokens, CancellationToken cancellationToken, int leaveAfterBytes = int.MaxValue, string behaviour = "", string? tag = null, string? secret = null)
     {
         if (_proxies[proxy] is not { } process)
             return (0, "");
@@ -168,7 +191,7 @@ internal sealed class Fleet : IAsyncDisposable
         var model = $"sandbox-small-{behaviour}tokens-{tokens + (key * 10) + customer}";
         var body = $$"""{"model":"{{model}}","messages":[{"role":"user","content":"Hello"}],"max_tokens":{{tokens + 50}}{{(stream ? ",\"stream\":true" : "")}}}""";
         using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(process.Url, "/v1/chat/completions")) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Keys[key]);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", secret ?? Keys[key]);
         // The name goes to the provider's bill and into the ledger: so each call is found in both, whatever became of its answer.
         request.Headers.Add("X-Client-Request-Id", name);
         request.Headers.Add("X-Tokonomics-Tags", $"customer=c{customer},call={name}{(tag is null ? "" : "," + tag)}");
@@ -216,8 +239,8 @@ internal sealed class Fleet : IAsyncDisposable
     public static bool IsLive(SandboxBillLine line) => line.ClientRequestId!.StartsWith("live-", StringComparison.Ordinal);
 
     /// <summary>An account for each budget, value and period.</summary>
-    public Task<List<(string Budget, string Subject, long Limit, long Posted, long Leased)>> AccountsAsync() => ReadAsync(
-        "SELECT budget_id, subject, limit_nano, posted_nano, leased_nano FROM budget_accounts", r => (r.GetString(0), r.GetString(1), r.GetInt64(2), r.GetInt64(3), r.GetInt64(4)));
+    public Task<List<(string Budget, string Subject, long PeriodStart, long Limit, long Posted, long Leased)>> AccountsAsync() => ReadAsync(
+        "SELECT budget_id, subject, period_start, limit_nano, posted_nano, leased_nano FROM budget_accounts", r => (r.GetString(0), r.GetString(1), r.GetInt64(2), r.GetInt64(3), r.GetInt64(4), r.GetInt64(5)));
 
     public async Task LimitAsync(string budget, long nano) =>
         await ApiAsync(HttpMethod.Put, $"budgets/{budget}", new { limit_usd = (nano / 1_000_000_000m).ToString(System.Globalization.CultureInfo.InvariantCulture) });
@@ -229,7 +252,7 @@ internal sealed class Fleet : IAsyncDisposable
         await Task.WhenAll(Enumerable.Range(0, _proxies.Length).Select(i => StartProxyAsync(i, settings?.Invoke(i) ?? [])));
     }
 
-    public IReadOnlyList<SandboxBillLine> Bill() => [.. SandboxBill.Read(BillPath).Where(l => l.Dialect != "models")];
+    public IReadOnlyList<SandboxBillLine> Bill() => [.. _bill.Read().Where(l => l.Dialect != "models")];
 
     /// <summary>Who made a call on the bill.</summary>
     public static (int Key, int Customer) MadeBy(SandboxBillLine line)
@@ -242,14 +265,14 @@ internal sealed class Fleet : IAsyncDisposable
 
     public async Task ExecuteAsync(string sql, string? tenant = null)
     {
-        await using var source = NpgsqlDataSource.Create(Database + ";Pooling=false;Timeout=3;Command Timeout=5");
+        await using var source = NpgsqlDataSource.Create(Database + ";Pooling=false;Timeout=30;Command Timeout=60");
         await using var command = source.CreateCommand(sql.Replace("@tenant", $"'{tenant}'", StringComparison.Ordinal));
         await command.ExecuteNonQueryAsync();
     }
 
     public async Task<List<T>> ReadAsync<T>(string sql, Func<NpgsqlDataReader, T> read)
     {
-        await using var source = NpgsqlDataSource.Create(Database + ";Pooling=false;Timeout=3;Command Timeout=5");
+        await using var source = NpgsqlDataSource.Create(Database + ";Pooling=false;Timeout=30;Command Timeout=60");
         await using var command = source.CreateCommand(sql);
         await using var row = await command.ExecuteReaderAsync();
         var rows = new List<T>();
@@ -278,10 +301,11 @@ internal sealed class Fleet : IAsyncDisposable
         foreach (var process in (ProductProcess?[])[.. _proxies, _portal, _sandbox])
             if (process is not null)
                 await process.DisposeAsync();
-        await Redis.DisposeAsync();
-        if (Postgres != await PostgresServer.SharedAsync())
-            await Postgres.DisposeAsync();
-        else
+        if (_redis is not null)
+            await _redis.DisposeAsync();
+        if (_postgres is { } own && _isOwn)
+            await own.DisposeAsync();
+        else if (Database.Length > 0)
             await Postgres.DropAsync(Database);
         _folder.Dispose();
     }

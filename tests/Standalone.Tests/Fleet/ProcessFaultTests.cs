@@ -18,7 +18,7 @@ public sealed class ProcessFaultTests(SharedFleet shared, ITestOutputHelper outp
         await fleet.RestartProxiesAsync(_ => [("Budgets__LeaseLifetime", "00:00:02")]);
         try
         {
-            for (var i = 0; i < DatabaseFaultTests.Runs; i++)
+            for (var round = 0; round < DatabaseFaultTests.Runs; round++)
             {
                 foreach (var closed in new[] { false, true })
                 {
@@ -86,7 +86,7 @@ public sealed class ProcessFaultTests(SharedFleet shared, ITestOutputHelper outp
 
         try
         {
-            for (var i = 0; i < DatabaseFaultTests.Runs; i++)
+            for (var round = 0; round < DatabaseFaultTests.Runs; round++)
             {
                 await using var run = await FaultRun.StartAsync(fleet, caps, 0.7m);
                 await run.ServedAsync(FaultRun.Now, proxy: 2);
@@ -130,23 +130,26 @@ public sealed class ProcessFaultTests(SharedFleet shared, ITestOutputHelper outp
     public async Task F07_A_proxy_with_a_fifth_of_its_processor_is_slow_and_decides_nothing_wrong()
     {
         var (fleet, caps) = await shared.WholeAsync();
-        await using var run = await FaultRun.StartAsync(fleet, caps, 0.7m);
-        await run.ServedAsync(FaultRun.Now, proxy: 1);
-        var starved = FaultRun.Now;
-        var id = fleet.Proxies[1]!.Id;
-        using (var starve = Process.Start("sh", ["-c", $"for i in $(seq 60); do kill -STOP {id}; sleep 0.08; kill -CONT {id}; sleep 0.02; done"]))
+        for (var round = 0; round < DatabaseFaultTests.Runs; round++)
         {
-            using (var health = await fleet.Client.GetAsync(new Uri(fleet.Proxies[1]!.Url, "/readyz"), Cancel))
-                health.IsSuccessStatusCode.ShouldBeTrue();
-            await starve.WaitForExitAsync(Cancel);
-        }
+            await using var run = await FaultRun.StartAsync(fleet, caps, 0.7m);
+            await run.ServedAsync(FaultRun.Now, proxy: 1);
+            var starved = FaultRun.Now;
+            var id = fleet.Proxies[1]!.Id;
+            using (var starve = Process.Start("sh", ["-c", $"for i in $(seq 60); do kill -STOP {id}; sleep 0.08; kill -CONT {id}; sleep 0.02; done"]))
+            {
+                using (var health = await fleet.Client.GetAsync(new Uri(fleet.Proxies[1]!.Url, "/readyz"), Cancel))
+                    health.IsSuccessStatusCode.ShouldBeTrue();
+                await starve.WaitForExitAsync(Cancel);
+            }
 
-        var fed = FaultRun.Now;
-        await run.SpendRestAsync();
-        var told = await run.FinishAsync();
-        DatabaseFaultTests.OnlySaid(run.Answers());
-        var (slow, others) = (run.Answers(starved, fed).FindAll(a => a.Proxy == 1 && a.Status == 200), run.Answers(starved, fed).FindAll(a => a.Proxy != 1 && a.Status == 200));
-        output.WriteLine($"F07: the starved proxy served {slow.Count}: {FaultRun.Times(slow)}; the others {others.Count}: {FaultRun.Times(others)}; {told}");
+            var fed = FaultRun.Now;
+            await run.SpendRestAsync();
+            var told = await run.FinishAsync();
+            DatabaseFaultTests.OnlySaid(run.Answers());
+            var (slow, others) = (run.Answers(starved, fed).FindAll(a => a.Proxy == 1 && a.Status == 200), run.Answers(starved, fed).FindAll(a => a.Proxy != 1 && a.Status == 200));
+            output.WriteLine($"F07: the starved proxy served {slow.Count}: {FaultRun.Times(slow)}; the others {others.Count}: {FaultRun.Times(others)}; {told}");
+        }
     }
 
     [Fact]
@@ -157,41 +160,44 @@ public sealed class ProcessFaultTests(SharedFleet shared, ITestOutputHelper outp
         await fleet.StartProxyAsync(1, descriptors: 1024);
         try
         {
-            await using var run = await FaultRun.StartAsync(fleet, caps, 1m);
-            await run.ServedAsync(FaultRun.Now, proxy: 1);
-            var proxy = fleet.Proxies[1]!;
-            var flood = new List<Socket>();
-            var flooded = FaultRun.Now;
-            var most = 0;
-            for (var i = 0; i < 3000; i++)
+            for (var round = 0; round < DatabaseFaultTests.Runs; round++)
             {
-                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-                flood.Add(socket);
-                try
+                await using var run = await FaultRun.StartAsync(fleet, caps, 1m);
+                await run.ServedAsync(FaultRun.Now, proxy: 1);
+                var proxy = fleet.Proxies[1]!;
+                var flood = new List<Socket>();
+                var flooded = FaultRun.Now;
+                var most = 0;
+                for (var i = 0; i < 3000; i++)
                 {
-                    await socket.ConnectAsync("127.0.0.1", proxy.Url.Port, Cancel);
-                }
-                catch (SocketException)
-                {
-                    // The queue of those that nobody has accepted yet is full.
+                    var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                    flood.Add(socket);
+                    try
+                    {
+                        await socket.ConnectAsync("127.0.0.1", proxy.Url.Port, Cancel);
+                    }
+                    catch (SocketException)
+                    {
+                        // The queue of those that nobody has accepted yet is full.
+                    }
+
+                    if (i % 100 == 0)
+                        most = Math.Max(most, Directory.GetFiles($"/proc/{proxy.Id}/fd").Length);
                 }
 
-                if (i % 100 == 0)
-                    most = Math.Max(most, Directory.GetFiles($"/proc/{proxy.Id}/fd").Length);
+                await Task.Delay(1000, Cancel);
+                var over = FaultRun.Now;
+                flood.ForEach(s => s.Dispose());
+                var recovered = await run.ServedAsync(over, proxy: 1);
+                await run.SpendRestAsync();
+                var told = await run.FinishAsync();
+                proxy.HasExited.ShouldBeFalse();
+                using (var ready = await fleet.Client.GetAsync(new Uri(proxy.Url, "/readyz"), Cancel))
+                    ready.IsSuccessStatusCode.ShouldBeTrue();
+                DatabaseFaultTests.OnlySaid(run.Answers().FindAll(a => a.Proxy != 1));
+                DatabaseFaultTests.OnlySaid(run.Answers(), "0", "502 provider_unreachable", "503 budget_unverifiable", "503 journal_unwritable");
+                output.WriteLine($"F08: 3,000 connections on 1,024 descriptors, {most} in use at most; meanwhile {FaultRun.Told(run.Answers(flooded, over).FindAll(a => a.Proxy == 1))}; serves again after {recovered.TotalSeconds:f1} s; {told}");
             }
-
-            await Task.Delay(1000, Cancel);
-            var over = FaultRun.Now;
-            flood.ForEach(s => s.Dispose());
-            var recovered = await run.ServedAsync(over, proxy: 1);
-            await run.SpendRestAsync();
-            var told = await run.FinishAsync();
-            proxy.HasExited.ShouldBeFalse();
-            using (var ready = await fleet.Client.GetAsync(new Uri(proxy.Url, "/readyz"), Cancel))
-                ready.IsSuccessStatusCode.ShouldBeTrue();
-            DatabaseFaultTests.OnlySaid(run.Answers().FindAll(a => a.Proxy != 1));
-            DatabaseFaultTests.OnlySaid(run.Answers(), "0", "502 provider_unreachable", "503 budget_unverifiable", "503 journal_unwritable");
-            output.WriteLine($"F08: 3,000 connections on 1,024 descriptors, {most} in use at most; meanwhile {FaultRun.Told(run.Answers(flooded, over).FindAll(a => a.Proxy == 1))}; serves again after {recovered.TotalSeconds:f1} s; {told}");
         }
         finally
         {
@@ -203,51 +209,54 @@ public sealed class ProcessFaultTests(SharedFleet shared, ITestOutputHelper outp
     public async Task F10_While_a_proxys_disk_fails_every_fsync_it_admits_nothing_and_then_goes_on()
     {
         var (fleet, caps) = await shared.WholeAsync();
-        await using var run = await FaultRun.StartAsync(fleet, caps, 1m);
-        await run.ServedAsync(FaultRun.Now, proxy: 1);
-        var proxy = fleet.Proxies[1]!;
-        Process strace;
-        try
+        for (var round = 0; round < DatabaseFaultTests.Runs; round++)
         {
-            strace = Process.Start(new ProcessStartInfo("strace", ["-f", "-q", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO", "-o", "/dev/null", "-p", $"{proxy.Id}"]) { RedirectStandardError = true })!;
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            Assert.Skip("needs strace");
-            return;
-        }
-
-        var errors = new StringBuilder();
-        strace.ErrorDataReceived += (_, line) => errors.AppendLine(line.Data);
-        strace.BeginErrorReadLine();
-        var failing = FaultRun.Now;
-        long mended;
-        try
-        {
-            for (var waited = Stopwatch.StartNew(); !run.Answers(failing).Any(a => a is { Proxy: 1, Code: "journal_unwritable" }); await Task.Delay(20, Cancel))
+            await using var run = await FaultRun.StartAsync(fleet, caps, 1m);
+            await run.ServedAsync(FaultRun.Now, proxy: 1);
+            var proxy = fleet.Proxies[1]!;
+            Process strace;
+            try
             {
-                if (strace.HasExited)
-                    Assert.Skip($"strace may not trace here: {errors}");
-                waited.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30), $"{FaultRun.Told(run.Answers(failing))}\n{errors}");
+                strace = Process.Start(new ProcessStartInfo("strace", ["-f", "-q", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:error=EIO", "-o", "/dev/null", "-p", $"{proxy.Id}"]) { RedirectStandardError = true })!;
+            }
+            catch (System.ComponentModel.Win32Exception)
+            {
+                Assert.Skip("needs strace");
+                return;
             }
 
-            await Task.Delay(2000, Cancel);
-        }
-        finally
-        {
-            mended = FaultRun.Now;
-            if (!strace.HasExited)
-                await RunAsync("kill", "-INT", $"{strace.Id}"); // it lets go of what it traces
-            await strace.WaitForExitAsync(CancellationToken.None);
-            strace.Dispose();
-        }
+            var errors = new StringBuilder();
+            strace.ErrorDataReceived += (_, line) => errors.AppendLine(line.Data);
+            strace.BeginErrorReadLine();
+            var failing = FaultRun.Now;
+            long mended;
+            try
+            {
+                for (var waited = Stopwatch.StartNew(); !run.Answers(failing).Any(a => a is { Proxy: 1, Code: "journal_unwritable" }); await Task.Delay(20, Cancel))
+                {
+                    if (strace.HasExited)
+                        Assert.Skip($"strace may not trace here: {errors}");
+                    waited.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30), $"{FaultRun.Told(run.Answers(failing))}\n{errors}");
+                }
 
-        var recovered = await run.ServedAsync(mended, proxy: 1);
-        await run.SpendRestAsync();
-        var told = await run.FinishAsync();
-        DatabaseFaultTests.OnlySaid(run.Answers(), "503 journal_unwritable");
-        proxy.Output.ShouldContain("No call is admitted: the journal");
-        output.WriteLine($"F10: meanwhile {FaultRun.Told(run.Answers(failing, mended).FindAll(a => a.Proxy == 1))}; serves again after {recovered.TotalSeconds:f1} s; {told}");
+                await Task.Delay(2000, Cancel);
+            }
+            finally
+            {
+                mended = FaultRun.Now;
+                if (!strace.HasExited)
+                    await RunAsync("kill", "-INT", $"{strace.Id}"); // it lets go of what it traces
+                await strace.WaitForExitAsync(CancellationToken.None);
+                strace.Dispose();
+            }
+
+            var recovered = await run.ServedAsync(mended, proxy: 1);
+            await run.SpendRestAsync();
+            var told = await run.FinishAsync();
+            DatabaseFaultTests.OnlySaid(run.Answers(), "503 journal_unwritable");
+            proxy.Output.ShouldContain("No call is admitted: the journal");
+            output.WriteLine($"F10: meanwhile {FaultRun.Told(run.Answers(failing, mended).FindAll(a => a.Proxy == 1))}; serves again after {recovered.TotalSeconds:f1} s; {told}");
+        }
     }
 
     // The run of that proxy that holds leases, closed as an operator does.

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Mvc.RazorPages;
 using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Extensions.Options;
 using MediatR;
+using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
 using Tokonomics.Infrastructure.Mails;
 using Tokonomics.Web.Portal.Users;
@@ -12,7 +13,7 @@ namespace Tokonomics.Web.Portal.Pages.Users;
 
 /// <summary>Makes an account. Whether the address had one already is told to its mailbox alone.</summary>
 [EnableRateLimiting(AddressLimits.Mails)]
-public sealed class SignupModel(IMediator mediator, IInvitations invitations, Tries tries, IOptions<PortalOptions> options, IOptions<MailOptions> mail, Browser browser) : PageModel
+public sealed class SignupModel(IMediator mediator, Tries tries, IOptions<PortalOptions> options, IOptions<MailOptions> mail, Browser browser) : PageModel
 {
     [BindProperty, Required(ErrorMessage = "Enter your e-mail address."), StringLength(254)]
     public string Email { get; set; } = "";
@@ -20,7 +21,7 @@ public sealed class SignupModel(IMediator mediator, IInvitations invitations, Tr
     [BindProperty, Required(ErrorMessage = "Choose a password.")]
     public string Password { get; set; } = "";
 
-    /// <summary>From /join/{token}: whoever has it may sign up with the address that was invited, and goes back there.</summary>
+    /// <summary>From /invite: whoever has it may sign up with the address that was invited, and goes back there.</summary>
     [FromQuery(Name = "invitation")]
     public string? Invitation { get; set; }
 
@@ -73,11 +74,11 @@ public sealed class SignupModel(IMediator mediator, IInvitations invitations, Tr
             }
         }
 
-        browser.RememberSignup(HttpContext, email, Invited is null ? "/welcome" : $"/join/{Uri.EscapeDataString(Invitation!)}");
+        browser.RememberSignup(HttpContext, email, Invited is null ? "/welcome" : $"/invite?token={Uri.EscapeDataString(Invitation!)}");
         Sent = true;
         return Page();
     }
 
     private async Task FindInvitationAsync() =>
-        Invited = Invitation is { Length: > 0 and <= 200 } ? await invitations.EmailOfAsync(Invitation, HttpContext.RequestAborted) : null;
+        Invited = Invitation is { Length: > 0 } && await mediator.Send(new FindInvitation(Invitation), HttpContext.RequestAborted) is { Succeeded: true } found ? found.Value.Email : null;
 }

@@ -1,0 +1,115 @@
+using System.Data.Common;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
+
+namespace Tokonomics.Infrastructure.Ledger;
+
+/// <summary>Questions about spend to a relational store. Its calls block: none is made on the thread of whoever asks.</summary>
+public sealed class SpendQueries(ISqlStore store) : ISpendQueries
+{
+    private const int MostTop = 100;
+
+    public Task<SpendNames> NamesAsync(string tenantId, CancellationToken cancellationToken) => Task.Run(
+        () =>
+        {
+            using var connection = store.Open();
+            var (name, zone) = connection.Command(null, "SELECT name, time_zone FROM tenants WHERE id = @tenant", ("@tenant", tenantId)).Rows(row => (row.GetString(0), row.GetString(1))).FirstOrDefault();
+            var names = connection.Command(
+                null,
+                """
+                SELECT id, name FROM metering_keys WHERE tenant_id = @tenant
+                UNION ALL SELECT id, name FROM projects WHERE tenant_id = @tenant
+                UNION ALL SELECT id, name FROM teams WHERE tenant_id = @tenant
+                """,
+                ("@tenant", tenantId)).Rows(row => KeyValuePair.Create(row.GetString(0), row.GetString(1)));
+            return new SpendNames(name ?? "", TimeZoneInfo.FindSystemTimeZoneById(zone ?? "UTC"), new Dictionary<string, string>(names, StringComparer.Ordinal));
+        },
+        cancellationToken);
+
+    public Task<IReadOnlyList<UsageEvent>> TopCallsAsync(SummaryQuestion question, int count, CancellationToken cancellationToken) =>
+        Task.Run<IReadOnlyList<UsageEvent>>(() => TopCalls(question, Math.Clamp(count, 1, MostTop), cancellationToken), cancellationToken);
+
+    // The dearest n calls lie in the n hours whose dearest call is dearest: the rollups name the hours, an index gives the dearest call of each, and only of
+    // those n hours are calls read.
+    private List<UsageEvent> TopCalls(SummaryQuestion question, int count, CancellationToken cancellationToken)
+    {
+        using var connection = store.Open();
+        using var transaction = store.BeginReading(connection);
+        var top = new List<UsageEvent>();
+        foreach (var (hour, dearest) in DearestOfHours(question, transaction).OrderByDescending(h => h.Dearest).ThenByDescending(h => h.Hour))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (top.Count >= count && top[count - 1].Cost!.Value.Value > dearest)
+                break;
+            using var command = transaction.Command("", ("@hour", hour));
+            var where = Events(question, command, "@hour");
+            command.CommandText = $"SELECT {UsageRow.ColumnList} FROM usage_events WHERE {where} ORDER BY cost_nano DESC LIMIT {count}";
+            top.AddRange(command.Rows(UsageRow.Read));
+            top.Sort((a, b) => b.Cost!.Value.CompareTo(a.Cost!.Value) is not 0 and var cost ? cost : b.At.CompareTo(a.At) is not 0 and var at ? at : string.CompareOrdinal(a.RequestId, b.RequestId));
+            if (top.Count > count)
+                top.RemoveRange(count, top.Count - count);
+        }
+
+        return top;
+    }
+
+    private List<(long Hour, long Dearest)> DearestOfHours(SummaryQuestion question, DbTransaction transaction)
+    {
+        using var command = transaction.Command("");
+        var hours = new Where(store, command);
+        hours.Is("tenant_id", question.TenantId);
+        hours.Is("environment", (short)(question.Environment ?? KeyEnvironment.Live));
+        var from = UsageRow.Micros(question.From);
+        hours.Compare("hour", ">=", from - (from % Measures.Hour));
+        hours.Compare("hour", "<", UsageRow.Micros(question.To));
+        hours.Matches(question);
+        hours.Compare("cost_nano", ">", 0L);
+        command.CommandText = $"""
+            SELECT hour, dearest FROM (
+                SELECT h.hour AS hour, (SELECT cost_nano FROM usage_events WHERE {Events(question, command, "h.hour")} ORDER BY cost_nano DESC LIMIT 1) AS dearest
+                FROM (SELECT DISTINCT hour FROM usage_hourly WHERE {hours}) AS h) AS d
+            WHERE dearest IS NOT NULL
+            """;
+        return command.Rows(row => (row.GetInt64(0), row.GetInt64(1)));
+    }
+
+    // The order of the conditions is the index's by cost; the time is there for hours that the range divides, and tells PostgreSQL which months to look in.
+    private Where Events(SummaryQuestion question, DbCommand command, string hour)
+    {
+        var where = new Where(store, command);
+        where.Is("tenant_id", question.TenantId);
+        where.Is("environment", (short)(question.Environment ?? KeyEnvironment.Live));
+        where.Text($"at - at % {Measures.Hour} = {hour} AND cost_nano > 0");
+        where.Compare("at", ">=", UsageRow.Micros(question.From));
+        where.Compare("at", "<", UsageRow.Micros(question.To));
+        where.Matches(question);
+        if (question.Tag is { } tag)
+            where.Tag("tags", tag.Name, tag.Value);
+        return where;
+    }
+
+    public Task<CacheSavings?> CacheSavingsAsync(SummaryQuestion question, CancellationToken cancellationToken) => question.Tag is not null ? Task.FromResult<CacheSavings?>(null) : Task.Run<CacheSavings?>(
+        () =>
+        {
+            using var connection = store.Open();
+            using var command = connection.Command(null, "");
+            var where = new Where(store, command);
+            where.Is("tenant_id", question.TenantId);
+            where.Is("environment", (short)(question.Environment ?? KeyEnvironment.Live));
+            where.Compare("hour", ">=", UsageRow.Micros(question.From));
+            where.Compare("hour", "<", UsageRow.Micros(question.To));
+            where.Matches(question);
+            command.CommandText = $"SELECT CAST(coalesce(sum(saved_nano), 0) AS bigint), CAST(coalesce(sum(extra_nano), 0) AS bigint) FROM cache_savings_hourly WHERE {where}";
+            return command.Rows(row => new CacheSavings(new NanoUsd(row.GetInt64(0)), new NanoUsd(row.GetInt64(1))))[0];
+        },
+        cancellationToken);
+
+    public Task<DateTimeOffset?> FirstHourAsync(string tenantId, KeyEnvironment environment, CancellationToken cancellationToken) => Task.Run<DateTimeOffset?>(
+        () =>
+        {
+            using var connection = store.Open();
+            return connection.Scalar("SELECT min(hour) FROM usage_hourly WHERE tenant_id = @tenant AND environment = @environment", ("@tenant", tenantId), ("@environment", (short)environment)) is long hour ? UsageRow.Time(hour) : null;
+        },
+        cancellationToken);
+}

@@ -1,0 +1,102 @@
+using Deque.AxeCore.Commons;
+using Deque.AxeCore.Playwright;
+using MediatR;
+using Microsoft.AspNetCore.Mvc.RazorPages;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Keys;
+using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Budgets;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
+using Tokonomics.Domain.Tenants;
+using Tokonomics.Testing;
+
+namespace Tokonomics.Portal.Browser.Tests;
+
+/// <summary>What must hold on every page, as the route table has them: a page that is added is looked at by itself.</summary>
+[Collection(PortalInBrowser.Name)]
+public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper output)
+{
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task No_page_has_a_serious_fault_of_accessibility_nor_breaks_the_content_policy_nor_loads_from_elsewhere(bool dark)
+    {
+        await using var visitor = await portal.VisitAsync(dark);
+        await visitor.SignUpAsync($"axe-{dark}@pages.example".ToLowerInvariant(), "Axe & Sons");
+        var paths = await PathsAsync(visitor.Email);
+        var faults = new List<string>();
+        foreach (var path in paths)
+        {
+            var answer = await visitor.Page.GotoAsync(path);
+            answer!.Status.ShouldBeLessThan(400, path);
+            var result = await visitor.Page.RunAxe();
+            foreach (var violation in result.Violations.Where(v => v.Impact is "serious" or "critical"))
+                faults.Add($"{path}: {violation.Id}: {violation.Help}: {string.Join(" ", violation.Nodes.Take(3).Select(n => n.Html))}");
+        }
+
+        output.WriteLine($"{paths.Count} pages: {string.Join(' ', paths)}");
+        faults.ShouldBeEmpty();
+        visitor.Complaints.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Every_page_fits_a_phone_and_reads_without_JavaScript()
+    {
+        await using var owner = await portal.VisitAsync();
+        await owner.SignUpAsync("phone@pages.example", "A name that is rather long for an organization, as some are, and goes on and on");
+        var paths = await PathsAsync(owner.Email);
+        await using var phone = await portal.VisitAsync(phone: true, javaScript: false);
+        await phone.SignInAsync(owner.Email);
+        foreach (var path in paths)
+        {
+            (await phone.Page.GotoAsync(path))!.Status.ShouldBeLessThan(400, path);
+            (await phone.Page.Locator("h1").CountAsync()).ShouldBe(1, path);
+            // Nothing but a table, a snippet or a chart may be scrolled sideways, and each of these by itself.
+            var box = (await phone.Page.Locator("html").BoundingBoxAsync())!;
+            box.Width.ShouldBeLessThanOrEqualTo(390.5f, path);
+        }
+    }
+
+    /// <summary>Every page that an owner can open, with things of that tenant in its parameters.</summary>
+    private async Task<List<string>> PathsAsync(string email)
+    {
+        await using var scope = portal.Product.Services.CreateAsyncScope();
+        var db = scope.ServiceProvider.GetRequiredService<TokonomicsDbContext>();
+        var member = db.Members.First(m => m.Email == email);
+        var owner = new Caller(member.TenantId, member.Id, Role.Owner);
+        var mediator = scope.ServiceProvider.GetRequiredService<IMediator>();
+        var key = (await mediator.Send(new CreateKey(owner, member.TenantId, "batch-eu", KeyEnvironment.Live))).Value;
+        var test = (await mediator.Send(new CreateKey(owner, member.TenantId, "try", KeyEnvironment.Test))).Value;
+        var budget = (await mediator.Send(new CreateBudget(owner, member.TenantId, BudgetScope.Tenant, BudgetPeriod.Month, new BudgetTerms { Limit = NanoUsd.Round(100) }))).Value;
+        using var call = await portal.Product.PostAsync("/v1/chat/completions", ProxyCalls.Chat("sandbox-small"), test.Secret);
+        call.EnsureSuccessStatusCode();
+        await call.Content.ReadAsStringAsync();
+        var request = call.RequestId();
+        await portal.Product.FlushAsync();
+        var paths = new List<string>();
+        foreach (var route in portal.Product.Services.GetServices<EndpointDataSource>().SelectMany(s => s.Endpoints).OfType<RouteEndpoint>().DistinctBy(r => r.RoutePattern.RawText))
+        {
+            if (route.Metadata.GetMetadata<PageActionDescriptor>() is not { } page || page.ViewEnginePath is "/Error" || route.RoutePattern.RawText is "Index" || page.ViewEnginePath.StartsWith("/Operator", StringComparison.Ordinal) || page.ViewEnginePath.StartsWith("/Users/", StringComparison.Ordinal))
+                continue;
+            var path = "/" + route.RoutePattern.RawText!.TrimStart('/');
+            if (route.RoutePattern.Parameters.Count > 0)
+                path = page.ViewEnginePath.Split('/')[1] switch
+                {
+                    "Keys" => Filled(path, key.Id),
+                    "Budgets" => Filled(path, budget.Id),
+                    "Spend" => Filled(path, request) + "?env=test",
+                    _ => throw new InvalidOperationException($"say here what stands in the parameters of {page.ViewEnginePath} ({path})"),
+                };
+            paths.Add(path);
+        }
+
+        paths.Add("/start?key=" + key.Id);
+        paths.Add("/overview?env=test");
+        return paths;
+
+        static string Filled(string path, string id) => System.Text.RegularExpressions.Regex.Replace(path, @"\{[^}]+\}", id);
+    }
+}
