@@ -78,6 +78,7 @@ public static class ProxyHost
         services.AddSingleton<Admission>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton<Settlement>();
+        services.AddSingleton<Relay>();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<ModelsEndpoint>();
         return services;

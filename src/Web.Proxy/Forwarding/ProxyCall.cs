@@ -73,6 +73,9 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     /// <summary>It was: what it used is known although its client left.</summary>
     public bool WasReadOn { get; set; }
 
+    /// <summary>Its client left when more had come than was passed on: the provider may be ahead of it by more than a margin.</summary>
+    public bool Behind { get; set; }
+
     /// <summary>The connection to the provider was never made: nothing can have been charged.</summary>
     public bool NeverLeft { get; set; }
 

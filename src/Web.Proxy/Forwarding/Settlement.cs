@@ -91,7 +91,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         if (cost == NanoUsd.Zero && whole && (metered.NotBillable || call.Status >= 300))
             return NanoUsd.Zero;
         // What passed is all there was, or the provider was at most so far ahead of it.
-        if (call.Reader is { } reader && call.Streamed && Bounds.CountsAsItPasses(call.Dialect!.Name, call.Provider!, call.RequestModel ?? "", call.Peek) && reader.OutputTokensAtMost is var seen && seen < long.MaxValue / 2)
+        if (call.Reader is { } reader && call.Streamed && !call.Behind && Bounds.CountsAsItPasses(call.Dialect!.Name, call.Provider!, call.RequestModel ?? "", call.Peek) && reader.OutputTokensAtMost is var seen && seen < long.MaxValue / 2)
         {
             var passed = call.Bound.MostWith(seen + (whole ? 0 : HoldPlan.Margin));
             most = call.Overran == (passed > most) ? passed : most; // a provider that keeps no limit isn't held to its bound
