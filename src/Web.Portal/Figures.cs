@@ -33,7 +33,7 @@ public readonly record struct Delta(Figure Amount, Figure Percent, string Word) 
     }
 
     /// <summary>For a narrow column: <c>+18 %, more</c>, the amount on hover.</summary>
-    public Figure Short => Word switch
+    public Figure Brief => Word switch
     {
         "unchanged" => new Figure("unchanged", "unchanged"),
         "new" => new Figure("new", Amount.Exact),

@@ -94,9 +94,9 @@ public sealed class FiguresTests
         new[] { 0.551m, 0.0002m, 0m, 0.0097m, 12.5m }.Select(s => Plain(Figures.PercentInColumn(s).Text)).ShouldBe(["55.1 %", "<0.1 %", "0 %", "1.0 %", "1,250.0 %"]);
         var money = Figures.MoneyColumn([Usd(412)]);
         Plain(Figures.Change(Usd(3), Usd(2.9996m), money).ToString()).ShouldBe("−<$0.01 (−<0.1 %), less");
-        Plain(Figures.Change(Usd(1), Usd(3), money).Short.Text).ShouldBe("+200 %, more");
-        Plain(Figures.Change(Usd(1), Usd(3), money).Short.Exact).ShouldBe("+$2 (200 %)");
-        Figures.Change(NanoUsd.Zero, Usd(3)).Short.Text.ShouldBe("new");
+        Plain(Figures.Change(Usd(1), Usd(3), money).Brief.Text).ShouldBe("+200 %, more");
+        Plain(Figures.Change(Usd(1), Usd(3), money).Brief.Exact).ShouldBe("+$2 (200 %)");
+        Figures.Change(NanoUsd.Zero, Usd(3)).Brief.Text.ShouldBe("new");
     }
 
     [Fact]
