@@ -1,6 +1,7 @@
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Users;
 using Tokonomics.Web.Portal;
 using Tokonomics.Web.Proxy;
 using Tokonomics.Workers;
@@ -43,6 +44,7 @@ public static class Product
         services.AddLogging(HostSetup.Quieten);
         services.AddStore(configuration, data);
         services.AddNoKeyDirectory();
+        services.AddUsers();
         var provider = services.BuildServiceProvider();
         provider.GetRequiredService<StoreStart>().Run();
         return provider;

@@ -58,14 +58,14 @@ public static class SpendSentences
         return $"{Capital(Lead(change))} of the {move} is {Who(change, name)}{How(change.CauseOnModel ?? cause)}.{others}";
     }
 
-    /// <summary><c>Spend is up $120.00 (+41 %) on 1–28 Oct.</c></summary>
+    /// <summary><c>Up $120.00 (+41 %) against 1–28 Oct.</c></summary>
     public static string Compared(SpendChange change, DateTimeOffset from, DateTimeOffset to, TimeZoneInfo zone, DateTimeOffset now)
     {
         var span = Span(from, to, zone, now);
         if (change.Before.Value == 0)
             return change.Now.Value == 0 ? $"Nothing was spent, and nothing in {span}." : $"Nothing was spent in {span}.";
         var delta = Figures.Change(change.Before, change.Now);
-        return delta.Word == "unchanged" ? $"Exactly as much as in {span}." : $"{(delta.Word == "more" ? "Up" : "Down")} {Figures.Money(Size(change.Change)).Text} ({delta.Percent.Text}) on {span}.";
+        return delta.Word == "unchanged" ? $"Exactly as much as in {span}." : $"{(delta.Word == "more" ? "Up" : "Down")} {Figures.Money(Size(change.Change)).Text} ({delta.Percent.Text}) against {span}.";
     }
 
     /// <summary><c>14 calls were refused this month, last 02:00 on 28 Nov: 12 because a budget was used up (key batch-eu).</c></summary>
@@ -131,10 +131,12 @@ public static class SpendSentences
             return cause.CallsBefore == 0 && cause.CallsNow > 0 ? ", which is new" : cause.CallsNow == 0 && cause.CallsBefore > 0 ? ", which has stopped" : "";
         var calls = (decimal)cause.CallsNow / cause.CallsBefore;
         var each = (decimal)cause.Now.Value / cause.Before.Value / calls;
-        return Math.Abs(calls - 1) >= 2 * Math.Abs(each - 1) ? $", by {Figures.Percent(Math.Abs(calls - 1)).Text} {(calls > 1 ? "more" : "fewer")} calls"
-            : Math.Abs(each - 1) >= 2 * Math.Abs(calls - 1) ? $", whose calls cost {Figures.Percent(Math.Abs(each - 1)).Text} {(each > 1 ? "more" : "less")} each"
+        return Math.Abs(calls - 1) >= 2 * Math.Abs(each - 1) ? calls >= 3 ? $", with {Times(calls)} the calls" : $", by {Figures.Percent(Math.Abs(calls - 1)).Text} {(calls > 1 ? "more" : "fewer")} calls"
+            : Math.Abs(each - 1) >= 2 * Math.Abs(calls - 1) ? each >= 3 ? $", whose calls cost {Times(each)} as much" : $", whose calls cost {Figures.Percent(Math.Abs(each - 1)).Text} {(each > 1 ? "more" : "less")} each"
             : "";
     }
+
+    private static string Times(decimal factor) => factor.ToString(factor < 20 ? "0.#" : "#,0", CultureInfo.InvariantCulture) + "\u00a0times";
 
     private static string Rough(NanoUsd amount) => amount.Usd >= 10 ? "$" + decimal.Round(amount.Usd, 0, MidpointRounding.AwayFromZero).ToString("#,0", CultureInfo.InvariantCulture) : Figures.Money(amount).Text;
 

@@ -53,8 +53,11 @@ public sealed class SpendSentencesTests
     [Fact]
     public void The_cause_is_named_with_what_moved_it()
     {
-        Cause(100, 160, C("feature", "summarise", 10, 64), C("feature", "summarise", 5, 55, 100, 1100, "gpt-5.1")).ShouldBe("Nearly all of the rise is summarise on gpt-5.1, by 1,000 % more calls.");
-        Cause(100, 160, C("key", "key_1", 10, 50, 100, 101)).ShouldBe("Most of the rise is key batch-eu, whose calls cost 395 % more each.");
+        Cause(100, 160, C("feature", "summarise", 10, 64), C("feature", "summarise", 5, 55, 100, 1100, "gpt-5.1")).ShouldBe("Nearly all of the rise is summarise on gpt-5.1, with 11 times the calls.");
+        Cause(100, 160, C("key", "key_1", 10, 50, 100, 101)).ShouldBe("Most of the rise is key batch-eu, whose calls cost 5 times as much.");
+        Cause(100, 160, C("key", "key_1", 10, 50, 100, 225)).ShouldBe("Most of the rise is key batch-eu.");
+        Cause(100, 110, C("model", "m", 10, 18, 100, 170)).ShouldBe("Most of the rise is m, by 70 % more calls.");
+        Cause(100, 110, C("model", "m", 10, 18, 100, 105)).ShouldBe("Most of the rise is m, whose calls cost 71 % more each.");
         Cause(100, 70, C("customer", "acme", 50, 30, 200, 120)).ShouldBe("Most of the fall is customer acme, by 40 % fewer calls.");
         Cause(100, 200, C("model", "gpt-5.1", 5, 35, 10, 26)).ShouldBe("The largest part of the rise is gpt-5.1.");
         Cause(100, 160, C("feature", "new", 0, 60, 0, 10)).ShouldBe("Nearly all of the rise is new, which is new.");

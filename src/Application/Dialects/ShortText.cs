@@ -33,6 +33,8 @@ internal struct ShortText
     public readonly bool Is(ReadOnlySpan<byte> text) =>
         _length == text.Length + 2 && _json.AsSpan(1, text.Length).SequenceEqual(text);
 
+    public void Clear() => _length = 0;
+
     public readonly bool IsSet => _length > 0;
 
     /// <summary>The text without its quotes, escapes as written.</summary>

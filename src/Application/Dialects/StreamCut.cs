@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
@@ -18,6 +19,14 @@ public readonly record struct CutUsage(long InputTokens, long OutputTokens);
 /// </remarks>
 public abstract class StreamCut : IJsonSink, ISseSink
 {
+    // What an ending repeats of the stream, in whatever words its protocol has for it. Slots of a form start at Own.
+    private protected const int Id = 0;
+    private protected const int Model = 1;
+    private protected const int Created = 2;
+    private protected const int Type = 3;
+    private protected const int Index = 4;
+    private protected const int Own = 8;
+
     private enum Frame : byte { Events, Lines, Array }
 
     // Text stays readable; no browser renders these bodies as HTML.
@@ -27,6 +36,10 @@ public abstract class StreamCut : IJsonSink, ISseSink
     private readonly SseReader _events;
     private Frame _frame;
     private Edge _edge;
+    private ShortText _id;
+    private ShortText _model;
+    private ShortText _type;
+    private string _requestModel = "";
 
     private protected StreamCut(JsonPaths paths)
     {
@@ -65,7 +78,7 @@ public abstract class StreamCut : IJsonSink, ISseSink
             return null;
         cut._frame = frame!.Value;
         cut._edge = new Edge(cut._frame == Frame.Array, cut._frame == Frame.Lines);
-        cut.RequestModel = model;
+        cut._requestModel = model;
         return cut;
     }
 
@@ -79,7 +92,17 @@ public abstract class StreamCut : IJsonSink, ISseSink
     /// <summary>The stream has already been ended by its own protocol; <see cref="Write"/> adds nothing.</summary>
     public bool IsOver { get; private protected set; }
 
-    private protected string RequestModel { get; private set; } = "";
+    /// <summary>The answer's id; null where it has said none yet.</summary>
+    private protected string? AnswerId => _id.ToString();
+
+    /// <summary>The model's name as the stream says it, else the request's.</summary>
+    private protected string ModelName => _model.ToString() ?? _requestModel;
+
+    /// <summary>When the answer was made, as a number; 0 where it has not said.</summary>
+    private protected long CreatedAt { get; private set; }
+
+    /// <summary>Which part or choice the stream spoke of last.</summary>
+    private protected long At { get; set; }
 
     /// <summary>Bytes that have gone to the client.</summary>
     public void Feed(ReadOnlySpan<byte> relayed)
@@ -134,7 +157,12 @@ public abstract class StreamCut : IJsonSink, ISseSink
 
     private protected abstract void WriteEnd(IBufferWriter<byte> output, CutUsage usage, bool usageAsked);
 
-    private protected abstract void OnTake(int slot, ReadOnlySpan<byte> json);
+    /// <summary>The type that the event at hand has said.</summary>
+    private protected bool IsType(ReadOnlySpan<byte> type) => _type.Is(type);
+
+    private protected virtual void OnTake(int slot, ReadOnlySpan<byte> json)
+    {
+    }
 
     private protected virtual void OnMark(int slot, byte first)
     {
@@ -144,15 +172,21 @@ public abstract class StreamCut : IJsonSink, ISseSink
     {
     }
 
-    private protected static void WriteEvent(IBufferWriter<byte> output, ReadOnlySpan<byte> name, Action<Utf8JsonWriter> write)
+    /// <summary>An event that is named by its type, and says it once more in its first field.</summary>
+    private protected static void WriteTyped(IBufferWriter<byte> output, string field, string type, Action<Utf8JsonWriter>? write = null)
     {
-        if (!name.IsEmpty)
+        output.Write("event: "u8);
+        output.Write(Encoding.ASCII.GetBytes(type));
+        output.Write("\n"u8);
+        WriteEvent(output, json =>
         {
-            output.Write("event: "u8);
-            output.Write(name);
-            output.Write("\n"u8);
-        }
+            json.WriteString(field, type);
+            write?.Invoke(json);
+        });
+    }
 
+    private protected static void WriteEvent(IBufferWriter<byte> output, Action<Utf8JsonWriter> write)
+    {
         output.Write("data: "u8);
         WriteJson(output, write);
         output.Write("\n\n"u8);
@@ -168,7 +202,7 @@ public abstract class StreamCut : IJsonSink, ISseSink
     {
         if (_frame != Frame.Array)
         {
-            WriteEvent(output, default, write);
+            WriteEvent(output, write);
             return;
         }
 
@@ -182,6 +216,17 @@ public abstract class StreamCut : IJsonSink, ISseSink
         using var json = new Utf8JsonWriter(output, Options);
         json.WriteStartObject();
         write(json);
+        json.WriteEndObject();
+    }
+
+    /// <summary>An object of counts; without a name for the total, the two alone.</summary>
+    private protected static void WriteCounts(Utf8JsonWriter json, string name, CutUsage usage, string input, string output, string? total = null)
+    {
+        json.WriteStartObject(name);
+        json.WriteNumber(input, usage.InputTokens);
+        json.WriteNumber(output, usage.OutputTokens);
+        if (total is not null)
+            json.WriteNumber(total, usage.InputTokens + usage.OutputTokens);
         json.WriteEndObject();
     }
 
@@ -210,7 +255,30 @@ public abstract class StreamCut : IJsonSink, ISseSink
         IsOver |= done;
     }
 
-    void IJsonSink.Take(int slot, ReadOnlySpan<byte> json) => OnTake(slot, json);
+    void IJsonSink.Take(int slot, ReadOnlySpan<byte> json)
+    {
+        switch (slot)
+        {
+            case Id:
+                _id.Set(json);
+                break;
+            case Model:
+                _model.Set(json);
+                break;
+            case Created:
+                CreatedAt = Number(json) ?? CreatedAt;
+                break;
+            case Type:
+                _type.Set(json);
+                break;
+            case Index:
+                At = Number(json) ?? 0;
+                break;
+            default:
+                OnTake(slot, json);
+                break;
+        }
+    }
 
     void IJsonSink.Mark(int slot, byte first) => OnMark(slot, first);
 
@@ -218,7 +286,11 @@ public abstract class StreamCut : IJsonSink, ISseSink
     {
     }
 
-    void IJsonSink.DocumentEnd() => OnDocumentEnd();
+    void IJsonSink.DocumentEnd()
+    {
+        OnDocumentEnd();
+        _type.Clear();
+    }
 
     /// <summary>Where events end, byte by byte: at a blank line, at a line's end, or between two elements of the array.</summary>
     private struct Edge(bool array, bool lines)

@@ -35,7 +35,7 @@ internal sealed class GetOverviewHandler(IUsageQueries usage, ISpendQueries spen
         var reader = new SpendReader(usage, time);
         var names = await spend.NamesAsync(request.TenantId, cancellationToken);
         var month = reader.Month(names.Zone);
-        var question = new SummaryQuestion(request.TenantId, month.Start, reader.HourEnd) { TimeZone = names.Zone, Environment = request.Environment, Grain = TimeGrain.Day };
+        var question = new SummaryQuestion(request.TenantId, month.Start, reader.HourEnd < month.End ? reader.HourEnd : month.End) { TimeZone = names.Zone, Environment = request.Environment, Grain = TimeGrain.Day };
         // With its histograms, for the month's percentiles; by model, for the chart.
         var lines = await usage.SummarizeAsync(question with { GroupBy = [SummaryDimension.Model] }, cancellationToken);
         var (forecast, _, daysKnown) = await reader.ForecastAsync(question, month, cancellationToken);

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 
 namespace Tokonomics.Domain.Keys;
 
@@ -9,6 +8,18 @@ namespace Tokonomics.Domain.Keys;
 /// </summary>
 public static class EndpointAddress
 {
+    // Blocks that are not for the public internet, RFC 6890 and the IANA special-purpose registries (read 2026-11-21).
+    private static readonly IPNetwork[] Closed =
+    [
+        .. new[]
+        {
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24",
+            "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+            // IPv6: all but global unicast, and of that the blocks that embed an IPv4 address or are set aside.
+            "::/3", "4000::/2", "8000::/1", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+        }.Select(IPNetwork.Parse),
+    ];
+
     private static readonly string[] LocalSuffixes = ["localhost", "local", "internal", "intranet", "lan", "home.arpa", "localdomain"];
 
     /// <summary>Null where the address is allowed; otherwise the sentence that says what is wrong.</summary>
@@ -69,36 +80,17 @@ public static class EndpointAddress
             : Private;
     }
 
-    /// <summary>True for an address of the public internet, also inside the IPv6 forms that carry an IPv4 address. IANA's special-purpose registries, checked 2026-11.</summary>
+    /// <summary>
+    /// True for an address of the public internet. The one rule for both: what a URL names, and what a name resolves to. IPv6 forms that carry an IPv4
+    /// address (6to4, NAT64) are closed whatever they carry: nobody serves a model from one, and a gateway on our side would lead inside.
+    /// </summary>
     public static bool IsPublic(IPAddress address)
     {
-        Span<byte> b = stackalloc byte[16];
-        if (!address.TryWriteBytes(b, out _))
-            return false;
-        if (address.AddressFamily == AddressFamily.InterNetwork)
-            return IsPublic4(b[..4]);
         if (address.IsIPv4MappedToIPv6)
-            return IsPublic4(b[12..]);
-        if (b[0] == 0x20 && b[1] == 0x02) // 6to4
-            return IsPublic4(b.Slice(2, 4));
-        if (b[..12].SequenceEqual<byte>([0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0])) // NAT64
-            return IsPublic4(b[12..]);
-        // Global unicast is 2000::/3; taken out of it: 2001::/23 (Teredo and protocol assignments), 2001:db8::/32 and 3fff::/20 (documentation).
-        return (b[0] & 0xe0) == 0x20
-            && !(b[0] == 0x20 && b[1] == 0x01 && b[2] < 0x02)
-            && !(b[0] == 0x20 && b[1] == 0x01 && b[2] == 0x0d && b[3] == 0xb8)
-            && !(b[0] == 0x3f && b[1] == 0xff && b[2] < 0x10);
+            address = address.MapToIPv4();
+        foreach (var block in Closed)
+            if (block.Contains(address))
+                return false;
+        return true;
     }
-
-    private static bool IsPublic4(ReadOnlySpan<byte> b) => !(
-        b[0] is 0 or 10 or 127 or >= 224
-        || (b[0] == 100 && (b[1] & 0xc0) == 64)                 // shared by carriers
-        || (b[0] == 169 && b[1] == 254)                         // link-local, cloud metadata
-        || (b[0] == 172 && (b[1] & 0xf0) == 16)
-        || (b[0] == 192 && b[1] == 168)
-        || (b[0] == 192 && b[1] == 0 && b[2] is (0 or 2))       // protocol assignments, documentation
-        || (b[0] == 192 && b[1] == 88 && b[2] == 99)            // 6to4 relays
-        || (b[0] == 198 && (b[1] & 0xfe) == 18)                 // benchmarks
-        || (b[0] == 198 && b[1] == 51 && b[2] == 100)
-        || (b[0] == 203 && b[1] == 0 && b[2] == 113));
 }

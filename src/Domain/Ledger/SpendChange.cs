@@ -15,7 +15,7 @@ public sealed record Contribution(string Dimension, string Value, string? Model,
 /// <param name="Cause">The value that explains the change best; null where none explains more than its size would.</param>
 /// <param name="CauseOnModel">The one model on which most of that lies; null where it lies on several, or the cause is a model.</param>
 /// <param name="Share">How much of the change the cause makes up: 1 is all of it, more where others went the other way.</param>
-/// <param name="Largest">Of each dimension what moved most, the largest movement first.</param>
+/// <param name="Largest">Of all dimensions what moved most, the largest movement first; what is the same money under several names stands there once, under the most telling.</param>
 public sealed record SpendChange(NanoUsd Before, NanoUsd Now, Contribution? Cause, Contribution? CauseOnModel, decimal Share, IReadOnlyList<Contribution> Largest)
 {
     private const int Listed = 12;
@@ -37,7 +37,7 @@ public sealed record SpendChange(NanoUsd Before, NanoUsd Now, Contribution? Caus
     public static SpendChange Of(IReadOnlyList<Contribution> values, IReadOnlyList<Contribution> onModels, NanoUsd before, NanoUsd now)
     {
         var change = (decimal)now.Value - before.Value;
-        var largest = values.Where(v => v.Change != NanoUsd.Zero).OrderByDescending(v => Math.Abs((decimal)v.Change.Value)).Take(Listed).ToList();
+        var largest = values.Where(v => v.Change != NanoUsd.Zero).OrderByDescending(v => Math.Abs((decimal)v.Change.Value)).DistinctBy(v => (v.Before, v.Now)).Take(Listed).ToList();
         if (change == 0)
             return new SpendChange(before, now, null, null, 0, largest);
 

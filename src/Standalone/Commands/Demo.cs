@@ -1,13 +1,16 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Threading.Channels;
 using MediatR;
+using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Application.Users;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
@@ -79,8 +82,33 @@ internal static class DemoCommand
         var url = services.GetRequiredService<IOptions<PortalOptions>>().Value.PublicUrl.ToString().TrimEnd('/');
         await Console.Out.WriteLineAsync(made is null
             ? $"\nLook:  {url}/overview   (sign in as a member of {found.Name})"
-            : $"\nLook:  {url}/overview\nAPI:   curl \"{url}/api/v1/usage/summary?group_by=model\" -H \"Authorization: Bearer {made.ApiToken.Secret}\"   (the token is shown this once)");
+            : $"""
+
+                Sign in:  {url}/login as {email}, {await OwnerAsync(services, made, email)}
+                Look:     {url}/overview, {url}/explore
+                API:      curl "{url}/api/v1/usage/summary?group_by=model" -H "Authorization: Bearer {made.ApiToken.Secret}"
+                What is secret here is shown this once.
+                """);
         return 0;
+    }
+
+    // Somebody who can sign in at once: whoever runs commands on the machine needs no mailed link.
+    private static async Task<string> OwnerAsync(IServiceProvider services, TenantProvisioned made, string email)
+    {
+        var (users, db) = (services.GetRequiredService<UserManager<User>>(), services.GetRequiredService<TokonomicsDbContext>());
+        var (password, user) = (Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(9)), await users.FindByEmailAsync(email));
+        var isNew = user is null;
+        if (user is null)
+        {
+            var now = services.GetRequiredService<TimeProvider>().GetUtcNow();
+            user = new User { Id = SortableId.New("usr", now), UserName = email.ToLowerInvariant(), Email = email.ToLowerInvariant(), EmailConfirmed = true, CreatedAt = now };
+            if (await users.CreateAsync(user, password) is { Succeeded: false } failed)
+                return string.Join(" ", failed.Errors.Select(e => e.Description));
+        }
+
+        (await db.Members.FirstAsync(m => m.TenantId == made.TenantId && m.Id == made.OwnerId)).UserId = user.Id;
+        await db.SaveChangesAsync();
+        return isNew ? $"password {password}" : "with the password that the account has already";
     }
 
     // One makes calls while the other appends them.
@@ -136,7 +164,11 @@ internal static class DemoCommand
         foreach (var (scope, period, usd, action) in budgets)
         {
             var limit = new NanoUsd((long)(Rounded(usd) * NanoUsd.PerUsd));
-            await mediator.Send(new CreateBudget(Caller.Operator, tenant.Id, scope, period, new BudgetTerms { Limit = limit, Action = action }), cancellationToken);
+            var made = await mediator.Send(new CreateBudget(Caller.Operator, tenant.Id, scope, period, new BudgetTerms { Limit = limit, Action = action }), cancellationToken);
+            if (!made.Succeeded || !scope.IsEachValue)
+                continue; // one that the tenant has already stays as it is
+            foreach (var customer in DemoFlow.Customers)
+                await services.GetRequiredService<IBudgetTruth>().ReadAsync([new AccountOpening(new AccountKey(tenant.Id, made.Value.Id, customer, month.StartMicros), month.EndMicros)], cancellationToken);
         }
 
         await mediator.Send(new ListBudgets(Caller.Operator, tenant.Id), cancellationToken);

@@ -32,7 +32,8 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// 9. the event in the ledger, in <c>finally</c>, whatever happened.
 /// </summary>
 internal sealed class Forwarder(
-    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate, IRateLimiter limiter, RecentOutputs outputs, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
+    IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, Relay relay, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate,
+    IRateLimiter limiter, RecentOutputs outputs, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -158,7 +159,7 @@ internal sealed class Forwarder(
     {
         var peek = call.Peek;
         var tokens = call.Match!.Route.Kind != RouteKind.Metered ? 0
-            : ((peek.PromptBytes + 3) / 4) + (Math.Max(1, peek.Choices) * Math.Min(peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, call.RequestModel ?? "", 95)));
+            : peek.PromptTokens + (Math.Max(1, peek.Choices) * Math.Min(peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, call.RequestModel ?? "", 95)));
         call.Rate = await limiter.EnterAsync(call.Key!, tokens);
         if (call.Rate.Refusal is not { } refused)
             return null;
@@ -209,7 +210,7 @@ internal sealed class Forwarder(
             call.ProviderRequestId = ProviderRequestId(answer);
 
             // 8. The answer.
-            await Relay.RunAsync(context, answer, call, gate, recorder, settlement, buffers, provider.IdleTimeout, _options, upstream);
+            await relay.RunAsync(context, answer, call, upstream);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {

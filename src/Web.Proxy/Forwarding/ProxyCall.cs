@@ -73,6 +73,9 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     /// <summary>It was: what it used is known although its client left.</summary>
     public bool WasReadOn { get; set; }
 
+    /// <summary>Its client left when more had come than was passed on: the provider may be ahead of it by more than a margin.</summary>
+    public bool Behind { get; set; }
+
     /// <summary>The connection to the provider was never made: nothing can have been charged.</summary>
     public bool NeverLeft { get; set; }
 
@@ -106,6 +109,12 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     public bool Streamed { get; set; }
 
     public ResponseReader? Reader { get; set; }
+
+    /// <summary>What an estimate of its usage is corrected by.</summary>
+    public Correction Correction { get; set; } = Correction.None;
+
+    /// <summary>At so many output tokens its progress is put on file again.</summary>
+    public long NextProgress { get; set; }
 
     public long ResponseBytes { get; set; }
 

@@ -1,9 +1,11 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using Microsoft.Extensions.Options;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Metering;
 using Tokonomics.Web.Proxy.RateLimits;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
@@ -12,22 +14,54 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// Carries the provider's answer to the client as it comes, one flush for each read, with the meter beside it. The meter can't hurt the
 /// client: it never throws, and what it doesn't understand goes on all the same.
 /// </summary>
-internal static class Relay
+internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlement settlement, BufferBudget buffers, IOptions<ProxyOptions> options)
 {
     private const int BufferBytes = 16 * 1024;
 
-    /// <exception cref="OperationCanceledException">The client left, or nothing came for too long before the answer had begun.</exception>
-    public static async Task RunAsync(
-        HttpContext context, HttpResponseMessage answer, ProxyCall call, IBudgetGate gate, IUsageRecorder recorder, Settlement settlement, BufferBudget buffers, TimeSpan idle, ProxyOptions limits, CancellationTokenSource upstream)
+    // Tokens from one record of a stream's progress to the next, at least.
+    private const int LeastProgress = 16;
+
+    // What is read at most of what came while nobody listened.
+    private const int MostUnreadBytes = 8 * 1024 * 1024;
+
+    // Below half of the smallest window that a system opens for a connection (64 KiB): with no more than that unread, the provider was never held up.
+    private const int FewUnreadBytes = 32 * 1024;
+
+    private readonly ProxyOptions _options = options.Value;
+
+    /// <summary>One answer on its way, and what stands beside it.</summary>
+    /// <param name="Upstream">Ends the call at the provider.</param>
+    /// <param name="Filter">Takes out a usage chunk that the client didn't ask for; null where nothing is taken out.</param>
+    /// <param name="Paid">Keeps the hold of a stream ahead of it; null where nothing is held for one.</param>
+    /// <param name="Receipt">Where the cost is told.</param>
+    private sealed record Passage(
+        HttpContext Context, HttpResponseMessage Answer, ProxyCall Call, CancellationTokenSource Upstream, UsageChunkFilter? Filter, PaidStream? Paid, ReceiptPlace Receipt)
     {
-        var response = context.Response;
+        public HttpResponse Response => Context.Response;
+
+        public PipeWriter Writer { get; } = Context.Response.BodyWriter;
+
+        /// <summary>What is written here is seen by the stream's payer as well.</summary>
+        public IBufferWriter<byte> Shown { get; } = Paid is null ? Context.Response.BodyWriter : new PaidWriter(Context.Response.BodyWriter, Paid);
+
+        public CancellationToken ClientGone => Context.RequestAborted;
+    }
+
+    /// <exception cref="OperationCanceledException">The client left, or nothing came for too long before the answer had begun.</exception>
+    public async Task RunAsync(HttpContext context, HttpResponseMessage answer, ProxyCall call, CancellationTokenSource upstream)
+    {
+        var (response, idle) = (context.Response, call.Provider!.IdleTimeout);
         var contentType = Header(answer, "Content-Type");
         call.Streamed = call.Peek.Stream || call.Facts.PathStreams || IsEventStream(contentType);
         if (call.Dialect is { } dialect)
+        {
             call.Reader = DecodingReader.For(dialect.Read(call.Facts, call.Peek, new ResponseFacts(call.Status, contentType)), Header(answer, "Content-Encoding"));
+            call.Reader.Correction = call.Correction;
+        }
+
         // A provider that compresses although identity was asked for: its bytes can't be read for the chunk, and must not be held back for it.
         var filter = call.Swallows && call.Status < 300 && IsEventStream(contentType) && IsPlain(answer) ? new UsageChunkFilter() : null;
-        var paid = PaidStreamOf(call, contentType, IsPlain(answer), gate, recorder);
+        var paid = PaidStreamOf(call, contentType, IsPlain(answer));
         // HTTP allows these no body. One that is sent all the same is metered and dropped.
         var bodiless = call.Status is 204 or 205 or 304;
 
@@ -40,10 +74,11 @@ internal static class Relay
         HeaderRules.ToClient(answer, response, resized: filter is not null || receipt == ReceiptPlace.Stream || call.Status is 204 or 205);
         RateAnswers.Write(response.Headers, call.Rate);
         Receipt.Announce(response, receipt);
-        var writer = response.BodyWriter;
-        var shown = paid is null ? (IBufferWriter<byte>)writer : new PaidWriter(writer, paid);
+        var passage = new Passage(context, answer, call, upstream, filter, paid, receipt);
+        var writer = passage.Writer;
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         var body = Stream.Null;
+        var reading = false;
         try
         {
             body = await answer.Content.ReadAsStreamAsync(upstream.Token);
@@ -57,7 +92,9 @@ internal static class Relay
             while (true)
             {
                 upstream.CancelAfter(idle);
+                reading = true;
                 var read = await body.ReadAsync(buffer, upstream.Token);
+                reading = false;
                 if (read == 0)
                     break;
                 call.FirstByte ??= call.Elapsed;
@@ -74,26 +111,25 @@ internal static class Relay
 
                 if (kept)
                     call.Reader?.Feed(buffer.AsSpan(0, read));
-                else if (paid is { Ending: true, IsOver: false } ? await EndAsync(writer, shown, paid, filter, buffer.AsMemory(0, read), call, context.RequestAborted)
-                    : !await ForwardAsync(writer, shown, filter, buffer.AsMemory(0, read), call.Reader, paid, upstream, context.RequestAborted))
+                else if (paid is { Ending: true, IsOver: false } ? await EndAsync(passage, paid, buffer.AsMemory(0, read)) : !await ForwardAsync(passage, buffer.AsMemory(0, read)))
                 {
                     call.Outcome = call.CutAtBudget ? CallOutcome.CutByProxy : CallOutcome.ClientGone;
                     if (call.CutAtBudget)
-                        await EndWithReceiptAsync(context, receipt, call, settlement, gate);
-                    else if (call.ReadsOn)
-                        await ReadOnAsync(body, buffer, call, paid, idle, limits, upstream);
+                        await EndWithReceiptAsync(passage);
+                    else
+                        await LeftAsync(passage, body, buffer);
                     return;
                 }
 
-                if (paid is not null && await MustEndAsync(context, paid, shown, call, filter, answer, upstream.Token))
+                if (paid is not null && await MustEndAsync(passage, paid))
                 {
                     call.Outcome = CallOutcome.CutByProxy;
                     if (call.CutAtBudget)
-                        await EndWithReceiptAsync(context, receipt, call, settlement, gate);
+                        await EndWithReceiptAsync(passage);
                     return;
                 }
 
-                if (call.ResponseBytes > limits.MaxAnswerBytes)
+                if (call.ResponseBytes > _options.MaxAnswerBytes)
                 {
                     call.Outcome = CallOutcome.CutByProxy;
                     context.Abort();
@@ -103,7 +139,7 @@ internal static class Relay
 
             if (filter is not null)
             {
-                filter.Flush(shown);
+                filter.Flush(passage.Shown);
                 await writer.FlushAsync(context.RequestAborted);
             }
 
@@ -116,23 +152,23 @@ internal static class Relay
             else if (last is (byte)'\n' or (byte)'\r')
             {
                 // In the middle of a line a comment would become a part of it.
-                await EndWithReceiptAsync(context, receipt, call, settlement, gate);
+                await EndWithReceiptAsync(passage);
             }
         }
-        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested && call.ReadsOn && !upstream.IsCancellationRequested)
+        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested && !reading)
         {
             call.Outcome = CallOutcome.ClientGone;
-            await ReadOnAsync(body, buffer, call, paid, idle, limits, upstream);
+            await LeftAsync(passage, body, buffer);
         }
         catch (OperationCanceledException) when (!context.RequestAborted.IsCancellationRequested)
         {
             call.Outcome = CallOutcome.TimedOut;
-            await BreakOffAsync(context, call, filter, answer, 504, "the provider sent nothing more in time");
+            await BreakOffAsync(passage, 504, "the provider sent nothing more in time");
         }
         catch (Exception e) when (e is IOException or HttpRequestException)
         {
             call.Outcome = CallOutcome.Truncated;
-            await BreakOffAsync(context, call, filter, answer, 502, "the provider broke off its answer");
+            await BreakOffAsync(passage, 502, "the provider broke off its answer");
         }
         finally
         {
@@ -141,13 +177,68 @@ internal static class Relay
         }
     }
 
-    // The client has left: the rest is read for its usage alone, for a while, and while budgets pay for it.
-    private static async ValueTask ReadOnAsync(Stream body, byte[] buffer, ProxyCall call, PaidStream? paid, TimeSpan idle, ProxyOptions limits, CancellationTokenSource upstream)
+    // Reads the usage. Of a stream it is put on file how far it came, again and again: should the process die, its row is estimated by that.
+    private void Meter(ProxyCall call, ReadOnlySpan<byte> bytes)
     {
-        var until = call.Elapsed + limits.ReadOnFor;
+        if (call.Reader is not { } reader)
+            return;
+        reader.Feed(bytes);
+        if (!call.Streamed || reader.Passed.Total is var passed && (passed == 0 || passed < call.NextProgress))
+            return;
+        var step = Math.Max(LeastProgress, passed / 16);
+        call.NextProgress = passed + step;
+        var usage = reader.UsageSoFar;
+        usage[UsageUnit.Output] = usage.Count(UsageUnit.Output) + (step / 2); // it stands for all that comes until the next
+        recorder.Progress(call.Ticket, usage);
+    }
+
+    // The client has left, and not while we waited for the provider: there may be more of the answer.
+    private ValueTask LeftAsync(Passage passage, Stream body, byte[] buffer) =>
+        passage.Call.ReadsOn && !passage.Upstream.IsCancellationRequested ? ReadOnAsync(passage, body, buffer) : CatchUpAsync(passage.Call, body, buffer);
+
+    // What has come already was generated, and is charged: it is read before the connection is closed. Nothing here waits.
+    private static async ValueTask CatchUpAsync(ProxyCall call, Stream body, byte[] buffer)
+    {
+        call.Behind = true;
+        using var close = new CancellationTokenSource();
         try
         {
-            while (call.ResponseBytes <= limits.MaxAnswerBytes && until - call.Elapsed is var left && left > TimeSpan.Zero && paid is not ({ Ending: true } or { Overrun: true }))
+            for (var unread = 0; unread < MostUnreadBytes;)
+            {
+                var next = body.ReadAsync(buffer, close.Token);
+                if (!next.IsCompleted)
+                {
+                    call.Behind = unread > FewUnreadBytes;
+                    await close.CancelAsync();
+                }
+
+                var read = await next;
+                if (read == 0)
+                {
+                    (call.Behind, call.WasReadOn) = (false, true); // all of it was there
+                    return;
+                }
+
+                unread += read;
+                call.FirstByte ??= call.Elapsed;
+                call.ResponseBytes += read;
+                call.Reader?.Feed(buffer.AsSpan(0, read));
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException or HttpRequestException)
+        {
+            // Closed.
+        }
+    }
+
+    // The rest is read for its usage alone, for a while, and while budgets pay for it.
+    private async ValueTask ReadOnAsync(Passage passage, Stream body, byte[] buffer)
+    {
+        var (call, paid, upstream, idle) = (passage.Call, passage.Paid, passage.Upstream, passage.Call.Provider!.IdleTimeout);
+        var until = call.Elapsed + _options.ReadOnFor;
+        try
+        {
+            while (call.ResponseBytes <= _options.MaxAnswerBytes && until - call.Elapsed is var left && left > TimeSpan.Zero && paid is not ({ Ending: true } or { Overrun: true }))
             {
                 upstream.CancelAfter(left < idle ? left : idle);
                 var read = await body.ReadAsync(buffer, upstream.Token);
@@ -159,7 +250,7 @@ internal static class Relay
 
                 call.FirstByte ??= call.Elapsed;
                 call.ResponseBytes += read;
-                call.Reader?.Feed(buffer.AsSpan(0, read));
+                Meter(call, buffer.AsSpan(0, read));
                 if (paid is not null)
                     await paid.PayAsync(upstream.Token);
             }
@@ -171,53 +262,52 @@ internal static class Relay
     }
 
     // The stream has ended in order: its cost is known, and a comment at its end says it.
-    private static async ValueTask EndWithReceiptAsync(HttpContext context, ReceiptPlace receipt, ProxyCall call, Settlement settlement, IBudgetGate gate)
+    private async ValueTask EndWithReceiptAsync(Passage passage)
     {
-        if (receipt != ReceiptPlace.Stream)
+        if (passage.Receipt != ReceiptPlace.Stream)
             return;
-        settlement.Settle(call);
-        Receipt.WriteComment(context.Response.BodyWriter, call, gate);
-        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+        settlement.Settle(passage.Call);
+        Receipt.WriteComment(passage.Writer, passage.Call, gate);
+        await passage.Writer.FlushAsync(passage.ClientGone);
     }
 
     /// <returns>False where the client has left.</returns>
-    private static async ValueTask<bool> ForwardAsync(
-        PipeWriter writer, IBufferWriter<byte> shown, UsageChunkFilter? filter, ReadOnlyMemory<byte> bytes, ResponseReader? reader, PaidStream? paid, CancellationTokenSource upstream, CancellationToken clientGone)
+    private async ValueTask<bool> ForwardAsync(Passage passage, ReadOnlyMemory<byte> bytes)
     {
         // The bytes are on their way to the client before the meter looks at them.
         ValueTask<FlushResult> flush;
         try
         {
-            if (filter is null)
+            if (passage.Filter is null)
             {
-                flush = writer.WriteAsync(bytes, clientGone);
-                paid?.Relayed(bytes.Span);
+                flush = passage.Writer.WriteAsync(bytes, passage.ClientGone);
+                passage.Paid?.Relayed(bytes.Span);
             }
             else
             {
-                filter.Write(bytes.Span, shown);
-                flush = writer.FlushAsync(clientGone);
+                passage.Filter.Write(bytes.Span, passage.Shown);
+                flush = passage.Writer.FlushAsync(passage.ClientGone);
             }
         }
         finally
         {
             // Also where the client has left already and nothing can be written: they were generated, and are charged.
-            reader?.Feed(bytes.Span);
+            Meter(passage.Call, bytes.Span);
         }
 
         // While the client is slow to read, the provider is held back: that is not the provider's silence.
         if (!flush.IsCompleted)
         {
-            upstream.CancelAfter(Timeout.InfiniteTimeSpan);
-            if (paid is not null)
-                await paid.PayWholeAsync(clientGone);
+            passage.Upstream.CancelAfter(Timeout.InfiniteTimeSpan);
+            if (passage.Paid is { } paid)
+                await paid.PayWholeAsync(passage.ClientGone);
         }
 
         // A response pipe completes when the connection is gone. That can be seen here before RequestAborted says so.
         return await flush is { IsCompleted: false, IsCanceled: false };
     }
 
-    private static PaidStream? PaidStreamOf(ProxyCall call, string? contentType, bool plain, IBudgetGate gate, IUsageRecorder recorder)
+    private PaidStream? PaidStreamOf(ProxyCall call, string? contentType, bool plain)
     {
         if (!call.Streamed || call.Hold.Count == 0 || call.Reader is null || call.Status >= 300)
             return null;
@@ -226,14 +316,13 @@ internal static class Relay
     }
 
     // Pays for what has passed. True where the stream has been ended for want of room, or because the provider keeps no limit.
-    private static async ValueTask<bool> MustEndAsync(
-        HttpContext context, PaidStream paid, IBufferWriter<byte> shown, ProxyCall call, UsageChunkFilter? filter, HttpResponseMessage answer, CancellationToken cancellationToken)
+    private static async ValueTask<bool> MustEndAsync(Passage passage, PaidStream paid)
     {
-        await paid.PayAsync(cancellationToken);
+        await paid.PayAsync(passage.Upstream.Token);
         if (paid.Overrun)
         {
-            call.Overran = true;
-            await BreakOffAsync(context, call, filter, answer, 502, "the provider ignored the output limit that it was sent");
+            passage.Call.Overran = true;
+            await BreakOffAsync(passage, 502, "the provider ignored the output limit that it was sent");
             return true;
         }
 
@@ -241,27 +330,27 @@ internal static class Relay
             return false;
         if (paid.Endless || (!paid.AtBoundary && paid.Runaway))
         {
-            context.Abort();
+            passage.Context.Abort();
             return true;
         }
 
         if (!paid.AtBoundary)
             return false;
 
-        paid.WriteEnd(shown);
-        await context.Response.BodyWriter.FlushAsync(context.RequestAborted);
+        paid.WriteEnd(passage.Shown);
+        await passage.Writer.FlushAsync(passage.ClientGone);
         return true;
     }
 
     // Relays what still belongs to the event that has begun, and then ends the stream. True where it has ended.
-    private static async ValueTask<bool> EndAsync(
-        PipeWriter writer, IBufferWriter<byte> shown, PaidStream paid, UsageChunkFilter? filter, ReadOnlyMemory<byte> bytes, ProxyCall call, CancellationToken clientGone)
+    private async ValueTask<bool> EndAsync(Passage passage, PaidStream paid, ReadOnlyMemory<byte> bytes)
     {
-        call.Reader!.Feed(bytes.Span);
+        Meter(passage.Call, bytes.Span);
+        var shown = passage.Shown;
         bool over;
-        if (filter is not null)
+        if (passage.Filter is not null)
         {
-            filter.Write(bytes.Span, shown);
+            passage.Filter.Write(bytes.Span, shown);
             over = paid.AtBoundary;
         }
         else
@@ -277,14 +366,14 @@ internal static class Relay
         over &= !paid.IsOver;
         if (over)
             paid.WriteEnd(shown);
-        return await writer.FlushAsync(clientGone) is { IsCompleted: true } or { IsCanceled: true } || over;
+        return await passage.Writer.FlushAsync(passage.ClientGone) is { IsCompleted: true } or { IsCanceled: true } || over;
     }
 
     // Tells the client that the answer is not whole: by a status of its own where nothing has left yet, in a stream by the protocol's own error
     // event, otherwise by an aborted connection, since a regular end would look like success.
-    private static async Task BreakOffAsync(HttpContext context, ProxyCall call, UsageChunkFilter? filter, HttpResponseMessage answer, int status, string message)
+    private static async Task BreakOffAsync(Passage passage, int status, string message)
     {
-        var response = context.Response;
+        var (context, answer, call, response) = (passage.Context, passage.Answer, passage.Call, passage.Response);
         if (!response.HasStarted)
         {
             response.Clear();
@@ -301,7 +390,7 @@ internal static class Relay
             return;
         }
 
-        filter?.Flush(response.BodyWriter);
+        passage.Filter?.Flush(response.BodyWriter);
         ProxyError.WriteStreamEvent(
             response.BodyWriter, call.Match!.Surface.Errors, ProxyError.FormOf(dialect, contentType), status, "provider_broke_off", $"{message}; what came before is incomplete", call.RequestId);
         try

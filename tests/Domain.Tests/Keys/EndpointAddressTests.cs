@@ -109,7 +109,27 @@ public sealed class EndpointAddressTests
     [InlineData("100.128.0.1", true)]
     [InlineData("198.17.0.1", true)]
     [InlineData("198.20.0.1", true)]
-    [InlineData("64:ff9b::808:808", true)]
-    [InlineData("2002:808:808::1", true)]
+    [InlineData("192.31.195.1", true)]
+    [InlineData("192.31.197.1", true)]
+    [InlineData("192.175.47.1", true)]
+    [InlineData("2000::1", true)]
+    [InlineData("2003::1", true)]
+    [InlineData("2001:200::1", true)]
+    [InlineData("::ffff:8.8.8.8", true)]
     public void The_neighbours_of_reserved_ranges_are_public(string address, bool isPublic) => EndpointAddress.IsPublic(IPAddress.Parse(address)).ShouldBe(isPublic);
+
+    [Theory]
+    [InlineData("64:ff9b::808:808")] // NAT64 of 8.8.8.8
+    [InlineData("2002:808:808::1")] // 6to4 of 8.8.8.8
+    [InlineData("192.31.196.1")] // AS112
+    [InlineData("192.52.193.1")] // AMT
+    [InlineData("192.175.48.1")] // AS112, direct delegation
+    [InlineData("::ffff:10.0.0.1")]
+    [InlineData("1fff::1")]
+    [InlineData("4000::1")]
+    public void What_only_carries_a_public_address_or_is_set_aside_is_not_public(string address)
+    {
+        EndpointAddress.IsPublic(IPAddress.Parse(address)).ShouldBeFalse();
+        EndpointAddress.Problem(address.Contains(':', StringComparison.Ordinal) ? $"https://[{address}]/v1" : $"https://{address}/v1", allowPrivate: false).ShouldNotBeNull();
+    }
 }

@@ -55,7 +55,7 @@ public sealed class AddressGuardTests : IDisposable
     public async Task A_name_that_leads_inside_is_not_connected_to(string address)
     {
         var inside = IPAddress.Parse(address);
-        AddressGuard.IsPublic(inside).ShouldBeFalse();
+        EndpointAddress.IsPublic(inside).ShouldBeFalse();
         await Should.ThrowAsync<AddressRefusedException>(async () => await ConnectAsync([inside]));
         // One public address among private ones opens nothing, in whatever order.
         await Should.ThrowAsync<AddressRefusedException>(async () => await ConnectAsync([IPAddress.Parse("1.1.1.1"), inside]));
@@ -65,7 +65,7 @@ public sealed class AddressGuardTests : IDisposable
 
     [Theory]
     [MemberData(nameof(PublicAddresses))]
-    public void A_public_address_is_public(string address) => AddressGuard.IsPublic(IPAddress.Parse(address)).ShouldBeTrue();
+    public void A_public_address_is_public(string address) => EndpointAddress.IsPublic(IPAddress.Parse(address)).ShouldBeTrue();
 
     [Theory]
     [InlineData("https://api.example.com/v1")]
