@@ -30,6 +30,9 @@ public sealed record ListKeys(Caller Caller, string TenantId, KeyEnvironment? En
 
     public string? ProjectId { get; init; }
 
+    /// <summary>These alone; null for all.</summary>
+    public IReadOnlyCollection<string>? Ids { get; init; }
+
     public KeyOrder Order { get; init; }
 
     public bool Reversed { get; init; }
@@ -78,6 +81,8 @@ internal sealed class ListKeysHandler(TokonomicsDbContext db, TimeProvider time)
         var keys = db.Keys.AsNoTracking().Where(k => k.TenantId == request.TenantId);
         if (request.Environment is { } environment)
             keys = keys.Where(k => k.Environment == environment);
+        if (request.Ids is { } ids)
+            keys = keys.Where(k => ids.Contains(k.Id));
         if (request.TeamId is { } team)
             keys = keys.Where(k => k.TeamId == team);
         if (request.ProjectId is { } project)

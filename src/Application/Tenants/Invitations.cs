@@ -156,3 +156,59 @@ internal sealed class FindInvitationHandler(TokonomicsDbContext db, IKeyHasher h
         return row is { IsOpen: true } && row.ExpiresAt > time.GetUtcNow() ? row : null;
     }
 }
+
+/// <summary>The mail that brings an invitation. Sent by the host when the change is committed: a link that leads nowhere is worse than none.</summary>
+public static class InvitationMail
+{
+    public static Mails.Mail Of(Mails.IPortalLinks links, InvitationMade made, string tenant, string from) => new(
+        made.Email, $"You are invited to {tenant} on Tokonomics",
+        $"{from} invites you to {tenant} as {made.Role.ToString().ToLowerInvariant()}. Open this link within seven days; you sign in, or sign up with this address, on the way.\n\n{Link(links, made)}\n\nIf you don't know what this is, ignore it: nothing happens without you.");
+
+    public static string Link(Mails.IPortalLinks links, InvitationMade made) => links.Link("/invite", ("token", made.Token));
+}
+
+/// <summary>
+/// A signed-in user takes an invitation and becomes a member. The invitation's address must be theirs, and verified: who has the link alone gets nothing. They
+/// may do that before they are a caller in the tenant, so the pipeline doesn't apply; the change stands in the audit log like any other.
+/// </summary>
+/// <param name="UserId">Of whoever is signed in.</param>
+public sealed record AcceptInvitation(string UserId, string? Token) : IRequest<Outcome<InvitationAccepted>>
+{
+    public override string ToString() => $"accept an invitation for {UserId}";
+}
+
+public sealed record InvitationAccepted(string TenantId, string MemberId);
+
+internal sealed class AcceptInvitationHandler(TokonomicsDbContext db, AuditLog audit, IKeyHasher hasher, TimeProvider time) : IRequestHandler<AcceptInvitation, Outcome<InvitationAccepted>>
+{
+    public async Task<Outcome<InvitationAccepted>> Handle(AcceptInvitation request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
+            if (await FindInvitationHandler.OpenAsync(db, hasher, time, request.Token, cancellationToken) is not { } invitation)
+                return FindInvitationHandler.Unusable;
+            var user = await db.Users.AsNoTracking().FirstOrDefaultAsync(u => u.Id == request.UserId, cancellationToken);
+            if (user is not { EmailConfirmed: true } || !string.Equals(user.Email, invitation.Email, StringComparison.OrdinalIgnoreCase))
+                return new Refusal(RefusalKind.Forbidden, "other_address", $"This invitation is for {invitation.Email}. Sign in with the account of that address, or ask to be invited under yours.");
+            if (await db.Tenants.AnyAsync(t => t.Id == invitation.TenantId && t.DeleteAt != null, cancellationToken))
+                return FindInvitationHandler.Unusable;
+            var now = time.GetUtcNow();
+            // Members from before there were accounts have an address and no user: that is the same person.
+            var member = await db.Members.FirstOrDefaultAsync(m => m.TenantId == invitation.TenantId && (m.UserId == user.Id || m.Email == invitation.Email), cancellationToken);
+            if (member is null)
+                db.Members.Add(member = new Member { TenantId = invitation.TenantId, Id = SortableId.New("mem", now), Email = invitation.Email, Role = invitation.Role, CreatedAt = now, UserId = user.Id });
+            else
+                member.UserId ??= user.Id;
+            invitation.Accept(now, member.Id);
+            await db.SaveChangesAsync(cancellationToken);
+            await audit.AppendAsync(invitation.TenantId, member.Id, "accept_invitation", invitation.Id, AuditResult.Done, invitation.Role.ToString(), cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
+            return new InvitationAccepted(invitation.TenantId, member.Id);
+        }
+        finally
+        {
+            db.ChangeTracker.Clear();
+        }
+    }
+}

@@ -49,8 +49,14 @@ public abstract class PortalPage : PageModel
 
     public bool May(Right right) => Me.Current is not null && Caller.May(right);
 
+    /// <summary>An instant in the tenant's zone, where its periods begin and end: <c>1 Dec 2026, 00:00 (Europe/Berlin)</c>.</summary>
+    public string InZone(DateTimeOffset at) => $"{TimeZoneInfo.ConvertTime(at, Zone).ToString("d MMM yyyy, HH:mm", System.Globalization.CultureInfo.InvariantCulture)} ({Zone.Id})";
+
     /// <summary>A path of the portal that keeps the environment.</summary>
     public string To(string path) => Environment == KeyEnvironment.Test ? path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + "env=test" : path;
+
+    /// <summary>This page's address for a form of one of its handlers. It needs <c>asp-antiforgery="true"</c>.</summary>
+    public string At(string handler) => To($"{Request.Path}?handler={handler}");
 
     [NonHandler] // its name makes it one otherwise, for requests with the verb PAGE
     public override async Task OnPageHandlerExecutionAsync(PageHandlerExecutingContext context, PageHandlerExecutionDelegate next)

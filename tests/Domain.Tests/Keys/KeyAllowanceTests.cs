@@ -1,5 +1,6 @@
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Pricing;
+using Tokonomics.Domain.Tests.Pricing;
 
 namespace Tokonomics.Tests.Keys;
 
@@ -18,7 +19,7 @@ public sealed class KeyAllowanceTests
         ],
     }]);
 
-    private static ModelPrices Model(string name, params string[] aliases) => new() { Name = name, Aliases = aliases, Periods = [] };
+    private static ModelPrices Model(string name, params string[] aliases) => Cards.Model(name, 1, aliases);
 
     [Theory]
     [InlineData("large", "large", true)]
