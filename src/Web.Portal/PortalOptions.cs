@@ -34,6 +34,14 @@ public sealed class PortalOptions
     /// <summary>E-mail addresses of those who run this installation, separated by commas: they see the operator's area once they have signed up and verified that address.</summary>
     public string Operators { get; set; } = "";
 
+    /// <summary>The fewest characters of a password, 8 to 64. Passwords that are tried first by those who guess are refused whatever their length.</summary>
+    [Range(8, 64, ErrorMessage = "Portal:MinPasswordLength must be 8 to 64")]
+    public int MinPasswordLength { get; set; } = 10;
+
+    /// <summary>How often one address may try to sign in within five minutes, and sign up or ask for a mail within an hour; then the answer is 429. 5 to 10,000; more where many people share an address.</summary>
+    [Range(5, 10_000, ErrorMessage = "Portal:TriesPerAddress must be 5 to 10,000")]
+    public int TriesPerAddress { get; set; } = 60;
+
     /// <summary>Lets people sign in over plain http from other machines. Their passwords and sessions can be read on the way: for a closed network alone.</summary>
     public bool AllowInsecureSignIn { get; set; }
 

@@ -22,8 +22,8 @@ public interface ISessions
     /// <summary>The tenant that this session shows from now on.</summary>
     Task ShowAsync(string sessionId, string tenantId, CancellationToken cancellationToken);
 
-    /// <summary>A credential was presented again.</summary>
-    Task ProveAsync(string sessionId, CancellationToken cancellationToken);
+    /// <summary>A credential was presented again: the session goes on under a new key, and the old one is dead.</summary>
+    Task ProveAsync(string sessionId, string newKey, byte[] ticket, CancellationToken cancellationToken);
 
     /// <summary>The user's sessions, the one used last first.</summary>
     Task<IReadOnlyList<SessionLine>> ListAsync(string userId, CancellationToken cancellationToken);
@@ -37,6 +37,7 @@ public interface ISessions
 }
 
 /// <param name="ProvedAt">When a credential was last presented: what is dangerous asks for it anew after a while.</param>
-public sealed record OpenSession(string Id, string UserId, string? TenantId, byte[] Ticket, DateTimeOffset ProvedAt);
+/// <param name="Stamp">The user's security stamp of now: a ticket with another one was made before a credential changed.</param>
+public sealed record OpenSession(string Id, string UserId, string? TenantId, byte[] Ticket, DateTimeOffset ProvedAt, string Stamp);
 
 public sealed record SessionLine(string Id, DateTimeOffset CreatedAt, DateTimeOffset SeenAt, string Address, string UserAgent);

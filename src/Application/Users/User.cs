@@ -15,6 +15,9 @@ public sealed class User : IdentityUser
 
     public DateTimeOffset CreatedAt { get; init; }
 
+    /// <summary>Runs the installation, besides those whom the settings name.</summary>
+    public bool IsOperator { get; set; }
+
     /// <summary>The last 30-second step (unix seconds / 30) whose one-time code was taken: no code works twice.</summary>
     public long TotpStep { get; set; }
 }

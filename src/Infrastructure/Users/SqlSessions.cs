@@ -43,11 +43,11 @@ internal sealed class SqlSessions(ISqlStore store, TimeProvider time) : ISession
             using (var connection = store.Open())
                 rows = connection.Command(
                     null,
-                    "SELECT id, user_id, tenant_id, ticket, proved_at, seen_at FROM sessions WHERE key_hash = @key AND expires_at > @now AND seen_at > @idle",
+                    "SELECT s.id, s.user_id, s.tenant_id, s.ticket, s.proved_at, s.seen_at, u.security_stamp FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.key_hash = @key AND s.expires_at > @now AND s.seen_at > @idle",
                     ("@key", hash),
                     ("@now", UsageRow.Micros(now)),
                     ("@idle", UsageRow.Micros(now - ISessions.Idle)))
-                    .Rows(r => (new OpenSession(r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2), (byte[])r.GetValue(3), UsageRow.Time(r.GetInt64(4))), r.GetInt64(5)));
+                    .Rows(r => (new OpenSession(r.GetString(0), r.GetString(1), r.IsDBNull(2) ? null : r.GetString(2), (byte[])r.GetValue(3), UsageRow.Time(r.GetInt64(4)), r.GetString(6)), r.GetInt64(5)));
             if (rows.Count == 0)
                 return null;
             if (now - UsageRow.Time(rows[0].Seen) > TimeSpan.FromMinutes(1))
@@ -62,8 +62,15 @@ internal sealed class SqlSessions(ISqlStore store, TimeProvider time) : ISession
     public Task ShowAsync(string sessionId, string tenantId, CancellationToken cancellationToken) =>
         store.WriteAsync(t => t.Execute("UPDATE sessions SET tenant_id = @tenant WHERE id = @id", ("@tenant", tenantId), ("@id", sessionId)), cancellationToken);
 
-    public Task ProveAsync(string sessionId, CancellationToken cancellationToken) =>
-        store.WriteAsync(t => t.Execute("UPDATE sessions SET proved_at = @now WHERE id = @id", ("@now", UsageRow.Micros(time.GetUtcNow())), ("@id", sessionId)), cancellationToken);
+    public Task ProveAsync(string sessionId, string newKey, byte[] ticket, CancellationToken cancellationToken) =>
+        store.WriteAsync(
+            t => t.Execute(
+                "UPDATE sessions SET proved_at = @now, key_hash = @key, ticket = @ticket WHERE id = @id",
+                ("@now", UsageRow.Micros(time.GetUtcNow())),
+                ("@key", Hash(newKey)),
+                ("@ticket", ticket),
+                ("@id", sessionId)),
+            cancellationToken);
 
     public Task<IReadOnlyList<SessionLine>> ListAsync(string userId, CancellationToken cancellationToken) => Task.Run<IReadOnlyList<SessionLine>>(
         () =>

@@ -22,16 +22,18 @@ public static class UsersSetup
         services.Configure<PasswordHasherOptions>(o => o.IterationCount = 600_000); // PBKDF2-HMAC-SHA512; OWASP asks for 210,000 (read 2026-11-29)
         services.AddSingleton<ILookupNormalizer, LowerCase>();
         services.AddScoped<IUserStore<User>, UserStore>();
+        services.AddScoped<AccountLog>();
+        services.AddScoped<SecondFactor>();
         return services.AddIdentityCore<User>(o =>
         {
             o.User.RequireUniqueEmail = true;
             o.SignIn.RequireConfirmedEmail = true;
-            // Length is what counts; rules of composition only make people write them down (ASVS 6.2.5).
+            // Length is what counts; rules of composition only make people write them down (ASVS 6.2.5). The portal has rules of its own besides.
             o.Password.RequiredLength = 10;
             o.Password.RequireDigit = o.Password.RequireLowercase = o.Password.RequireUppercase = o.Password.RequireNonAlphanumeric = false;
-            o.Lockout.MaxFailedAccessAttempts = 10;
-            o.Lockout.DefaultLockoutTimeSpan = TimeSpan.FromMinutes(5);
-        }).AddDefaultTokenProviders();
+            // Wrong tries are counted by the portal, where one person's can't lock out another.
+            o.Lockout.AllowedForNewUsers = false;
+        }).AddTokenProvider<MailedTokens>(TokenOptions.DefaultProvider);
     }
 
     private sealed class LowerCase : ILookupNormalizer

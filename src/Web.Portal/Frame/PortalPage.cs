@@ -49,6 +49,12 @@ public abstract class PortalPage : PageModel
 
     public bool May(Right right) => Me.Current is not null && Caller.May(right);
 
+    /// <summary>
+    /// For what only some values of a form make dangerous (a cap that is raised): null where a credential was presented lately, else the way to present one and
+    /// back. Pages where all of it is dangerous have <see cref="ProveIdentityAttribute"/>.
+    /// </summary>
+    protected IActionResult? ProveFirst() => ProveIdentityAttribute.Ask(HttpContext, Me, ProveIdentityAttribute.Lately);
+
     /// <summary>An instant in the tenant's zone, where its periods begin and end: <c>1 Dec 2026, 00:00 (Europe/Berlin)</c>.</summary>
     public string InZone(DateTimeOffset at) => $"{TimeZoneInfo.ConvertTime(at, Zone).ToString("d MMM yyyy, HH:mm", System.Globalization.CultureInfo.InvariantCulture)} ({Zone.Id})";
 

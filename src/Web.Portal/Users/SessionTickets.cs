@@ -4,18 +4,20 @@ using System.Security.Cryptography;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Identity;
+using Microsoft.Extensions.Options;
 using Tokonomics.Application.Users;
 
 namespace Tokonomics.Web.Portal.Users;
 
 /// <summary>Keeps sign-ins as rows: the cookie has a random key and nothing else, so that ending a session ends it everywhere.</summary>
-internal sealed class SessionTickets(ISessions sessions, IDataProtectionProvider protection) : ITicketStore
+public sealed class SessionTickets(ISessions sessions, IDataProtectionProvider protection, IOptions<IdentityOptions> identity) : ITicketStore
 {
     private readonly IDataProtector _tickets = protection.CreateProtector("Tokonomics.Users.SessionTicket");
 
     public async Task<string> StoreAsync(AuthenticationTicket ticket, HttpContext httpContext, CancellationToken cancellationToken)
     {
-        var key = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
+        var key = NewKey();
         var address = httpContext.Connection.RemoteIpAddress?.ToString() ?? "";
         await sessions.BeginAsync(key, UserId(ticket.Principal), Protect(ticket), address, httpContext.Request.Headers.UserAgent.ToString(), cancellationToken);
         return key;
@@ -25,8 +27,16 @@ internal sealed class SessionTickets(ISessions sessions, IDataProtectionProvider
     {
         if (await sessions.FindAsync(key, cancellationToken) is not { } session)
             return null;
+        var ticket = TicketSerializer.Default.Deserialize(_tickets.Unprotect(session.Ticket));
+        if (ticket?.Principal.FindFirstValue(identity.Value.ClaimsIdentity.SecurityStampClaimType) != session.Stamp)
+        {
+            // A credential changed since: whoever signed in with the old one is out, on every portal, with this very request.
+            await sessions.EndAsync(key, cancellationToken);
+            return null;
+        }
+
         httpContext.Items[typeof(OpenSession)] = session;
-        return TicketSerializer.Default.Deserialize(_tickets.Unprotect(session.Ticket));
+        return ticket;
     }
 
     public Task RenewAsync(string key, AuthenticationTicket ticket, HttpContext httpContext, CancellationToken cancellationToken) => sessions.RenewAsync(key, Protect(ticket), cancellationToken);
@@ -42,7 +52,9 @@ internal sealed class SessionTickets(ISessions sessions, IDataProtectionProvider
 
     public Task RemoveAsync(string key) => sessions.EndAsync(key, CancellationToken.None);
 
-    private byte[] Protect(AuthenticationTicket ticket) => _tickets.Protect(TicketSerializer.Default.Serialize(ticket));
+    public static string NewKey() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
+
+    public byte[] Protect(AuthenticationTicket ticket) => _tickets.Protect(TicketSerializer.Default.Serialize(ticket));
 
     private static string UserId(ClaimsPrincipal principal) => principal.FindFirstValue(ClaimTypes.NameIdentifier)!;
 }

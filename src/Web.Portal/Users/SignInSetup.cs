@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
 using Tokonomics.Application.Users;
 using Tokonomics.Infrastructure.Users;
 
@@ -14,7 +16,24 @@ internal static class SignInSetup
         services.AddHttpContextAccessor();
         services.AddScoped<CurrentUser>();
         services.AddSingleton<Browser>();
+        services.AddSingleton<Tries>();
+        services.AddScoped<SessionRenewal>();
+        services.AddScoped<SignInSteps>();
+        services.AddScoped<Passkeys>();
+        services.AddAddressLimits();
         services.AddUsers().AddSignInManager();
+        services.RemoveAll<IPasswordValidator<User>>();
+        services.AddScoped<IPasswordValidator<User>, PasswordRules>();
+        // A ticket's stamp is compared with the user's at each request, in SessionTickets.
+        services.Configure<SecurityStampValidatorOptions>(o => o.ValidationInterval = ISessions.Longest);
+        services.AddOptions<IdentityPasskeyOptions>().Configure<IOptions<PortalOptions>>((o, portal) =>
+        {
+            o.ServerDomain = portal.Value.PublicUrl.Host;
+            o.UserVerificationRequirement = "required";
+            o.ResidentKeyRequirement = "required";
+            var origin = portal.Value.PublicUrl.GetLeftPart(UriPartial.Authority);
+            o.ValidateOrigin = context => ValueTask.FromResult(context.Origin == origin && !context.CrossOrigin);
+        });
         services.AddAuthentication(IdentityConstants.ApplicationScheme).AddIdentityCookies();
         services.AddAuthorization();
         services.AddSingleton<SessionTickets>();

@@ -12,14 +12,16 @@ public sealed record Membership(string TenantId, string MemberId, Role Role, str
 
 /// <summary>Who looks at the page, read anew for each request: a role that was taken away is gone with the next click.</summary>
 /// <param name="Current">The tenant that is shown; null where the user is in none yet.</param>
-/// <param name="IsOperator">Named in <c>Portal:Operators</c>: may see the operator's area.</param>
-public sealed record SignedIn(OpenSession Session, string UserId, string Email, string Name, Membership? Current, IReadOnlyList<Membership> Memberships, bool IsOperator)
+/// <param name="IsOperator">Named in <c>Portal:Operators</c>, or the first to claim the installation: the operator's area is theirs, once <paramref name="TwoFactors"/>.</param>
+/// <param name="TwoFactors">In this session two factors were presented: a password and a code, or a passkey.</param>
+public sealed record SignedIn(OpenSession Session, string UserId, string Email, string Name, Membership? Current, IReadOnlyList<Membership> Memberships, bool IsOperator, bool TwoFactors)
 {
     /// <summary>As use cases know them. The actor is the member, so that the audit log says who, not only which account.</summary>
     /// <exception cref="InvalidOperationException">The user is in no tenant; <see cref="Frame.PortalPage"/> sends them to make one.</exception>
     public Caller Caller => Current is { } m ? new Caller(m.TenantId, m.MemberId, m.Role) : throw new InvalidOperationException("the user is in no tenant");
 
-    public Caller? Operator => IsOperator ? new Caller(null, $"operator {Email}", Role.Owner) : null;
+    /// <summary>Null for everybody else, and for an operator who has shown one factor only.</summary>
+    public Caller? Operator => IsOperator && TwoFactors ? new Caller(null, $"operator {Email}", Role.Owner) : null;
 }
 
 /// <summary>Finds who is signed in, once for each request.</summary>
@@ -35,7 +37,7 @@ public sealed class CurrentUser(IHttpContextAccessor accessor, TokonomicsDbConte
         var http = accessor.HttpContext!;
         if (http.User.FindFirstValue(ClaimTypes.NameIdentifier) is not { } userId || http.Items[typeof(OpenSession)] is not OpenSession session)
             return null;
-        var user = await db.Users.AsNoTracking().Where(u => u.Id == userId).Select(u => new { u.Email, u.Name, u.EmailConfirmed }).FirstOrDefaultAsync(http.RequestAborted);
+        var user = await db.Users.AsNoTracking().Where(u => u.Id == userId).Select(u => new { u.Email, u.Name, u.EmailConfirmed, u.IsOperator }).FirstOrDefaultAsync(http.RequestAborted);
         if (user is null)
             return null;
         var memberships = await db.Members.AsNoTracking().Where(m => m.UserId == userId)
@@ -43,6 +45,6 @@ public sealed class CurrentUser(IHttpContextAccessor accessor, TokonomicsDbConte
             .ToListAsync(http.RequestAborted);
         memberships.Sort((a, b) => string.CompareOrdinal(a.TenantId, b.TenantId));
         var current = memberships.Find(m => m.TenantId == session.TenantId) ?? memberships.FirstOrDefault();
-        return new SignedIn(session, userId, user.Email!, user.Name, current, memberships, user.EmailConfirmed && options.Value.IsOperator(user.Email!));
+        return new SignedIn(session, userId, user.Email!, user.Name, current, memberships, user.EmailConfirmed && (user.IsOperator || options.Value.IsOperator(user.Email!)), http.User.HasClaim(SessionRenewal.Method, SessionRenewal.TwoFactors));
     }
 }

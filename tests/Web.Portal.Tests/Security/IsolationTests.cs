@@ -38,7 +38,7 @@ public sealed class IsolationTests(ITestOutputHelper output) : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _product = await TestProduct.StartAsync([new("Endpoints:AllowPrivate", "true")]);
+        _product = await TestProduct.StartAsync([new("Endpoints:AllowPrivate", "true"), new("Portal:TriesPerAddress", "10000")]);
         _other = (await _product.ProvisionAsync(Mark, new Dictionary<string, string> { ["openai"] = "sk-zebra-0123456789abcdef" })).TenantId;
         await using var scope = _product.Services.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<TokonomicsDbContext>();

@@ -1,12 +1,14 @@
 using Microsoft.AspNetCore.Identity;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
+using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
+using Tokonomics.Web.Portal.Users;
 
 namespace Tokonomics.Web.Portal.Pages.Users;
 
 /// <summary>Ends the session: its row is gone, so the cookie is worth nothing, wherever a copy of it is.</summary>
-public sealed class LogoutModel(SignInManager<User> signIn) : PageModel
+public sealed class LogoutModel(SignInManager<User> signIn, UserManager<User> users, CurrentUser current, AccountLog log) : PageModel
 {
     public void OnGet()
     {
@@ -14,6 +16,8 @@ public sealed class LogoutModel(SignInManager<User> signIn) : PageModel
 
     public async Task<IActionResult> OnPostAsync()
     {
+        if (await current.FindAsync() is { } me && await users.FindByIdAsync(me.UserId) is { } user)
+            await log.WriteAsync(user, "sign_out", AuditResult.Done, HttpContext.From(), "", HttpContext.RequestAborted);
         await signIn.SignOutAsync();
         return Redirect("/");
     }

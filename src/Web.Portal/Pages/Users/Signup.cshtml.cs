@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
+using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.Extensions.Options;
 using MediatR;
 using Tokonomics.Application.Tenants;
@@ -11,21 +12,25 @@ using Tokonomics.Web.Portal.Users;
 namespace Tokonomics.Web.Portal.Pages.Users;
 
 /// <summary>Makes an account. Whether the address had one already is told to its mailbox alone.</summary>
-public sealed class SignupModel(IMediator mediator, IOptions<PortalOptions> options, IOptions<MailOptions> mail, Browser browser) : PageModel
+[EnableRateLimiting(AddressLimits.Mails)]
+public sealed class SignupModel(IMediator mediator, Tries tries, IOptions<PortalOptions> options, IOptions<MailOptions> mail, Browser browser) : PageModel
 {
-    [BindProperty, Required(ErrorMessage = "Enter your e-mail address.")]
+    [BindProperty, Required(ErrorMessage = "Enter your e-mail address."), StringLength(254)]
     public string Email { get; set; } = "";
 
     [BindProperty, Required(ErrorMessage = "Choose a password.")]
     public string Password { get; set; } = "";
 
-    /// <summary>Of an invitation: its address may make an account also where others need one.</summary>
-    [BindProperty(SupportsGet = true, Name = "invite")]
-    public string? InvitationToken { get; set; }
+    /// <summary>From /invite: whoever has it may sign up with the address that was invited, and goes back there.</summary>
+    [FromQuery(Name = "invitation")]
+    public string? Invitation { get; set; }
 
-    private string? _invited;
+    /// <summary>The address that was invited.</summary>
+    public string? Invited { get; private set; }
 
-    public bool Open => options.Value.Signup == SignupPolicy.Open || (options.Value.Signup == SignupPolicy.Invite && _invited is not null);
+    public bool Open => options.Value.Signup == SignupPolicy.Open || (Invited is not null && options.Value.Signup == SignupPolicy.Invite);
+
+    public int Least => options.Value.MinPasswordLength;
 
     public bool ByInvitation => options.Value.Signup == SignupPolicy.Invite;
 
@@ -38,14 +43,8 @@ public sealed class SignupModel(IMediator mediator, IOptions<PortalOptions> opti
         if (User.Identity?.IsAuthenticated == true)
             return Redirect("/overview");
         await FindInvitationAsync();
-        Email = _invited ?? "";
+        Email = Invited ?? "";
         return Page();
-    }
-
-    private async Task FindInvitationAsync()
-    {
-        if (InvitationToken is not null && await mediator.Send(new FindInvitation(InvitationToken), HttpContext.RequestAborted) is { Succeeded: true } found)
-            _invited = found.Value.Email;
     }
 
     public async Task<IActionResult> OnPostAsync()
@@ -55,22 +54,31 @@ public sealed class SignupModel(IMediator mediator, IOptions<PortalOptions> opti
             return StatusCode(403);
         if (!ModelState.IsValid)
             return Page();
-        if (options.Value.Signup == SignupPolicy.Invite && !string.Equals(Email.Trim(), _invited, StringComparison.OrdinalIgnoreCase))
+        var email = Email.Trim();
+        if (Invited is not null && !string.Equals(email, Invited, StringComparison.OrdinalIgnoreCase))
         {
-            ModelState.AddModelError(nameof(Email), $"The invitation is for {_invited}.");
+            ModelState.AddModelError(nameof(Email), $"The invitation is for {Invited}: sign up with that address.");
             return Page();
         }
 
-        var outcome = await mediator.Send(new SignUp(Email.Trim(), Password), HttpContext.RequestAborted);
-        if (outcome.Refusal is { } refusal)
+        // Beyond a few the mailbox has enough of them, and whoever asks isn't told.
+        if (tries.Count($"mail/{email.ToLowerInvariant()}") <= Tries.OfMails)
         {
-            foreach (var field in refusal.Fields)
-                ModelState.AddModelError(field.Field, field.Message);
-            return Page();
+            var outcome = await mediator.Send(new SignUp(email, Password, HttpContext.From()), HttpContext.RequestAborted);
+            if (outcome.Refusal is { } refusal)
+            {
+                tries.GiveBack($"mail/{email.ToLowerInvariant()}"); // none was sent
+                foreach (var field in refusal.Fields)
+                    ModelState.AddModelError(field.Field, field.Message);
+                return Page();
+            }
         }
 
-        browser.Remember(HttpContext, Email.Trim());
+        browser.RememberSignup(HttpContext, email, Invited is null ? "/welcome" : $"/invite?token={Uri.EscapeDataString(Invitation!)}");
         Sent = true;
         return Page();
     }
+
+    private async Task FindInvitationAsync() =>
+        Invited = Invitation is { Length: > 0 } && await mediator.Send(new FindInvitation(Invitation), HttpContext.RequestAborted) is { Succeeded: true } found ? found.Value.Email : null;
 }

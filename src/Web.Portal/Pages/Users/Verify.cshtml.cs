@@ -1,13 +1,16 @@
 using Microsoft.AspNetCore.Identity;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
+using Microsoft.AspNetCore.RateLimiting;
+using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
 using Tokonomics.Web.Portal.Users;
 
 namespace Tokonomics.Web.Portal.Pages.Users;
 
 /// <summary>Where the link of the first mail leads. It changes nothing until the button is pressed: programs that look into mails open links too.</summary>
-public sealed class VerifyModel(UserManager<User> users, SignInManager<User> signIn, Browser browser) : PageModel
+[EnableRateLimiting(AddressLimits.Tries)]
+public sealed class VerifyModel(UserManager<User> users, SignInSteps steps, Browser browser, AccountLog log) : PageModel
 {
     [BindProperty(Name = "user", SupportsGet = true)]
     public string UserId { get; set; } = "";
@@ -19,20 +22,23 @@ public sealed class VerifyModel(UserManager<User> users, SignInManager<User> sig
 
     public void OnGet()
     {
+        Response.Headers.CacheControl = "no-store";
+        Response.Headers["Referrer-Policy"] = "no-referrer";
     }
 
     public async Task<IActionResult> OnPostAsync()
     {
-        if (await users.FindByIdAsync(UserId) is not { } user || !(await users.ConfirmEmailAsync(user, Token)).Succeeded)
+        if (await users.FindByIdAsync(UserId) is not { EmailConfirmed: false } user || !(await users.ConfirmEmailAsync(user, Token)).Succeeded)
         {
             Failed = true;
             return Page();
         }
 
-        if (!browser.SignedUp(HttpContext, user.Email!) || User.Identity?.IsAuthenticated == true || user.TwoFactorEnabled)
+        await log.WriteAsync(user, "verify_email", AuditResult.Done, HttpContext.From(), "", HttpContext.RequestAborted);
+        if (browser.SignedUp(HttpContext, user.Email!) is not { } next || User.Identity?.IsAuthenticated == true || user.TwoFactorEnabled)
             return Redirect("/login?verified");
-        browser.Forget(HttpContext);
-        await signIn.SignInAsync(user, isPersistent: true);
-        return Redirect("/welcome");
+        browser.ForgetSignup(HttpContext);
+        await steps.CompleteAsync(HttpContext, user, twoFactors: false, "signed up", news: false);
+        return LocalRedirect(next);
     }
 }
