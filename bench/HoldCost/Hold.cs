@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using BenchmarkDotNet.Attributes;
 using MediatR;
 using Microsoft.AspNetCore.Builder;
@@ -33,6 +34,12 @@ public class Hold
     private ModelPrices _model = null!;
     private string _version = "";
     private long _calls;
+
+    /// <summary>What <see cref="HoldAndSettle"/> does, in its order.</summary>
+    public static readonly string[] Parts = ["budgets found", "bound", "hold", "id", "charges", "admission into the journal", "settled", "charges and event", "event into the journal"];
+
+    /// <summary>When each part had been done in the last call, the beginning first; null where nobody wants to know.</summary>
+    public long[]? Marks { get; set; }
 
     [GlobalSetup]
     public async Task SetUpAsync()
@@ -70,33 +77,49 @@ public class Hold
     [Benchmark]
     public void HoldAndSettle()
     {
+        Mark(0);
         var at = DateTimeOffset.UtcNow;
         _hold.Clear();
         _gate.Resolve(_hold, _key, _tags, at);
+        Mark(1);
         var bound = UpperBound.Of(_model, at, new MostUse { InputTokens = 1500, OutputLimit = 500 }).Most!.Value;
+        Mark(2);
         if (!_gate.TryHold(_hold, bound, bound) && _gate.HoldAsync(_hold, new HoldRequest(bound), CancellationToken.None).AsTask().GetAwaiter().GetResult().Verdict != HoldVerdict.Held)
             throw new InvalidOperationException("a hold was refused");
+        Mark(3);
         var id = SortableId.New("req", at);
+        Mark(4);
+        var held = _hold.Charges();
+        Mark(5);
         var ticket = _recorder.Admit(
             new CallAdmission
             {
                 RequestId = id, TenantId = _key.Tenant.Id, KeyId = _key.Id, Provider = "openai", Dialect = "openai-chat", Operation = "POST /chat/completions", RequestModel = "gpt-4o-mini", PricingHints = "",
-                PriceVersion = _version, At = at, Estimate = new TokenUsage { [UsageUnit.Input] = 120 }, UpperBound = _hold.UpperBound, Charges = _hold.Charges(), Tags = _tags,
+                PriceVersion = _version, At = at, Estimate = new TokenUsage { [UsageUnit.Input] = 120 }, UpperBound = _hold.UpperBound, Charges = held, Tags = _tags,
             },
             sent: true);
+        Mark(6);
         var cost = new NanoUsd(48_000);
         _gate.Settle(_hold, cost);
-        _recorder.Record(
-            new UsageEvent
+        Mark(7);
+        var usage = new UsageEvent
             {
                 RequestId = id, TenantId = _key.Tenant.Id, KeyId = _key.Id, Provider = "openai", Dialect = "openai-chat", Operation = "POST /chat/completions", RequestModel = "gpt-4o-mini", ResponseModel = "gpt-4o-mini-2024-07-18",
                 Usage = new TokenUsage { [UsageUnit.Input] = 120, [UsageUnit.Output] = 50 }, UsageSource = UsageSource.Reported, Cost = cost, PriceStatus = PriceStatus.Priced, PriceVersion = _version, Status = 200, At = at,
                 Tags = _tags, UpperBound = _hold.UpperBound, Charges = _hold.Charges(),
-            },
-            ticket, last: true);
+            };
+        Mark(8);
+        _recorder.Record(usage, ticket, last: true);
+        Mark(9);
         // As calls come in life: the ledger keeps up.
         if (++_calls % 2000 == 0)
             FlushAsync().GetAwaiter().GetResult();
+    }
+
+    private void Mark(int part)
+    {
+        if (Marks is { } marks)
+            marks[part] = Stopwatch.GetTimestamp();
     }
 
     public Task FlushAsync() => _app.Services.GetRequiredService<UsageRecorder>().FlushAsync(CancellationToken.None);

@@ -32,6 +32,14 @@ public readonly record struct Delta(Figure Amount, Figure Percent, string Word) 
         writer.Write("</span>");
     }
 
+    /// <summary>For a narrow column: <c>+18 %, more</c>, the amount on hover.</summary>
+    public Figure Brief => Word switch
+    {
+        "unchanged" => new Figure("unchanged", "unchanged"),
+        "new" => new Figure("new", Amount.Exact),
+        _ => new Figure($"{Percent.Text}, {Word}", $"{Amount.Exact} ({Percent.Exact})"),
+    };
+
     /// <summary><c>+$12.30 (+18 %), more</c>.</summary>
     public override string ToString() => Word switch
     {
@@ -84,10 +92,18 @@ public static class Figures
         {
             0 => "0",
             < 0.1m => "<0.1",
-            < 1 => size.ToString("0.0", CultureInfo.InvariantCulture),
+            < 0.95m => size.ToString("0.0", CultureInfo.InvariantCulture),
             _ => decimal.Round(size, 0, MidpointRounding.AwayFromZero).ToString("#,0", CultureInfo.InvariantCulture),
         };
         return new Figure($"{(percent < 0 ? Minus : "")}{text}{Space}%", $"{percent.ToString("0.####", CultureInfo.InvariantCulture)}{Space}%");
+    }
+
+    /// <summary>For a column: one place throughout.</summary>
+    public static Figure PercentInColumn(decimal share)
+    {
+        var size = Math.Abs(share * 100);
+        var text = size == 0 ? "0" : size < 0.05m ? "<0.1" : size.ToString("#,0.0", CultureInfo.InvariantCulture);
+        return Percent(share) with { Text = $"{(share < 0 ? Minus : "")}{text}{Space}%" };
     }
 
     public static Figure Percent(NanoUsd part, NanoUsd whole, string whyUnknown = "there is nothing to compare with") =>
@@ -108,12 +124,13 @@ public static class Figures
     }
 
     /// <summary>What changed from one period to the next.</summary>
-    public static Delta Change(NanoUsd before, NanoUsd now)
+    /// <param name="money">How the column that it stands in writes amounts; null where it stands alone.</param>
+    public static Delta Change(NanoUsd before, NanoUsd now, Func<NanoUsd?, Figure>? money = null)
     {
         var change = now - before;
         if (change == NanoUsd.Zero)
             return new Delta(Money(NanoUsd.Zero), Percent(0m), "unchanged");
-        var amount = new Figure(Signed(Dollars(change, PlacesOf(change))), Signed(ExactDollars(change)));
+        var amount = new Figure(Signed((money?.Invoke(change) ?? Money(change)).Text), Signed(ExactDollars(change)));
         if (before == NanoUsd.Zero)
             return new Delta(amount, Unknown("there was nothing before"), "new");
         var percent = Percent((decimal)change.Value / Math.Abs((decimal)before.Value));

@@ -18,7 +18,7 @@ public static class PortalHost
     public static string Version { get; } = typeof(PortalHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
     /// <summary>Pages for those who aren't signed in.</summary>
-    private static readonly string[] OpenToAll = ["/Index", "/Error", "/Users/Login", "/Users/Signup", "/Users/Verify", "/Users/VerifyEmail", "/Users/SecondStep", "/Users/Forgot", "/Users/Reset", "/Users/Claim", "/Users/DevMail"];
+    private static readonly string[] OpenToAll = ["/Index", "/Error", "/Users/Login", "/Users/Signup", "/Users/Verify", "/Users/VerifyEmail", "/Users/SecondStep", "/Users/Forgot", "/Users/Reset", "/Users/Claim", "/Users/DevMail", "/Team/Invite"];
 
     /// <summary>The portal as a process of its own. Proxies see what is changed here within a second: they ask the store five times in each.</summary>
     public static WebApplication Build(string data, Action<WebApplicationBuilder>? configure = null)

@@ -58,14 +58,14 @@ public static class SpendSentences
         return $"{Capital(Lead(change))} of the {move} is {Who(change, name)}{How(change.CauseOnModel ?? cause)}.{others}";
     }
 
-    /// <summary><c>Spend is up $120.00 (+41 %) on 1–28 Oct.</c></summary>
+    /// <summary><c>Up $120.00 (+41 %) against 1–28 Oct.</c></summary>
     public static string Compared(SpendChange change, DateTimeOffset from, DateTimeOffset to, TimeZoneInfo zone, DateTimeOffset now)
     {
         var span = Span(from, to, zone, now);
         if (change.Before.Value == 0)
             return change.Now.Value == 0 ? $"Nothing was spent, and nothing in {span}." : $"Nothing was spent in {span}.";
         var delta = Figures.Change(change.Before, change.Now);
-        return delta.Word == "unchanged" ? $"Exactly as much as in {span}." : $"{(delta.Word == "more" ? "Up" : "Down")} {Figures.Money(Size(change.Change)).Text} ({delta.Percent.Text}) on {span}.";
+        return delta.Word == "unchanged" ? $"Exactly as much as in {span}." : $"{(delta.Word == "more" ? "Up" : "Down")} {Figures.Money(Size(change.Change)).Text} ({delta.Percent.Text}) against {span}.";
     }
 
     /// <summary><c>14 calls were refused this month, last 02:00 on 28 Nov: 12 because a budget was used up (key batch-eu).</c></summary>

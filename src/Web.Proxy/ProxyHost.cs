@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Providers;
@@ -75,6 +76,7 @@ public static class ProxyHost
         // Asked for by the first request at the earliest: the sandbox has its address by then.
         services.AddSingleton(s => new Upstreams(s.GetRequiredService<ProviderCatalogue>(), s.GetRequiredService<PriceBook>(), Options(s).SandboxUrl ?? s.GetRequiredService<SandboxServer>().BaseUrl));
         services.AddSingleton<RecentOutputs>();
+        services.AddSingleton<Corrections>();
         services.AddSingleton<Admission>();
         services.AddSingleton<Idempotency>();
         services.AddSingleton<Settlement>();

@@ -168,7 +168,7 @@ public sealed class PostgresServer : IAsyncDisposable
                 Binary("postgres"), "-D", Data, "-p", port.ToString(), "-k", _folder, "-h", "127.0.0.1", "-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", $"fsync={(_durable ? "on" : "off")}",
                 .. _mounted ? (string[])["-c", "min_wal_size=2MB", "-c", "max_wal_size=8MB"] : [],
             ];
-            var script = $"{string.Join(' ', postgres.Select(a => $"'{a}'"))} >>'{LogFile}' 2>&1 & pid=$!; read line; kill -QUIT $pid; wait $pid; [ \"$line\" = keep ] || rm -rf '{_folder}'";
+            var script = $"{string.Join(' ', postgres.Select(a => $"'{a}'"))} >>'{LogFile}' 2>&1 & pid=$!; read line; kill -QUIT $pid; wait $pid; [ \"$line\" = keep ] || rm -rf {(_mounted ? $"'{Data}'/*" : $"'{_folder}'")}";
             var start = As("postgres", "sh", "-c", script);
             _shell = Process.Start(new ProcessStartInfo(start[0], start[1..]) { RedirectStandardInput = true, WorkingDirectory = "/" })!;
             if (await AnswersAsync(port, logged))

@@ -64,6 +64,7 @@ public sealed class FiguresTests
     [InlineData("0", "0 %")]
     [InlineData("0.0004", "<0.1 %")]
     [InlineData("0.0042", "0.4 %")]
+    [InlineData("0.0097", "1 %")]
     [InlineData("0.824", "82 %")]
     [InlineData("12.5", "1,250 %")]
     [InlineData("-0.05", "−5 %")]
@@ -86,6 +87,17 @@ public sealed class FiguresTests
     [InlineData("4", "0", "−$4.00 (−100 %), less")]
     [InlineData("0", "0", "unchanged")]
     public void A_change_has_sign_and_word(string before, string now, string text) => Plain(Figures.Change(Usd(decimal.Parse(before)), Usd(decimal.Parse(now))).ToString()).ShouldBe(text);
+
+    [Fact]
+    public void In_a_column_all_have_one_precision()
+    {
+        new[] { 0.551m, 0.0002m, 0m, 0.0097m, 12.5m }.Select(s => Plain(Figures.PercentInColumn(s).Text)).ShouldBe(["55.1 %", "<0.1 %", "0 %", "1.0 %", "1,250.0 %"]);
+        var money = Figures.MoneyColumn([Usd(412)]);
+        Plain(Figures.Change(Usd(3), Usd(2.9996m), money).ToString()).ShouldBe("−<$0.01 (−<0.1 %), less");
+        Plain(Figures.Change(Usd(1), Usd(3), money).Brief.Text).ShouldBe("+200 %, more");
+        Plain(Figures.Change(Usd(1), Usd(3), money).Brief.Exact).ShouldBe("+$2 (200 %)");
+        Figures.Change(NanoUsd.Zero, Usd(3)).Brief.Text.ShouldBe("new");
+    }
 
     [Fact]
     public void A_change_of_a_count_too()

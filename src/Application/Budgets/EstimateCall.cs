@@ -236,7 +236,7 @@ internal sealed class EstimateCallHandler(
             output = Math.Min(output, bound.Limit);
         var usage = peek.Units;
         if (usage.IsEmpty)
-            usage[UsageUnit.Input] = (peek.PromptBytes + 3) / 4; // four bytes of text make a token, about
+            usage[UsageUnit.Input] = peek.PromptTokens;
         if (output > 0)
             usage[UsageUnit.Output] = usage.Count(UsageUnit.Output) + output;
         var hints = peek.PricingHints ?? "";

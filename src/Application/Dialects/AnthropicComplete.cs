@@ -28,6 +28,8 @@ internal sealed class AnthropicComplete : Dialect
 
     private sealed class Reader(in RequestPeek peek, in ResponseFacts response) : SkimmingReader(Paths, peek, response, Unreported.EstimateText)
     {
+        protected override TokenRate Rate => TokenRate.Claude;
+
         protected override void OnTake(int slot, ReadOnlySpan<byte> json)
         {
         }

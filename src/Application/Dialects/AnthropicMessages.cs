@@ -23,11 +23,13 @@ internal sealed class AnthropicMessages : Dialect
         ("message.model", Skim.Take, SkimmingReader.Model),
         ("delta.stop_reason", Skim.Take, SkimmingReader.Reason),
         ("delta.text", Skim.Count, SkimmingReader.Text),
-        ("delta.thinking", Skim.Count, SkimmingReader.Text),
+        ("delta.thinking", Skim.Count, SkimmingReader.Thought),
+        ("content_block.name", Skim.Mark, SkimmingReader.Call),
         ("delta.partial_json", Skim.Count, SkimmingReader.Text),
         ("delta.content", Skim.Count, SkimmingReader.Text), // a compaction's summary
         ("content[].text", Skim.Count, SkimmingReader.Text2),
-        ("content[].thinking", Skim.Count, SkimmingReader.Text2),
+        ("content[].thinking", Skim.Count, SkimmingReader.Thought2),
+        ("content[].name", Skim.Mark, SkimmingReader.Call),
         ("content[].input", Skim.Count, SkimmingReader.Text2));
 
     private static readonly RequestShape Shape = new(
@@ -88,6 +90,8 @@ internal sealed class AnthropicMessages : Dialect
         private bool _usageHere;
 
         protected override bool FinalAtEnd => !Streaming;
+
+        protected override TokenRate Rate => TokenRate.Claude;
 
         protected override void OnTake(int slot, ReadOnlySpan<byte> json)
         {

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.IO.Compression;
+using Tokonomics.Domain.Metering;
 
 namespace Tokonomics.Application.Dialects;
 
@@ -65,6 +66,16 @@ public sealed class DecodingReader : ResponseReader
     }
 
     public override long EstimatedOutputTokens => _inner.EstimatedOutputTokens;
+
+    public override Correction Correction
+    {
+        get => _inner.Correction;
+        set => _inner.Correction = value;
+    }
+
+    public override PassedTokens Passed => _inner.Passed;
+
+    public override TokenUsage UsageSoFar => _inner.UsageSoFar;
 
     // What could not be decompressed could be anything.
     public override long OutputTokensAtMost => _stopped ? long.MaxValue : _inner.OutputTokensAtMost;

@@ -69,8 +69,22 @@ public readonly record struct RequestPeek
     /// <summary>How many answers are asked for (<c>n</c>, <c>candidateCount</c>); at least 1.</summary>
     public int Choices { get; init; }
 
-    /// <summary>Bytes of the prompt's text, for an estimate where the provider reports nothing.</summary>
+    /// <summary>Bytes of the prompt's text.</summary>
     public long PromptBytes { get; init; }
+
+    /// <summary>Messages that the prompt is made of, as far as they say their role.</summary>
+    public int Messages { get; init; }
+
+    /// <summary>Bytes and values of the tools' declarations that are not text: names of fields, numbers.</summary>
+    public long ToolBytes { get; init; }
+
+    /// <summary>The prompt's likely tokens, where the provider hasn't told them: four bytes of text each, and what a chat's template puts around each message and before the answer.</summary>
+    public long PromptTokens => ((PromptBytes + ToolBytes + 3) / 4) + (Messages > 0 ? (Messages * TokensPerMessage) + TokensBeforeAnswer : 0);
+
+    // OpenAI's cookbook, "How to count tokens": 3 for each message, of which its role is one more, and 3 that begin the answer. Recorded calls agree: see
+    // docs/reliability.md.
+    private const int TokensPerMessage = 4;
+    private const int TokensBeforeAnswer = 3;
 
     /// <summary>Units that the request itself fixes: characters to speak, images to make. Used where the answer reports none.</summary>
     public TokenUsage Units { get; init; }
@@ -127,6 +141,15 @@ public abstract class ResponseReader
 
     /// <summary>An estimate of the output tokens passed so far, from their text, for a relay that must stop a provider which ignores its limit.</summary>
     public virtual long EstimatedOutputTokens => 0;
+
+    /// <summary>What estimates are corrected by; set before the answer is read, where anything is known.</summary>
+    public virtual Correction Correction { get; set; } = Correction.None;
+
+    /// <summary>What has passed so far, as tokens by its bytes alone.</summary>
+    public virtual PassedTokens Passed => default;
+
+    /// <summary>The usage as it would be told if the answer broke off here. Changes nothing.</summary>
+    public virtual TokenUsage UsageSoFar => default;
 
     /// <summary>
     /// The most output tokens that what has passed so far can stand for, hidden reasoning left out: a token of text is at least one byte, and

@@ -24,6 +24,7 @@ internal sealed class GeminiGenerate : Dialect
         ("promptFeedback.blockReason", Skim.Take, SkimmingReader.Reason),
         ("candidates[].groundingMetadata.webSearchQueries[]", Skim.Mark, Query),
         ("candidates[].content.parts[].text", Skim.Count, SkimmingReader.Text),
+        ("candidates[].content.parts[].functionCall.name", Skim.Mark, SkimmingReader.Call),
         ("candidates[].content.parts[].functionCall.args", Skim.Count, SkimmingReader.Text),
         ("candidates[].content.parts[].executableCode.code", Skim.Count, SkimmingReader.Text));
 

@@ -20,9 +20,10 @@ internal sealed class Ollama : Dialect
         ("prompt_eval_count", Skim.Take, Input),
         ("eval_count", Skim.Take, Output),
         ("response", Skim.Count, SkimmingReader.Text),
-        ("thinking", Skim.Count, SkimmingReader.Text),
+        ("thinking", Skim.Count, SkimmingReader.Thought),
         ("message.content", Skim.Count, SkimmingReader.Text),
-        ("message.thinking", Skim.Count, SkimmingReader.Text),
+        ("message.thinking", Skim.Count, SkimmingReader.Thought),
+        ("message.tool_calls[].function.name", Skim.Mark, SkimmingReader.Call),
         ("message.tool_calls[].function.arguments", Skim.Count, SkimmingReader.Text));
 
     private static readonly RequestShape Shape = new(

@@ -30,7 +30,7 @@ internal sealed class OpenAiResponses : Dialect
         ("output[].type", Skim.Take, ItemType),
         ("output[].action.type", Skim.Take, ActionType),
         ("output[].content[].text", Skim.Count, SkimmingReader.Text2),
-        ("output[].summary[].text", Skim.Count, SkimmingReader.Text2),
+        ("output[].summary[].text", Skim.Count, SkimmingReader.Thought2),
         ("output[].arguments", Skim.Count, SkimmingReader.Text2),
         ("response.usage", Skim.Take, SkimmingReader.Usage), // Q1
         ("response.model", Skim.Take, SkimmingReader.Model),
@@ -70,6 +70,7 @@ internal sealed class OpenAiResponses : Dialect
         public int Searches;
         public int FileSearches;
         public int CodeRuns;
+        public int Functions;
     }
 
     private sealed class Reader(ProviderQuirks quirks, in RequestPeek peek, in ResponseFacts response)
@@ -79,6 +80,7 @@ internal sealed class OpenAiResponses : Dialect
         private ShortText _item;
         private ShortText _action;
         private bool _itemDone;
+        private bool _itemAdded;
         private Calls _listed;
         private Calls _streamed;
         private Calls _pending;
@@ -101,6 +103,8 @@ internal sealed class OpenAiResponses : Dialect
                     break;
                 case EventType:
                     _itemDone = json.SequenceEqual("\"response.output_item.done\""u8);
+                    _itemAdded = json.SequenceEqual("\"response.output_item.added\""u8);
+                    Thinks = json.StartsWith("\"response.reasoning"u8);
                     break;
             }
         }
@@ -108,7 +112,12 @@ internal sealed class OpenAiResponses : Dialect
         protected override void OnMark(int slot, byte first)
         {
             if (slot == ItemEnd)
+            {
+                var before = _listed.Functions;
                 Add(ref _listed);
+                if (!Streaming && _listed.Functions > before)
+                    CountCall();
+            }
             else if (slot == DoneItem)
                 Add(ref _pending);
         }
@@ -122,8 +131,10 @@ internal sealed class OpenAiResponses : Dialect
                 _streamed.CodeRuns += _pending.CodeRuns;
             }
 
+            if (_itemAdded && _pending.Functions > 0)
+                CountCall();
             _pending = default;
-            _itemDone = false;
+            _itemDone = _itemAdded = Thinks = false;
         }
 
         protected override void OnFinish(bool whole)
@@ -152,6 +163,8 @@ internal sealed class OpenAiResponses : Dialect
                 calls.FileSearches++;
             else if (_item.Is("code_interpreter_call"u8))
                 calls.CodeRuns++;
+            else if (_item.Is("function_call"u8) || _item.Is("custom_tool_call"u8))
+                calls.Functions++;
             _item = default;
             _action = default;
         }

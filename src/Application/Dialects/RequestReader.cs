@@ -12,6 +12,9 @@ internal static class RequestReader
 {
     private const int MaxDepth = 128;
 
+    // What stands around a field of a tool's declaration, however it is written: quotes, a colon, a brace.
+    private const int BytesPerToolValue = 4;
+
     // Bytes that an id of a token (a prompt may be sent as numbers) stands for in the estimate.
     private const int BytesPerTokenId = 4;
 
@@ -75,6 +78,8 @@ internal static class RequestReader
         public int Prompts;
         public long Text;
         public long Spoken;
+        public int Messages;
+        public long ToolBytes;
         public Hints Hints;
         public string? Size;
         public string? Quality;
@@ -109,6 +114,8 @@ internal static class RequestReader
                 MaxOutputTokens = Limit,
                 Choices = choices,
                 PromptBytes = Text,
+                Messages = Messages,
+                ToolBytes = ToolBytes,
                 Units = units,
                 PricingHints = hints.ToString(),
                 Extent = Extent,
@@ -137,6 +144,7 @@ internal static class RequestReader
         var field = Field.None;
         var top = Field.None;
         var aside = false;
+        var tools = false;
         while (reader.Read())
         {
             scan.Token(ref reader);
@@ -169,8 +177,12 @@ internal static class RequestReader
                     }
 
                     if (depth == 1)
-                        top = field;
+                        (top, tools) = (field, reader.ValueSpan.SequenceEqual("tools"u8) || reader.ValueSpan.SequenceEqual("functions"u8));
                     aside = IsAside(ref reader);
+                    if (aside && reader.ValueSpan.SequenceEqual("role"u8))
+                        found.Messages++;
+                    if (tools && depth > 1)
+                        found.ToolBytes += reader.ValueSpan.Length + BytesPerToolValue;
                     if (field == Field.None && reader.ValueSpan.SequenceEqual("search_context_size"u8))
                         field = Field.SearchContext;
                     break;

@@ -34,12 +34,16 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     public const int Error = 4;
     public const int Text = 5;
     public const int Text2 = 6;
-    public const int Own = 8;
 
-    /// <summary>Four bytes of text are about one token. The usual rule of thumb for English; other scripts cost more tokens, but have more bytes too.</summary>
-    public const int BytesPerToken = 4;
+    /// <summary>Text of thinking, which may be a summary of what is charged.</summary>
+    public const int Thought = 7;
+    public const int Thought2 = 8;
 
-    // Tokens that begin and end an answer, of every choice and tool call; they have no text.
+    /// <summary>Ends once for each call of a tool.</summary>
+    public const int Call = 9;
+    public const int Own = 10;
+
+    // Tokens that begin and end an answer, and each call of a tool in it; they have no text. Recorded: up to 49 a call.
     private const int HiddenTokens = 64;
 
     private enum Frame : byte { Unknown, Json, Lines, Events, None }
@@ -54,10 +58,13 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     private ShortText _model;
     private ShortText _finish;
     private ShortText _tier;
-    private long _text;
-    private long _text2;
+    private Amount _streamed;
+    private Amount _whole;
+    private int _calls;
+    private long _toldAt = -1;
     private long _pieces;
     private bool _pieceHasText;
+    private bool _usageHere;
     private long _documents;
     private long _escapes;
 
@@ -82,6 +89,12 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
 
     /// <summary>The figures of an answer read to its end are final. False where the protocol has a final event of its own.</summary>
     protected virtual bool FinalAtEnd => true;
+
+    /// <summary>How text becomes tokens where the provider doesn't say, before anything is learnt of the model.</summary>
+    protected virtual TokenRate Rate => TokenRate.Usual;
+
+    /// <summary>The text that comes next is thinking, whatever its place.</summary>
+    protected bool Thinks { get; set; }
 
     /// <summary>Usage stands in the answer but isn't charged, or nothing has been used yet.</summary>
     protected bool NotBillable { get; set; }
@@ -136,10 +149,33 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     }
 
     // Providers stream a token or more in each event, so that events with text count at least one each.
-    public sealed override long EstimatedOutputTokens => Math.Max(Tokens(Math.Max(_text, _text2)), _pieces);
+    public sealed override long EstimatedOutputTokens => Passed.Total;
 
-    public sealed override long OutputTokensAtMost =>
-        Math.Max(Seen.Output ?? 0, Math.Max(_text, _text2) + _escapes + _documents + HiddenTokens);
+    public sealed override Correction Correction { get; set; } = Correction.None;
+
+    public sealed override PassedTokens Passed
+    {
+        get
+        {
+            var (thought, answer) = (Rate.Tokens(Most.Thought), Rate.Tokens(Most.Text) + (_calls * Rate.PerCall));
+            return new PassedTokens(Math.Max(answer, _pieces - thought), thought);
+        }
+    }
+
+    public sealed override TokenUsage UsageSoFar => Estimate(Seen, whole: false).ToUsage();
+
+    public sealed override long OutputTokensAtMost => Math.Max(Seen.Output ?? 0, Most.Total + _escapes + _documents + ((1 + _calls) * HiddenTokens));
+
+    // A stream may repeat its whole text at its end.
+    private Amount Most => _whole.Total > _streamed.Total ? _whole : _streamed;
+
+    private struct Amount
+    {
+        public long Text;
+        public long Thought;
+
+        public readonly long Total => Text + Thought;
+    }
 
     public sealed override MeteredResponse Finish(bool whole)
     {
@@ -170,34 +206,25 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
         if (seen && (Final || (whole && FinalAtEnd)))
             return (Seen.ToUsage(), UsageSource.Reported);
 
-        // 2. Its figures for the input, and for the output the larger of what it said so far and what was seen.
-        var output = EstimatedOutputTokens;
+        // 2. Its figures as far as it told them, and for the rest our estimate.
         if (seen)
-        {
-            Seen.Input ??= Tokens(_peek.PromptBytes);
-            Seen.Output = Math.Max(Seen.Output ?? 0, output);
-            return (Seen.ToUsage(), UsageSource.Partial);
-        }
+            return (Estimate(Seen, whole).ToUsage(), UsageSource.Partial);
 
         // 3. Nothing was used: refused, failed before any output, or not begun.
-        if (_response.Status is < 200 or >= 300 || NotBillable || (_errorTold && output == 0))
+        if (_response.Status is < 200 or >= 300 || NotBillable || (_errorTold && Passed.Total == 0))
         {
             NotBillable = true; // an error in an answer of status 200 costs as little as any other
             return (default, UsageSource.None);
         }
 
         // 4. Our estimate.
-        var usage = new TokenUsage();
         switch (_unreported)
         {
             case Unreported.EstimateText:
-                usage[UsageUnit.Input] = Tokens(_peek.PromptBytes);
-                usage[UsageUnit.Output] = output;
-                return (usage, UsageSource.Estimated);
+                return (Estimate(default, whole).ToUsage(), UsageSource.Estimated);
 
             case Unreported.EstimateInput:
-                usage[UsageUnit.Input] = Tokens(_peek.PromptBytes);
-                return (usage, UsageSource.Estimated);
+                return (Input(default).ToUsage(), UsageSource.Estimated);
 
             case Unreported.RequestUnits when !_peek.Units.IsEmpty:
                 return (_peek.Units, UsageSource.Estimated);
@@ -207,7 +234,23 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
         }
     }
 
-    private static long Tokens(long bytes) => bytes <= 0 ? 0 : ((bytes - 1) / BytesPerToken) + 1;
+    // What was told is so; what came after it is counted by its bytes. A figure that came before any text counts what came with it at most.
+    private Figures Estimate(Figures told, bool whole)
+    {
+        told = Input(told);
+        var passed = Passed;
+        told.Output = told.Output is { } known && _toldAt > 0
+            ? known + Correction.Answer(Math.Max(0, passed.Total - _toldAt))
+            : Math.Max(told.Output ?? 0, Correction.Output(passed, whole));
+        return told;
+    }
+
+    private Figures Input(Figures told)
+    {
+        if (told.Input is null)
+            (told.Input, told.CacheRead) = Correction.Input(_peek.PromptTokens);
+        return told;
+    }
 
     // White space and a byte-order mark say nothing; the first other byte does. JSON under text/event-stream is common (errors), events under
     // application/json are on record too, so that the content type decides only between the two forms of JSON and for what is neither.
@@ -268,6 +311,9 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
             case Tier:
                 _tier.Set(json);
                 break;
+            case Usage:
+                _usageHere = true;
+                break;
         }
 
         OnTake(slot, json);
@@ -277,6 +323,8 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     {
         if (slot == Error && first is (byte)'{' or (byte)'"')
             _errorTold = true;
+        if (slot == Call && first == '"')
+            _calls++;
         OnMark(slot, first);
     }
 
@@ -286,11 +334,15 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
         // \uXXXX has been counted as two bytes of text and may be three.
         if (bytes < 0)
             _escapes++;
-        if (slot == Text)
-            _text += bytes;
+        ref var amount = ref (slot is Text or Thought) ? ref _streamed : ref _whole;
+        if (Thinks || slot is Thought or Thought2)
+            amount.Thought += bytes;
         else
-            _text2 += bytes;
+            amount.Text += bytes;
     }
+
+    /// <summary>A call of a tool that no path shows.</summary>
+    protected void CountCall() => _calls++;
 
     void IJsonSink.DocumentEnd()
     {
@@ -299,5 +351,8 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
         _pieceHasText = false;
         _documents++;
         OnDocumentEnd();
+        if (_usageHere && Seen.Output is not null)
+            _toldAt = Passed.Total;
+        _usageHere = false;
     }
 }

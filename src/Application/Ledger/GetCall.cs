@@ -16,7 +16,7 @@ public sealed record GetCall(Caller Caller, string TenantId, string RequestId) :
 }
 
 /// <param name="Attempts">In order; the last is what became of the call.</param>
-/// <param name="Budgets">In whose scope the call lies, of those that stand today and stood when it was made.</param>
+/// <param name="Budgets">Those of today that count it.</param>
 public sealed record CallReceipt(SpendNames Names, IReadOnlyList<AttemptReceipt> Attempts, IReadOnlyList<BudgetLine> Budgets)
 {
     public UsageEvent Call => Attempts[^1].Event;
@@ -36,8 +36,8 @@ internal sealed class GetCallHandler(IUsageQueries usage, ISpendQueries spend, I
             return Refusal.NotFound("call");
         var budgets = await mediator.Send(new ListBudgets(request.Caller, request.TenantId), cancellationToken);
         var call = attempts[^1];
-        return new CallReceipt(
-            await spend.NamesAsync(request.TenantId, cancellationToken), [.. attempts.Select(Receipt)], budgets.Succeeded ? [.. budgets.Value.Budgets.Where(b => Counts(b.Budget, call))] : []);
+        var names = await spend.NamesAsync(request.TenantId, cancellationToken);
+        return new CallReceipt(names, [.. attempts.Select(Receipt)], budgets.Succeeded ? [.. budgets.Value.Budgets.Where(b => Counts(b.Budget, call, names.Zone))] : []);
     }
 
     private AttemptReceipt Receipt(UsageEvent attempt)
@@ -48,7 +48,9 @@ internal sealed class GetCallHandler(IUsageQueries usage, ISpendQueries spend, I
         return new AttemptReceipt(attempt, lines, lines.All(l => l.Line.Usd is not null) ? lines.Sum(l => l.Line.Usd!.Value) : null, CacheSaving.Of(book, attempt));
     }
 
-    private static bool Counts(Budget budget, UsageEvent call) => budget.Environment == call.Environment && (budget.Period != BudgetPeriod.Total || budget.CreatedAt <= call.At) && budget.Scope.Kind switch
+    // A budget counts what its scope spent from the beginning of the period in which it was made.
+    private static bool Counts(Budget budget, UsageEvent call, TimeZoneInfo zone) =>
+        budget.Environment == call.Environment && call.At >= BudgetPeriods.Containing(budget.Period, zone, budget.CreatedAt, budget.CreatedAt).Start && budget.Scope.Kind switch
     {
         BudgetScopeKind.Team => budget.Scope.Value == call.TeamId,
         BudgetScopeKind.Project => budget.Scope.Value == call.ProjectId,

@@ -1,5 +1,6 @@
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 
 namespace Tokonomics.Application.Ledger;
@@ -49,6 +50,10 @@ public interface IUsageRecorder
     /// <param name="charges">All that each lease covers now.</param>
     /// <returns>False where it can't be written: the call must not use what it was given.</returns>
     bool Extend(CallTicket ticket, NanoUsd upperBound, IReadOnlyList<BudgetCharge> charges);
+
+    /// <summary>Puts on file how far a call came: its row is estimated by that, should the process die. What budgets count then doesn't change. Where it can't be written, the one before stands.</summary>
+    /// <param name="usage">The whole of it so far.</param>
+    void Progress(CallTicket ticket, in TokenUsage usage);
 
     /// <summary>Closes a call that was not sent: there will be no row.</summary>
     void Void(CallTicket ticket);

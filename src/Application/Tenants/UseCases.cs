@@ -3,6 +3,7 @@ using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Users;
 
 namespace Tokonomics.Application.Tenants;
 
@@ -23,9 +24,19 @@ public static class UseCases
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Authorize<,>));
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Validate<,>));
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Audit<,>));
+        return services.AddHandlers(type => !IsOfUsers(type));
+    }
+
+    /// <summary>Those of people and their accounts, for a host that signs people in: they need Identity's services as well.</summary>
+    public static IServiceCollection AddUserUseCases(this IServiceCollection services) => services.AddHandlers(IsOfUsers);
+
+    private static bool IsOfUsers(Type type) => type.Namespace == typeof(User).Namespace;
+
+    private static IServiceCollection AddHandlers(this IServiceCollection services, Func<Type, bool> which)
+    {
         foreach (var type in typeof(UseCases).Assembly.GetTypes())
         {
-            if (type.IsAbstract || type.IsGenericTypeDefinition)
+            if (type.IsAbstract || type.IsGenericTypeDefinition || !which(type))
                 continue;
             foreach (var role in type.GetInterfaces())
                 if (role.IsGenericType && role.GetGenericTypeDefinition() is { } open

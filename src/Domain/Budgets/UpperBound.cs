@@ -26,6 +26,9 @@ public readonly record struct UpperBound
     /// </summary>
     private const long LongestTieredWindow = 1_048_576;
 
+    // Rates of tokens are by the million.
+    private const decimal Millionth = 0.000001m;
+
     private readonly decimal _usdWhateverTheLimit;
     private readonly decimal _usdPerTokenOfLimit;
 
@@ -112,12 +115,7 @@ public readonly record struct UpperBound
             return new UpperBound(NoBound.ServerTools);
 
         var rates = new UpperBoundRates(card, use, input);
-        var inputRate = rates.OfAny(UsageUnit.Input, UsageUnit.CacheRead, UsageUnit.CacheWrite);
-        if (use.WritesCacheFor1h)
-            inputRate = Dearer(inputRate, rates.Of(UsageUnit.CacheWrite1h));
-        var imageRate = Dearer(inputRate, rates.OfAny(UsageUnit.InputImage, UsageUnit.CacheReadImage));
-        if (!known)
-            inputRate = Dearer(imageRate, rates.OfAny(UsageUnit.InputAudio, UsageUnit.InputVideo, UsageUnit.CacheReadAudio));
+        var dearest = DearestRates.Of(card, use, input, known);
 
         // 2. Pieces: by them where the model is priced so.
         var fixedUsd = 0m;
@@ -133,8 +131,8 @@ public readonly record struct UpperBound
             pieces = true;
         }
 
-        if (inputRate is { } inputUsd)
-            fixedUsd += ((text * inputUsd) + (use.ImageTokens * imageRate!.Value)) / RateSet.Per(UsageUnit.Input);
+        if (dearest.Text is { } inputUsd)
+            fixedUsd += ((text * inputUsd) + (use.ImageTokens * dearest.Image!.Value)) * Millionth;
         else if (!pieces)
             return new UpperBound(NoBound.Unpriced);
 
@@ -143,7 +141,7 @@ public readonly record struct UpperBound
             return new UpperBound(why);
 
         // 4. Output tokens, at the dearest of all that the model can put out.
-        var outputRate = use.NoOutput ? null : rates.OfAny(UsageUnit.Output, UsageUnit.Reasoning, UsageUnit.OutputAudio, UsageUnit.OutputImage, UsageUnit.OutputVideo);
+        var outputRate = use.NoOutput ? null : dearest.Output;
         if (use.NoOutput || (outputRate is null && pieces))
             return new UpperBound(fixedUsd, 0, 0, 0, input, 0, NanoUsd.Ceiling(fixedUsd));
         if (outputRate is null)
@@ -154,7 +152,7 @@ public readonly record struct UpperBound
         var runs = use.LimitIsPerRun || use.OutputLimit is null ? use.Runs : 1;
         var choices = Math.Max(1, use.Choices);
         var besides = checked(choices * use.OutputBesides) + (use.ReasonsBeyondLimit ? checked(choices * use.Runs * model.MaxOutput!.Value) : 0);
-        var usdPerToken = outputRate.Value / RateSet.Per(UsageUnit.Output);
+        var usdPerToken = outputRate.Value * Millionth;
         fixedUsd += besides * usdPerToken;
         var perTokenOfLimit = choices * runs * usdPerToken;
         if ((use.OutputLimit ?? model.MaxOutput) is not { } limit)
@@ -227,6 +225,4 @@ public readonly record struct UpperBound
                 window = Math.Max(LongestTieredWindow, window.Value);
         return window;
     }
-
-    private static decimal? Dearer(decimal? a, decimal? b) => a is null || b > a ? b : a;
 }

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Options;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure.Journal;
 
@@ -93,6 +94,8 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
     public bool Sent(CallTicket ticket, int attempt) => _journal.Sent(ticket, attempt);
 
     public bool Extend(CallTicket ticket, NanoUsd upperBound, IReadOnlyList<BudgetCharge> charges) => _journal.Extend(ticket, upperBound, charges);
+
+    public void Progress(CallTicket ticket, in TokenUsage usage) => _journal.Progress(ticket, usage);
 
     public void Void(CallTicket ticket) => _journal.Void(ticket);
 

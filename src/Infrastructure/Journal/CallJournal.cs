@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 
 namespace Tokonomics.Infrastructure.Journal;
@@ -161,6 +162,23 @@ public sealed partial class CallJournal : IDisposable
 
             _slots[index].Extension = bytes.ToArray();
             return true;
+        }
+    }
+
+    /// <inheritdoc cref="IUsageRecorder.Progress"/>
+    public void Progress(CallTicket call, in TokenUsage usage)
+    {
+        lock (_turn)
+        {
+            if (Find(call) is var index && index < 0)
+                return;
+            var record = new RecordWriter(RecordType.Progress);
+            record.Text(_slots[index].RequestId);
+            EventFields.Write(ref record, usage);
+            var bytes = record.Finish();
+            // It must not take the room of the events, and is none that a call can't do without.
+            if (HasRoomFor(bytes.Length) && !Append(bytes, out _))
+                Judge();
         }
     }
 

@@ -147,7 +147,7 @@ internal static class EventFields
     };
 
     // Which units are reported, as bits, then the count of each.
-    private static void Write(ref RecordWriter to, in TokenUsage usage)
+    public static void Write(ref RecordWriter to, in TokenUsage usage)
     {
         long reported = 0;
         for (var i = 0; i < Units; i++)
@@ -159,7 +159,7 @@ internal static class EventFields
                 to.Number(usage.Count((UsageUnit)i));
     }
 
-    private static TokenUsage ReadUsage(ref RecordReader from)
+    public static TokenUsage ReadUsage(ref RecordReader from)
     {
         var reported = from.Number();
         if (reported >> Units != 0)
@@ -211,16 +211,22 @@ internal static class EventFields
     public static void Write(ref RecordWriter to, IReadOnlyList<BudgetCharge> charges)
     {
         to.Number(charges.Count);
-        for (var i = 0; i < charges.Count; i++)
-        {
-            var (account, owner, covered) = charges[i];
-            to.Text(account.TenantId);
-            to.Text(account.BudgetId);
-            to.Text(account.Subject);
-            to.Number(account.PeriodStart);
-            to.Text(owner);
-            to.Number(covered.Value);
-        }
+        if (charges is BudgetCharge[] array) // as a hold makes them
+            foreach (ref readonly var charge in array.AsSpan())
+                Write(ref to, charge);
+        else
+            for (var i = 0; i < charges.Count; i++)
+                Write(ref to, charges[i]);
+    }
+
+    private static void Write(ref RecordWriter to, in BudgetCharge charge)
+    {
+        to.Text(charge.Account.TenantId);
+        to.Text(charge.Account.BudgetId);
+        to.Text(charge.Account.Subject);
+        to.Number(charge.Account.PeriodStart);
+        to.Text(charge.Owner);
+        to.Number(charge.Covered.Value);
     }
 
     public static BudgetCharge[] ReadCharges(ref RecordReader from)

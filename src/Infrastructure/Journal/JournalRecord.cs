@@ -27,6 +27,9 @@ internal enum RecordType : byte
 
     /// <summary>More is held for a call: its new upper bound, and all that each lease covers now.</summary>
     Extended = 7,
+
+    /// <summary>How far a call came: its usage so far.</summary>
+    Progress = 8,
 }
 
 /// <summary>
@@ -87,6 +90,18 @@ internal ref struct RecordWriter
         {
             Byte(0);
             return;
+        }
+
+        // Names and ids: most texts are so short that one byte tells their length, which then needn't be known before they are written.
+        if (text.Length < 0x7f)
+        {
+            Room(1 + (3 * text.Length));
+            if (Encoding.UTF8.GetBytes(text, _buffer.AsSpan(_at + 1)) is var written and < 0x7f)
+            {
+                _buffer[_at] = (byte)(written + 1);
+                _at += 1 + written;
+                return;
+            }
         }
 
         var length = Encoding.UTF8.GetByteCount(text);

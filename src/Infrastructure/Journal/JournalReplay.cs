@@ -86,7 +86,7 @@ internal sealed class JournalReplay
         switch (type)
         {
             case RecordType.Header:
-                if (fields.Number() is var version && version != Segment.FormatVersion)
+                if (fields.Number() is var version && version is < Segment.OldestReadable or > Segment.FormatVersion)
                     throw new InvalidOperationException($"{segment.Path} is of the journal's version {version}, and this program reads {Segment.FormatVersion}: start the version that wrote it once, so that it empties its journal.");
                 if (fields.Number() != segment.Number)
                     throw new FormatException("the segment has another's number");
@@ -106,6 +106,11 @@ internal sealed class JournalReplay
                 var (extendedId, bound, charges) = (fields.Name(), new NanoUsd(fields.Number()), EventFields.ReadCharges(ref fields));
                 if (_open.TryGetValue(extendedId, out var extended))
                     _open[extendedId] = extended with { Call = extended.Call with { UpperBound = bound, Charges = charges } };
+                break;
+            case RecordType.Progress:
+                var (progressId, usageSoFar) = (fields.Name(), EventFields.ReadUsage(ref fields));
+                if (_open.TryGetValue(progressId, out var progressed))
+                    _open[progressId] = progressed with { Call = progressed.Call with { Estimate = usageSoFar } };
                 break;
             case RecordType.Sent:
                 var (sentId, attempt) = (fields.Name(), (int)fields.Number());

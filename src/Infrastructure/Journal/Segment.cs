@@ -53,7 +53,10 @@ internal class JournalDisk
 /// <summary>One file of the journal. All but <see cref="File"/> is guarded by the journal's lock.</summary>
 internal sealed class Segment(long number, string path, SafeFileHandle? file) : IDisposable
 {
-    public const int FormatVersion = 2;
+    public const int FormatVersion = 3;
+
+    /// <summary>Says the same in the same way, but for <see cref="RecordType.Progress"/>, which it doesn't know.</summary>
+    public const int OldestReadable = 2;
 
     public long Number { get; } = number;
 

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.DataProtection.KeyManagement;
 using Microsoft.AspNetCore.DataProtection.Repositories;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.DependencyInjection;
+using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
 
 namespace Tokonomics.Infrastructure.Users;
@@ -12,6 +13,7 @@ public static class UsersSetup
     /// <summary>Users, their credentials and sessions, for a host that signs people in.</summary>
     public static IdentityBuilder AddUsers(this IServiceCollection services)
     {
+        services.AddUserUseCases();
         services.AddSingleton<ISessions, SqlSessions>();
         services.AddSingleton<ISentForms, SentForms>();
         services.AddDataProtection().SetApplicationName("Tokonomics");

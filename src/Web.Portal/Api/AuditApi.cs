@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using MediatR;
 using Tokonomics.Application.Tenants;
@@ -51,8 +50,7 @@ internal static class AuditApi
         await foreach (var line in lines)
         {
             if (csv)
-                await rows.CsvAsync([
-                    line.Seq.ToString(CultureInfo.InvariantCulture), line.At.UtcDateTime.ToString("O", CultureInfo.InvariantCulture), line.Actor, line.ActorName, line.Action, line.Subject, line.Result.ToString().ToLowerInvariant(), line.Detail, line.Remote, line.Hash]);
+                await rows.CsvAsync(line.Seq, line.At, line.Actor, line.ActorName, line.Action, line.Subject, line.Result.ToString().ToLowerInvariant(), line.Detail, line.Remote, line.Hash);
             else
                 await rows.JsonAsync(AuditShape.Of(line));
         }

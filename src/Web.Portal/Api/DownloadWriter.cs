@@ -6,7 +6,7 @@ using Microsoft.Extensions.Options;
 
 namespace Tokonomics.Web.Portal.Api;
 
-/// <summary>Writes rows into an answer as they come, as CSV (RFC 4180) or as JSON lines; never more in memory than a few of them.</summary>
+/// <summary>Writes rows into an answer as they come, as CSV or as JSON lines; never more in memory than a few of them.</summary>
 internal sealed class DownloadWriter : IAsyncDisposable
 {
     private const int FlushAt = 32 * 1024;
@@ -25,12 +25,9 @@ internal sealed class DownloadWriter : IAsyncDisposable
             Write(string.Join(',', header) + "\r\n");
     }
 
-    public ValueTask CsvAsync(ReadOnlySpan<string?> cells)
+    public ValueTask CsvAsync(params ReadOnlySpan<object?> cells)
     {
-        var line = new StringBuilder();
-        for (var i = 0; i < cells.Length; i++)
-            Cell(line.Append(i == 0 ? "" : ","), cells[i] ?? "");
-        Write(line.Append("\r\n").ToString());
+        Write(new Csv().Row(cells).ToString());
         return FlushAsync();
     }
 
@@ -44,18 +41,7 @@ internal sealed class DownloadWriter : IAsyncDisposable
         return FlushAsync();
     }
 
-    /// <summary>Text that a spreadsheet would take for a formula gets an apostrophe in front: whoever names a key must not have a say in somebody's spreadsheet.</summary>
-    public static void Cell(StringBuilder line, string text)
-    {
-        if (text.Length > 0 && text[0] is '=' or '+' or '-' or '@' or '\t' or '\r')
-            text = "'" + text;
-        if (text.AsSpan().IndexOfAny(",\"\r\n") < 0)
-            line.Append(text);
-        else
-            line.Append('"').Append(text.Replace("\"", "\"\"", StringComparison.Ordinal)).Append('"');
-    }
-
-    private void Write(string text) => _written += Encoding.UTF8.GetBytes(text, _http.Response.BodyWriter) is var bytes ? (int)bytes : 0;
+    private void Write(string text) => _written += (int)Encoding.UTF8.GetBytes(text, _http.Response.BodyWriter);
 
     private async ValueTask FlushAsync()
     {

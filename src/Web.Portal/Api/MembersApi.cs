@@ -1,4 +1,5 @@
 using MediatR;
+using Tokonomics.Application.Mails;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Tenants;
 
@@ -26,14 +27,25 @@ internal static class MembersApi
                 .Answer(l => new InvitationPage([.. l.Invitations.Select(i => new InvitationShape(i.Id, i.Email, i.Role, i.InvitedBy, i.SentAt, i.ExpiresAt))])))
             .Produces<InvitationPage>().WithSummary("Invitations that are neither accepted nor withdrawn");
         invitations.MapPost("", async (HttpContext http, IMediator mediator, NewInvitation body) =>
-            (await mediator.Send(new InviteMember(http.Caller(), http.Tenant(), body.Email, body.Role), http.RequestAborted)).Answer(InvitationMadeShape.Of, 201))
-            .Produces<InvitationMadeShape>(201).WithSummary("Invites somebody for seven days; the token is in this answer and nowhere else");
+            await SentAsync(http, mediator, await mediator.Send(new InviteMember(http.Caller(), http.Tenant(), body.Email, body.Role), http.RequestAborted)))
+            .Produces<InvitationMadeShape>(201).WithSummary("Invites somebody for seven days and mails them the link; its token is in this answer and that mail alone");
         invitations.MapPost("/{id}/resend", async (HttpContext http, IMediator mediator, string id) =>
-            (await mediator.Send(new ResendInvitation(http.Caller(), http.Tenant(), id), http.RequestAborted)).Answer(InvitationMadeShape.Of, 201))
-            .Produces<InvitationMadeShape>(201).WithSummary("A new token for another seven days; the one before is worth nothing then");
+            await SentAsync(http, mediator, await mediator.Send(new ResendInvitation(http.Caller(), http.Tenant(), id), http.RequestAborted)))
+            .Produces<InvitationMadeShape>(201).WithSummary("Mails a new link for another seven days; the one before is worth nothing then");
         invitations.MapDelete("/{id}", async (HttpContext http, IMediator mediator, string id) =>
             (await mediator.Send(new WithdrawInvitation(http.Caller(), http.Tenant(), id), http.RequestAborted)).Answer(_ => null))
             .Produces(204).WithSummary("Takes an invitation back");
+    }
+
+    private static async Task<IResult> SentAsync(HttpContext http, IMediator mediator, Outcome<InvitationMade> made)
+    {
+        if (made.Succeeded)
+        {
+            var tenant = (await mediator.Send(new GetTenantSettings(http.Caller(), http.Tenant()), http.RequestAborted)).Value.Name;
+            http.RequestServices.GetRequiredService<IMailer>().Send(InvitationMail.Of(http.RequestServices.GetRequiredService<IPortalLinks>(), made.Value, tenant, tenant));
+        }
+
+        return made.Answer(InvitationMadeShape.Of, 201);
     }
 
     internal sealed record MemberShape(string Id, string Email, Role Role, DateTimeOffset CreatedAt);

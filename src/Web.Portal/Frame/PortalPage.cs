@@ -61,10 +61,10 @@ public abstract class PortalPage : PageModel
     /// <summary>A path of the portal that keeps the environment.</summary>
     public string To(string path) => Environment == KeyEnvironment.Test ? path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + "env=test" : path;
 
-    [NonHandler] // its name makes it one otherwise, for requests with the verb PAGE
     /// <summary>This page's address for a form of one of its handlers. It needs <c>asp-antiforgery="true"</c>.</summary>
     public string At(string handler) => To($"{Request.Path}?handler={handler}");
 
+    [NonHandler] // its name makes it one otherwise, for requests with the verb PAGE
     public override async Task OnPageHandlerExecutionAsync(PageHandlerExecutingContext context, PageHandlerExecutionDelegate next)
     {
         if (await HttpContext.RequestServices.GetRequiredService<CurrentUser>().FindAsync() is not { } me)

@@ -159,7 +159,7 @@ internal sealed class Forwarder(
     {
         var peek = call.Peek;
         var tokens = call.Match!.Route.Kind != RouteKind.Metered ? 0
-            : ((peek.PromptBytes + 3) / 4) + (Math.Max(1, peek.Choices) * Math.Min(peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, call.RequestModel ?? "", 95)));
+            : peek.PromptTokens + (Math.Max(1, peek.Choices) * Math.Min(peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, call.RequestModel ?? "", 95)));
         call.Rate = await limiter.EnterAsync(call.Key!, tokens);
         if (call.Rate.Refusal is not { } refused)
             return null;

@@ -60,7 +60,8 @@ internal sealed class PaidStream(ProxyCall call, IBudgetGate gate, IUsageRecorde
     {
         call.CutAtBudget = true;
         // What was asked of the provider in the client's stead is not told to the client.
-        cut!.Write(output, new CutUsage((call.Peek.PromptBytes + 3) / 4, call.Reader!.EstimatedOutputTokens), usageAsked: call.Peek.UsageSplice is null);
+        var used = call.Reader!.UsageSoFar;
+        cut!.Write(output, new CutUsage(used.InputTokens, used.OutputTokens), usageAsked: call.Peek.UsageSplice is null);
     }
 
     // What the provider may put out; 0 where that can't be told.

@@ -110,6 +110,12 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
 
     public ResponseReader? Reader { get; set; }
 
+    /// <summary>What an estimate of its usage is corrected by.</summary>
+    public Correction Correction { get; set; } = Correction.None;
+
+    /// <summary>At so many output tokens its progress is put on file again.</summary>
+    public long NextProgress { get; set; }
+
     public long ResponseBytes { get; set; }
 
     public TimeSpan? FirstByte { get; set; }

@@ -5,6 +5,7 @@ using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Metering;
 using Tokonomics.Web.Proxy.RateLimits;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
@@ -16,6 +17,9 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlement settlement, BufferBudget buffers, IOptions<ProxyOptions> options)
 {
     private const int BufferBytes = 16 * 1024;
+
+    // Tokens from one record of a stream's progress to the next, at least.
+    private const int LeastProgress = 16;
 
     // What is read at most of what came while nobody listened.
     private const int MostUnreadBytes = 8 * 1024 * 1024;
@@ -50,7 +54,11 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         var contentType = Header(answer, "Content-Type");
         call.Streamed = call.Peek.Stream || call.Facts.PathStreams || IsEventStream(contentType);
         if (call.Dialect is { } dialect)
+        {
             call.Reader = DecodingReader.For(dialect.Read(call.Facts, call.Peek, new ResponseFacts(call.Status, contentType)), Header(answer, "Content-Encoding"));
+            call.Reader.Correction = call.Correction;
+        }
+
         // A provider that compresses although identity was asked for: its bytes can't be read for the chunk, and must not be held back for it.
         var filter = call.Swallows && call.Status < 300 && IsEventStream(contentType) && IsPlain(answer) ? new UsageChunkFilter() : null;
         var paid = PaidStreamOf(call, contentType, IsPlain(answer));
@@ -169,6 +177,21 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         }
     }
 
+    // Reads the usage. Of a stream it is put on file how far it came, again and again: should the process die, its row is estimated by that.
+    private void Meter(ProxyCall call, ReadOnlySpan<byte> bytes)
+    {
+        if (call.Reader is not { } reader)
+            return;
+        reader.Feed(bytes);
+        if (!call.Streamed || reader.Passed.Total is var passed && (passed == 0 || passed < call.NextProgress))
+            return;
+        var step = Math.Max(LeastProgress, passed / 16);
+        call.NextProgress = passed + step;
+        var usage = reader.UsageSoFar;
+        usage[UsageUnit.Output] = usage.Count(UsageUnit.Output) + (step / 2); // it stands for all that comes until the next
+        recorder.Progress(call.Ticket, usage);
+    }
+
     // The client has left, and not while we waited for the provider: there may be more of the answer.
     private ValueTask LeftAsync(Passage passage, Stream body, byte[] buffer) =>
         passage.Call.ReadsOn && !passage.Upstream.IsCancellationRequested ? ReadOnAsync(passage, body, buffer) : CatchUpAsync(passage.Call, body, buffer);
@@ -227,7 +250,7 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
 
                 call.FirstByte ??= call.Elapsed;
                 call.ResponseBytes += read;
-                call.Reader?.Feed(buffer.AsSpan(0, read));
+                Meter(call, buffer.AsSpan(0, read));
                 if (paid is not null)
                     await paid.PayAsync(upstream.Token);
             }
@@ -249,7 +272,7 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
     }
 
     /// <returns>False where the client has left.</returns>
-    private static async ValueTask<bool> ForwardAsync(Passage passage, ReadOnlyMemory<byte> bytes)
+    private async ValueTask<bool> ForwardAsync(Passage passage, ReadOnlyMemory<byte> bytes)
     {
         // The bytes are on their way to the client before the meter looks at them.
         ValueTask<FlushResult> flush;
@@ -269,7 +292,7 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         finally
         {
             // Also where the client has left already and nothing can be written: they were generated, and are charged.
-            passage.Call.Reader?.Feed(bytes.Span);
+            Meter(passage.Call, bytes.Span);
         }
 
         // While the client is slow to read, the provider is held back: that is not the provider's silence.
@@ -320,9 +343,9 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
     }
 
     // Relays what still belongs to the event that has begun, and then ends the stream. True where it has ended.
-    private static async ValueTask<bool> EndAsync(Passage passage, PaidStream paid, ReadOnlyMemory<byte> bytes)
+    private async ValueTask<bool> EndAsync(Passage passage, PaidStream paid, ReadOnlyMemory<byte> bytes)
     {
-        passage.Call.Reader!.Feed(bytes.Span);
+        Meter(passage.Call, bytes.Span);
         var shown = passage.Shown;
         bool over;
         if (passage.Filter is not null)

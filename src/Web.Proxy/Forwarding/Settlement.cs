@@ -15,7 +15,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// Puts a call on file before it is sent, and turns it into its event when it has ended: reads the meter, finds the price, rates, and leaves it with
 /// the recorder.
 /// </summary>
-internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBudgetGate gate, RecentOutputs outputs)
+internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBudgetGate gate, RecentOutputs outputs, Corrections corrections)
 {
     /// <summary>Puts on file that the call is sent, with what is known of it: its row, should the process not live to settle it.</summary>
     /// <returns>False where it can't be written: it must not be sent.</returns>
@@ -23,13 +23,14 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
     {
         var kind = call.Match!.Route.Kind;
         var estimate = call.Peek.Units;
+        call.Correction = corrections.Of(call.Key!.Id, call.Provider!.Name, call.RequestModel ?? "");
         if (kind == RouteKind.Metered && estimate.IsEmpty)
-            estimate[UsageUnit.Input] = PromptTokens(call);
+            estimate = Prompt(call);
         call.Ticket = recorder.Admit(
             new CallAdmission
             {
                 RequestId = call.RequestId,
-                TenantId = call.Key!.Tenant.Id,
+                TenantId = call.Key.Tenant.Id,
                 KeyId = call.Key.Id,
                 TeamId = call.Key.TeamId,
                 ProjectId = call.Key.ProjectId,
@@ -75,7 +76,11 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         call.FreeOfCharge = call.NeverLeft || (usage is { Outcome: CallOutcome.Completed, Status: >= 300 } && cost == NanoUsd.Zero);
         recorder.Record(usage, call.Ticket, last: true);
         if (metered.Source == UsageSource.Reported && call.RequestModel is { } model)
+        {
             outputs.Add(call.Key.Id, model, metered.Usage.OutputTokens);
+            if (call.Reader is { } reader)
+                corrections.Add(call.Key.Id, call.Provider!.Name, model, call.Peek, reader.Passed, metered.Usage);
+        }
     }
 
     /// <summary>
@@ -111,12 +116,17 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         // Nothing came back, but the provider had the prompt: what it charges for reading it is estimated.
         if (call.Dialect is null || call.Outcome is not (CallOutcome.ClientGone or CallOutcome.TimedOut))
             return nothing;
-        var usage = new TokenUsage { [UsageUnit.Input] = PromptTokens(call) };
-        return nothing with { Usage = usage, Source = UsageSource.Estimated };
+        return nothing with { Usage = Prompt(call), Source = UsageSource.Estimated };
     }
 
-    // Four bytes of text make a token, about; rounded up.
-    private static long PromptTokens(ProxyCall call) => (call.Peek.PromptBytes + 3) / 4;
+    private static TokenUsage Prompt(ProxyCall call)
+    {
+        var (input, cached) = call.Correction.Input(call.Peek.PromptTokens);
+        var usage = new TokenUsage { [UsageUnit.Input] = input - (cached ?? 0) };
+        if (cached is not null)
+            usage[UsageUnit.CacheRead] = cached;
+        return usage;
+    }
 
     private static (NanoUsd? Cost, PriceStatus Status) Rate(PriceBook book, ProxyCall call, in MeteredResponse metered, UsageEvent usage)
     {

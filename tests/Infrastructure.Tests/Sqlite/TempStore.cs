@@ -6,12 +6,14 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
@@ -42,6 +44,7 @@ public sealed class TempStore : IAsyncDisposable
         services.AddUseCases();
         services.AddProviders(configuration);
         services.AddSingleton<IBuiltInProviders>(new Providers());
+        services.AddSingleton<IPriceVersions, PriceVersions>();
         if (withDirectory)
             services.AddKeyDirectory();
         else

@@ -199,9 +199,16 @@ public sealed class DatabaseFaultTests(SharedFleet shared, ITestOutputHelper out
         }
     }
 
-    /// <summary>Besides answers and what a cap says when it is met.</summary>
-    internal static void OnlySaid(IEnumerable<FaultRun.Answer> answers, params string[] also) =>
-        answers.Select(a => a.ToString()).Distinct().Except(also).ShouldBeSubsetOf(["200", "429 budget_held", "429 budget_exhausted"]);
+    /// <summary>
+    /// Besides answers and what a cap says when it is met. Where nothing is done to the database, a machine that is busy with something else may still keep it
+    /// from answering in time now and then.
+    /// </summary>
+    internal static void OnlySaid(IReadOnlyCollection<FaultRun.Answer> answers, params string[] also)
+    {
+        answers.Select(a => a.ToString()).Distinct().Except(also).ShouldBeSubsetOf(["200", "429 budget_held", "429 budget_exhausted", Unverifiable]);
+        if (!also.Contains(Unverifiable))
+            answers.Count(a => a.ToString() == Unverifiable).ShouldBeLessThanOrEqualTo(answers.Count / 10, FaultRun.Told(answers));
+    }
 
     // Until the ledger has every call that had ended by then.
     internal static async Task<TimeSpan> DrainedAsync(Fleet fleet, long since)

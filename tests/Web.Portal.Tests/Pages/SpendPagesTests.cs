@@ -68,7 +68,7 @@ public sealed partial class SpendPagesTests : IAsyncLifetime
         return row with { Cost = rated.Cost, PriceStatus = rated.Status };
     }
 
-    private Task AppendAsync(params UsageEvent[] events) => _product.Services.GetRequiredService<IUsageLedger>().AppendAsync(events, Cancel);
+    private Task<int> AppendAsync(params UsageEvent[] events) => _product.Services.GetRequiredService<IUsageLedger>().AppendAsync(events, Cancel);
 
     // The text that people read, without tags; a space in figures is a space.
     private static string Text(string html) => Regex.Replace(WebUtility.HtmlDecode(Regex.Replace(Regex.Replace(html, "<script.*?</script>", "", RegexOptions.Singleline), "<[^>]+>", "")), "[\\s\u00a0]+", " ");

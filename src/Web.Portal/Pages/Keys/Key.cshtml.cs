@@ -35,7 +35,7 @@ public sealed class KeyModel : KeyFormPage
             var use = Detail.Use;
             if (use.Calls == 0)
                 return "Nothing used it in the last 24 hours.";
-            var by = use.Tags.FirstOrDefault(t => t.Name is "service" or "app") ?? use.Tags.FirstOrDefault(t => t.Name == "feature") ?? use.Tags.FirstOrDefault();
+            var by = use.Tags.FirstOrDefault(t => t.Name is "service" or "app") ?? use.Tags.FirstOrDefault(t => t.Name == "feature") ?? (use.Tags.Count > 0 ? use.Tags[0] : null);
             var calls = $"{Figures.Count(use.Calls).Text} {(use.Calls == 1 ? "call" : "calls")} came with it in the last 24 hours";
             return by is null
                 ? $"{calls}; such calls will be refused at once."
@@ -63,14 +63,16 @@ public sealed class KeyModel : KeyFormPage
     {
         if (await FindAsync() is { } refused)
             return refused;
-        if (Read() is not var (tags, expires) && May(Right.ManageKeys))
+        var read = Read();
+        if (read is null && May(Right.ManageKeys))
             return Page();
+        var (tags, expires) = read ?? ([], null);
         if (!await FirstTimeAsync())
             return Redirect(To($"/keys/{Id}"));
         // The day alone is shown: a key that ends at noon of it keeps its noon unless another day is chosen.
         if (Form.Expires == Lines.LastDay(Key.ExpiresAt, Zone))
             expires = Key.ExpiresAt;
-        if (await AskAsync(new UpdateKey(Caller, TenantId, Id, Form.Name?.Trim() ?? "", tags ?? [], expires) { Limits = Form.Limits, AllowedProviders = Lines.Read(Form.Providers), AllowedModels = Lines.Read(Form.Models) }) is null)
+        if (await AskAsync(new UpdateKey(Caller, TenantId, Id, Form.Name?.Trim() ?? "", tags, expires) { Limits = Form.Limits, AllowedProviders = Lines.Read(Form.Providers), AllowedModels = Lines.Read(Form.Models) }) is null)
             return Refused ?? Page();
         var (team, project) = Places.Read(Form.Place);
         if ((Form.Place ?? "") != Places.Write(Key.TeamId, Key.ProjectId) && await AskAsync(new MoveKey(Caller, TenantId, Id, team, project)) is null)

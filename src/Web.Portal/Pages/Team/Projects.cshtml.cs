@@ -1,7 +1,6 @@
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.Rendering;
 using Tokonomics.Application.Tenants;
-using Tokonomics.Domain.Tenants;
 using Tokonomics.Web.Portal.Frame;
 
 namespace Tokonomics.Web.Portal.Pages.Team;

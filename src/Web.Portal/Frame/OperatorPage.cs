@@ -1,0 +1,24 @@
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.Filters;
+using Microsoft.AspNetCore.Mvc.RazorPages;
+using Tokonomics.Application.Tenants;
+
+namespace Tokonomics.Web.Portal.Frame;
+
+/// <summary>A page of those who run the installation (<c>Portal:Operators</c>). For everybody else it isn't there.</summary>
+public abstract class OperatorPage : PortalPage
+{
+    protected override bool NeedsTenant => false;
+
+    public Caller Operator => Me.Operator!;
+
+    [NonHandler]
+    public override Task OnPageHandlerExecutionAsync(PageHandlerExecutingContext context, PageHandlerExecutionDelegate next) =>
+        base.OnPageHandlerExecutionAsync(context, async () =>
+        {
+            if (Me.IsOperator)
+                return await next();
+            context.Result = new NotFoundResult();
+            return new PageHandlerExecutedContext(PageContext, context.Filters, context.HandlerMethod, context.HandlerInstance) { Canceled = true };
+        });
+}
