@@ -19,7 +19,7 @@ public sealed class SessionTests(Portal portal) : IClassFixture<Portal>
         {
         }
 
-        ada.Cookies.ShouldNotContainKey("__Host-session");
+        ada.Cookies.Keys.ShouldNotContain("__Host-session");
         (await WithAsync(first, "/account")).ShouldBe(HttpStatusCode.Found); // the copy of the cookie is worth nothing
 
         using (await ada.SignInAsync())
