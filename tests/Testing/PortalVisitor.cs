@@ -80,7 +80,7 @@ public sealed partial class PortalVisitor(TestProduct product)
     {
         using var answer = await GetAsync(path);
         var text = await answer.Content.ReadAsStringAsync();
-        return answer.IsSuccessStatusCode ? text : throw new InvalidOperationException($"{path}: {(int)answer.StatusCode} {answer.Headers.Location} {text}");
+        return answer.IsSuccessStatusCode ? text : throw new InvalidOperationException($"{path}: {(int)answer.StatusCode} {answer.Headers.Location} {string.Join('\n', product.Log.Lines.TakeLast(3))} {text}");
     }
 
     /// <summary>Sends a form to a page: with the page's own hidden fields where it has a form to post, the given ones over them.</summary>
