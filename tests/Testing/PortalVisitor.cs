@@ -20,7 +20,7 @@ public sealed partial class PortalVisitor(TestProduct product)
 
     public string Email { get; private set; } = "";
 
-    public IReadOnlyDictionary<string, string> Cookies => _cookies;
+    public IDictionary<string, string> Cookies => _cookies;
 
     /// <summary>A new user with a verified address, in that role a member of that tenant, signed in.</summary>
     public static async Task<PortalVisitor> SignedInAsync(TestProduct product, string? tenantId, Role role = Role.Owner, string? email = null)
@@ -80,7 +80,7 @@ public sealed partial class PortalVisitor(TestProduct product)
     {
         using var answer = await GetAsync(path);
         var text = await answer.Content.ReadAsStringAsync();
-        return answer.IsSuccessStatusCode ? text : throw new InvalidOperationException($"{path}: {(int)answer.StatusCode} {answer.Headers.Location} {text}");
+        return answer.IsSuccessStatusCode ? text : throw new InvalidOperationException($"{path}: {(int)answer.StatusCode} {answer.Headers.Location} {string.Join('\n', product.Log.Lines.TakeLast(3))} {text}");
     }
 
     /// <summary>Sends a form to a page: with the page's own hidden fields where it has a form to post, the given ones over them.</summary>

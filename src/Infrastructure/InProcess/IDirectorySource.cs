@@ -17,7 +17,8 @@ internal interface IDirectorySource : IDisposable
 
 /// <param name="Seq">The point that this reading reached.</param>
 /// <param name="All">It holds every tenant, those that stood in the directory before and aren't in it are gone (a backup was restored).</param>
-internal sealed record DirectoryChanges(long Seq, bool All, IReadOnlyList<TenantRow> Tenants);
+/// <param name="Gone">Tenants that were deleted since.</param>
+internal sealed record DirectoryChanges(long Seq, bool All, IReadOnlyList<TenantRow> Tenants, IReadOnlyList<string> Gone);
 
 /// <param name="Status">Of its keys that are neither revoked nor expired.</param>
 /// <param name="Credentials">Decrypted.</param>

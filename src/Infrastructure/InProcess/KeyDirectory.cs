@@ -127,19 +127,25 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
         var changes = _source.Read(_seq);
         foreach (var tenant in changes.Tenants)
             Replace(tenant);
+        foreach (var gone in changes.Gone)
+            Forget(gone);
         if (changes.All)
         {
             var present = changes.Tenants.Select(t => t.Id).ToHashSet(StringComparer.Ordinal);
             foreach (var gone in _lookupIdsOfTenant.Keys.Where(id => !present.Contains(id)).ToList())
-            {
-                foreach (var lookupId in _lookupIdsOfTenant[gone])
-                    _byLookupId.TryRemove(lookupId, out _);
-                _lookupIdsOfTenant.Remove(gone);
-            }
+                Forget(gone);
         }
 
         _seq = changes.Seq;
         Interlocked.Exchange(ref _readAtTicks, _time.GetUtcNow().UtcTicks);
+    }
+
+    private void Forget(string tenantId)
+    {
+        if (!_lookupIdsOfTenant.Remove(tenantId, out var lookupIds))
+            return;
+        foreach (var lookupId in lookupIds)
+            _byLookupId.TryRemove(lookupId, out _);
     }
 
     private void Replace(TenantRow row)

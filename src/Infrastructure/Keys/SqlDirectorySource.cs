@@ -46,7 +46,7 @@ internal sealed partial class SqlDirectorySource(ISqlStore store, ISecretBox box
             if (all)
                 since = -1;
             else if (reached == since)
-                return new DirectoryChanges(reached, false, []);
+                return new DirectoryChanges(reached, false, [], []);
             const string Changed = "tenant_id IN (SELECT tenant_id FROM changes WHERE seq > @since)";
             var credentials = Rows(transaction, $"""
                 SELECT c.tenant_id, c.id, c.provider, s.id, s.purpose, s.kek_id, s.wrapped_key, s.ciphertext
@@ -65,8 +65,9 @@ internal sealed partial class SqlDirectorySource(ISqlStore store, ISecretBox box
                 row => (
                     Status: !row.IsDBNull(7) ? KeyStatus.Closing : row.GetString(1) == "suspended" ? KeyStatus.Suspended : KeyStatus.Active,
                     Limits: Limits(row, 2), ReadsOn: row.GetString(5) == "readon", RefusesUnpriced: row.GetString(6) == "refuse"));
+            var gone = Rows(transaction, "SELECT tenant_id FROM changes WHERE seq > @since AND tenant_id NOT IN (SELECT id FROM tenants)", since, _ => true).ConvertAll(r => r.TenantId);
             return new DirectoryChanges(reached, all, tenants.ConvertAll(t => new TenantRow(
-                t.TenantId, t.Value.Status, [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]], t.Value.Limits, t.Value.ReadsOn, t.Value.RefusesUnpriced)));
+                t.TenantId, t.Value.Status, [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]], t.Value.Limits, t.Value.ReadsOn, t.Value.RefusesUnpriced)), gone);
         }
         catch
         {

@@ -37,6 +37,7 @@ public sealed class TenantData(ISqlStore store, AuditAppender audit, TimeProvide
         new("projects", ["id"], ["id", "name", "team_id", "created_at", "archived_at"]),
         new("teams", ["id"], ["id", "name", "created_at", "archived_at"]),
         new("invitations", ["id"], ["id", "email", "role", "created_at", "created_by", "sent_at", "expires_at", "accepted_at", "accepted_by", "withdrawn_at"]),
+        new("tenant_claims", [], null),
         new("members", ["id"], ["id", "email", "role", "created_at"]),
         new("usage_hourly", ["environment", "hour", "provider", "model", "key_id", "project_id", "team_id"], ["environment", "hour", "provider", "model", "key_id", "project_id", "team_id", .. Measures.All.Select(m => m.Column)]),
         new("usage_hourly_tags", ["environment", "tag", "hour", "tag_value", "provider", "model"], ["environment", "tag", "hour", "tag_value", "provider", "model", .. Measures.All.Select(m => m.Column)]),

@@ -13,7 +13,9 @@ internal static class AuditApi
     {
         var audit = api.MapGroup("/audit").WithTags("Audit log");
         audit.MapGet("", async (HttpContext http, IMediator mediator, [AsParameters] AuditQuery query, int limit = 50, long? cursor = null) =>
-            (await mediator.Send(query.Of(http) with { Limit = limit, Before = cursor }, http.RequestAborted)).Answer(p => new AuditList([.. p.Lines.Select(AuditShape.Of)], p.Next)))
+            query.Of(http) is not { } question
+                ? QueryWord.Unknown<AuditResult>("result", query.Result!)
+                : (await mediator.Send(question with { Limit = limit, Before = cursor }, http.RequestAborted)).Answer(p => new AuditList([.. p.Lines.Select(AuditShape.Of)], p.Next)))
             .Produces<AuditList>().WithSummary("Who did what, newest first, a page at a time: send next_cursor as cursor. Each line's hash covers it and the hash before");
         audit.MapGet("/export", ExportAsync).Produces(200, contentType: "text/csv").WithSummary("The same lines as a file, all of them: format csv or json (one object a line)");
     }
@@ -22,10 +24,13 @@ internal static class AuditApi
     {
         if (format is not ("csv" or "json"))
             return ApiHost.Problem(422, "invalid", "The format is csv or json.", new Dictionary<string, string[]> { ["format"] = ["The format is csv or json."] });
-        var first = await mediator.Send(query.Of(http) with { Limit = 1000 }, http.RequestAborted);
+        if (query.Of(http) is not { } question)
+            return QueryWord.Unknown<AuditResult>("result", query.Result!);
+        question = question with { Limit = 1000 };
+        var first = await mediator.Send(question, http.RequestAborted);
         if (!first.Succeeded)
             return first.Answer(_ => null);
-        await WriteAsync(http, Lines(mediator, query.Of(http) with { Limit = 1000 }, first.Value, http.RequestAborted), format == "csv");
+        await WriteAsync(http, Lines(mediator, question, first.Value, http.RequestAborted), format == "csv");
         return Results.Empty;
     }
 
@@ -56,11 +61,15 @@ internal static class AuditApi
         }
     }
 
+    /// <param name="Result">done or denied.</param>
     /// <param name="From">RFC 3339.</param>
     /// <param name="To">Exclusive.</param>
-    internal sealed record AuditQuery(string? Actor = null, string? Action = null, string? Subject = null, AuditResult? Result = null, DateTimeOffset? From = null, DateTimeOffset? To = null)
+    internal sealed record AuditQuery(string? Actor = null, string? Action = null, string? Subject = null, string? Result = null, DateTimeOffset? From = null, DateTimeOffset? To = null)
     {
-        public ListAudit Of(HttpContext http) => new(http.Caller(), http.Tenant()) { Actor = Actor, Action = Action, Subject = Subject, Result = Result, From = From, To = To };
+        /// <summary>Null where the result is none.</summary>
+        public ListAudit? Of(HttpContext http) => QueryWord.TryRead<AuditResult>(Result, out var result)
+            ? new ListAudit(http.Caller(), http.Tenant()) { Actor = Actor, Action = Action, Subject = Subject, Result = result, From = From, To = To }
+            : null;
     }
 
     /// <param name="Remote">The address that it came from; empty for the machine itself, null in lines from before it was kept.</param>

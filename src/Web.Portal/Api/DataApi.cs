@@ -40,11 +40,11 @@ internal static class DataApi
             line.Write("\",\"row\":"u8);
             line.Write(row.Json.Span);
             line.Write("}"u8);
-            await rows.JsonAsync(line.WrittenSpan);
+            await rows.LineAsync(line.WrittenSpan);
         }
 
         // Without it nobody can tell a whole file from one that was broken off.
-        await rows.JsonAsync("{\"complete\":true}"u8);
+        await rows.LineAsync("{\"complete\":true}"u8);
     }
 
     internal sealed record DeletionBody(string Name);

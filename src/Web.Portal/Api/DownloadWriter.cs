@@ -31,9 +31,10 @@ internal sealed class DownloadWriter : IAsyncDisposable
         return FlushAsync();
     }
 
-    public ValueTask JsonAsync<T>(T row) => JsonAsync(JsonSerializer.SerializeToUtf8Bytes(row, _json));
+    public ValueTask JsonAsync<T>(T row) => LineAsync(JsonSerializer.SerializeToUtf8Bytes(row, _json));
 
-    public ValueTask JsonAsync(ReadOnlySpan<byte> json)
+    /// <summary>A line that is JSON already.</summary>
+    public ValueTask LineAsync(ReadOnlySpan<byte> json)
     {
         _http.Response.BodyWriter.Write(json);
         _http.Response.BodyWriter.Write("\n"u8);

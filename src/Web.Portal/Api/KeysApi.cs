@@ -11,13 +11,7 @@ internal static class KeysApi
     public static void Map(RouteGroupBuilder api)
     {
         var keys = api.MapGroup("/keys").WithTags("Keys");
-        keys.MapGet("", async (HttpContext http, IMediator mediator, [AsParameters] KeyQuery query) => (await mediator.Send(
-                new ListKeys(http.Caller(), http.Tenant(), query.Environment)
-                {
-                    Search = query.Q, Status = query.Status, TeamId = query.TeamId, ProjectId = query.ProjectId, Order = query.Sort is KeySort.Name or KeySort.NameDesc ? KeyOrder.Name : KeyOrder.Created,
-                    Reversed = query.Sort is KeySort.Oldest or KeySort.NameDesc, Limit = query.Limit, After = query.Cursor,
-                },
-                http.RequestAborted)).Answer(l => new KeyPage([.. l.Keys.Select(KeyShape.Of)], l.Next, l.Total)))
+        keys.MapGet("", ListAsync)
             .Produces<KeyPage>().WithSummary("Keys, revoked ones too, newest first, a page at a time: send next_cursor as cursor");
         keys.MapGet("/{id}", async (HttpContext http, IMediator mediator, string id) =>
             (await mediator.Send(new GetKey(http.Caller(), http.Tenant(), id), http.RequestAborted)).Answer(KeyDetailShape.Of))
@@ -50,6 +44,28 @@ internal static class KeysApi
         keys.MapDelete("/{id}", async (HttpContext http, IMediator mediator, string id) =>
             (await mediator.Send(new RevokeKey(http.Caller(), http.Tenant(), id), http.RequestAborted)).Answer(_ => null))
             .Produces(204).WithSummary("Revokes a key: refused everywhere within a second");
+    }
+
+    private static async Task<IResult> ListAsync(HttpContext http, IMediator mediator, [AsParameters] KeyQuery query)
+    {
+        if (!QueryWord.TryRead<KeyEnvironment>(query.Environment, out var environment))
+            return QueryWord.Unknown<KeyEnvironment>("environment", query.Environment!);
+        if (!QueryWord.TryRead<KeyStatus>(query.Status, out var status))
+            return QueryWord.Unknown<KeyStatus>("status", query.Status!);
+        if (!QueryWord.TryRead<KeySort>(query.Sort, out var sort))
+            return QueryWord.Unknown<KeySort>("sort", query.Sort!);
+        var list = new ListKeys(http.Caller(), http.Tenant(), environment)
+        {
+            Search = query.Q,
+            Status = status,
+            TeamId = query.TeamId,
+            ProjectId = query.ProjectId,
+            Order = sort is KeySort.Name or KeySort.NameDesc ? KeyOrder.Name : KeyOrder.Created,
+            Reversed = sort is KeySort.Oldest or KeySort.NameDesc,
+            Limit = query.Limit,
+            After = query.Cursor,
+        };
+        return (await mediator.Send(list, http.RequestAborted)).Answer(l => new KeyPage([.. l.Keys.Select(KeyShape.Of)], l.Next, l.Total));
     }
 
     internal sealed record NewKey(string Name, KeyEnvironment Environment = KeyEnvironment.Live)
@@ -97,8 +113,11 @@ internal static class KeysApi
     }
 
     /// <param name="Q">In the name; or an id, or the beginning of a key.</param>
+    /// <param name="Environment">live or test.</param>
+    /// <param name="Status">active, expired or revoked.</param>
+    /// <param name="Sort">newest, oldest, name or name_desc.</param>
     internal sealed record KeyQuery(
-        string? Q = null, KeyEnvironment? Environment = null, KeyStatus? Status = null, string? TeamId = null, string? ProjectId = null, KeySort Sort = KeySort.Newest, int Limit = 1000, string? Cursor = null);
+        string? Q = null, string? Environment = null, string? Status = null, string? TeamId = null, string? ProjectId = null, string? Sort = null, int Limit = 1000, string? Cursor = null);
 
     /// <param name="TeamId">Left out for the project's team, or none.</param>
     internal sealed record Place(string? TeamId = null, string? ProjectId = null);

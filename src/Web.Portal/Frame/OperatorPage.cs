@@ -16,9 +16,12 @@ public abstract class OperatorPage : PortalPage
     public override Task OnPageHandlerExecutionAsync(PageHandlerExecutingContext context, PageHandlerExecutionDelegate next) =>
         base.OnPageHandlerExecutionAsync(context, async () =>
         {
-            if (Me.IsOperator)
+            if (Me.Operator is not null)
                 return await next();
-            context.Result = new NotFoundResult();
+            // Who is one and has shown one factor only is told what is missing; for all others there is nothing here.
+            if (Me.IsOperator)
+                Said = "The operator's area asks for two factors: set up a passkey or one-time codes, and sign in with them.";
+            context.Result = Me.IsOperator ? new RedirectResult("/account/security") : new NotFoundResult();
             return new PageHandlerExecutedContext(PageContext, context.Filters, context.HandlerMethod, context.HandlerInstance) { Canceled = true };
         });
 }

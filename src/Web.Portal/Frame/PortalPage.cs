@@ -109,6 +109,14 @@ public abstract class PortalPage : PageModel
         return null;
     }
 
+    /// <summary>For a page with several forms: what fields of the others would have said is no error of this one.</summary>
+    protected void Only(params ReadOnlySpan<string> fields)
+    {
+        foreach (var key in ModelState.Keys.ToList())
+            if (!fields.Contains(key))
+                ModelState.Remove(key);
+    }
+
     /// <summary>What the last refused use case makes of the whole page; null where the form can be shown again with what is wrong.</summary>
     protected IActionResult? Refused { get; private set; }
 

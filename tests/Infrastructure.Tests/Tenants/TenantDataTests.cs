@@ -21,8 +21,8 @@ public abstract class TenantDataTests<TKind>
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    // What belongs to no tenant although it names one, and outlives it.
-    private static readonly string[] Kept = ["changes", "tenant_erasures", "invariant_checks"];
+    // What belongs to no tenant although it names one, and outlives it: a session is its user's.
+    private static readonly string[] Kept = ["changes", "tenant_erasures", "invariant_checks", "sessions"];
 
     private static List<string> TenantTables(TempStore store)
     {
@@ -65,7 +65,7 @@ public abstract class TenantDataTests<TKind>
     {
         await using var store = await Kind.NewAsync(withDirectory: false);
         var made = await FullAsync(store, "Acme");
-        await FullAsync(store, "Other");
+        await FullAsync(store, "Zebra");
         var export = (await store.SendAsync(new ExportTenant(new Caller(made.TenantId, made.OwnerId, Role.Owner), made.TenantId))).Value;
         var text = new StringBuilder();
         var tables = new Dictionary<string, int>();
@@ -82,7 +82,7 @@ public abstract class TenantDataTests<TKind>
         tables["usage_hourly"].ShouldBeGreaterThan(0);
         tables["audit_log"].ShouldBe((int)store.Count($"SELECT count(*) FROM audit_log WHERE tenant_id = '{made.TenantId}'"));
         text.ToString().ShouldContain("\"name\":\"Acme\"");
-        text.ToString().ShouldNotContain("Other");
+        text.ToString().ShouldNotContain("Zebra");
         foreach (var secret in new[] { made.LiveKey.Secret, made.ApiToken.Secret, "sk-provider-key", "lookup_id", "token_hash", "ciphertext" })
             text.ToString().ShouldNotContain(secret);
         text.ToString().ShouldNotContain(made.LiveKey.Secret[8..18]);
@@ -166,6 +166,8 @@ public abstract class TenantDataTests<TKind>
         }
 
         store.Clock.Ahead = Some.Noon.AddDays(100) - DateTimeOffset.UtcNow;
+        foreach (var months in store.Services.GetServices<PostgresPartitions>())
+            await months.EnsureAsync(Cancel);
         await store.Get<IUsageLedger>().AppendAsync(
             [.. Enumerable.Range(0, 100).Select(i => Some.Event($"req_{i:d3}", t, at: Some.Noon.AddDays(i) + TimeSpan.FromMinutes(i)) with { Cost = new NanoUsd(1) }), Some.Event("req_other", other.TenantId)], Cancel);
         await store.SendAsync(new SetTenantSettings(Caller.Operator, t) { RetentionDays = 35 });
@@ -173,7 +175,8 @@ public abstract class TenantDataTests<TKind>
 
         var report = await store.Get<IRetention>().RunAsync(Cancel);
         // Kept is what was made from day 65 on; day 65 itself, 65 minutes later than the line, stays.
-        (report.Tenants, report.Deleted).ShouldBe((1, 65));
+        // On PostgreSQL April's 30 are gone with their partition before that; March has one of the other tenant.
+        (report.Tenants, report.Deleted + (report.Dropped.Count * 30)).ShouldBe((1, 65));
         store.Count($"SELECT count(*) FROM usage_events WHERE tenant_id = '{t}'").ShouldBe(35);
         store.Count($"SELECT count(*) FROM usage_events WHERE tenant_id = '{other.TenantId}'").ShouldBe(1);
         store.Count($"SELECT sum(calls) FROM usage_hourly WHERE tenant_id = '{t}'").ShouldBe(100);
@@ -207,6 +210,7 @@ public sealed class PostgresTenantDataTests : TenantDataTests<OnPostgres>
         store.Clock.Ahead = Some.Noon - DateTimeOffset.UtcNow;
         await store.Get<PostgresPartitions>().EnsureAsync(TestContext.Current.CancellationToken); // March to June 2026
         store.Clock.Ahead = Some.Noon.AddDays(100) - DateTimeOffset.UtcNow; // 18 June
+        await store.Get<PostgresPartitions>().EnsureAsync(TestContext.Current.CancellationToken);
         await store.Get<IUsageLedger>().AppendAsync([.. Enumerable.Range(0, 100).Select(i => Some.Event($"req_{i:d3}", made.TenantId, at: Some.Noon.AddDays(i)))], TestContext.Current.CancellationToken);
         await store.SendAsync(new SetTenantSettings(Caller.Operator, made.TenantId) { RetentionDays = 35 });
         var report = await store.Get<IRetention>().RunAsync(TestContext.Current.CancellationToken);

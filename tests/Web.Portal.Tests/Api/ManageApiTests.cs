@@ -97,8 +97,7 @@ public sealed class ManageApiTests : IAsyncLifetime
         using var csv = await _product.ApiAsync(HttpMethod.Get, "audit/export?action=create_team");
         (await csv.Content.ReadAsStringAsync()).Trim().Split("\r\n").Length.ShouldBe(4);
         using var json = await _product.ApiAsync(HttpMethod.Get, "audit/export?format=json");
-        var lines = (await json.Content.ReadAsStringAsync()).Trim().Split('\n');
-        lines.Count(l => JsonDocument.Parse(l).RootElement.TryGetProperty("hash", out _)).ShouldBe(lines.Length);
+        (await json.Content.ReadAsStringAsync()).Trim().Split('\n').ShouldAllBe(l => l.Contains("\"hash\":", StringComparison.Ordinal));
         (await SendAsync("GET", "audit/export?format=xml")).Status.ShouldBe(422);
     }
 

@@ -38,7 +38,7 @@ public sealed class BudgetForm
 
     public bool FailOpen { get; set; }
 
-    public string Thresholds { get; set; } = "50, 80, 100";
+    public string? Thresholds { get; set; } = "50, 80, 100";
 
     public static BudgetForm Of(Budget b) => new()
     {

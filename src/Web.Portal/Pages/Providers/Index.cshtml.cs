@@ -114,13 +114,6 @@ public sealed class IndexModel(ProviderCatalogue catalogue) : PortalPage
         return Redirect(To("/providers"));
     }
 
-    // One page, several forms: what another form would have sent is no error of this one.
-    private void Only(params string[] fields)
-    {
-        foreach (var key in ModelState.Keys.Where(k => !fields.Contains(k)).ToList())
-            ModelState.Remove(key);
-    }
-
     private async Task<IActionResult> ShowAsync()
     {
         if (await AskAsync(new ListProviderCredentials(Caller, TenantId)) is not { } credentials || await AskAsync(new ListCustomEndpoints(Caller, TenantId)) is not { } endpoints)

@@ -61,7 +61,7 @@ public sealed class IndexModel : PortalPage
 
     public async Task<IActionResult> OnPostTenantAsync()
     {
-        Forget(nameof(RequestsPerMinute), nameof(TokensPerMinute), nameof(ConcurrentRequests));
+        Only(nameof(Name), nameof(TimeZone), nameof(RetentionDays));
         if (!ModelState.IsValid && MayAll)
             return await AgainAsync();
         return await SavedAsync(await AskAsync(new SetTenantSettings(Caller, TenantId) { Name = Name?.Trim() ?? "", TimeZone = TimeZone, RetentionDays = RetentionDays }));
@@ -75,19 +75,13 @@ public sealed class IndexModel : PortalPage
 
     public async Task<IActionResult> OnPostLimitsAsync()
     {
-        Forget(nameof(Name));
+        Only(nameof(RequestsPerMinute), nameof(TokensPerMinute), nameof(ConcurrentRequests));
         if (!ModelState.IsValid)
             return await AgainAsync();
         return await SavedAsync(await AskAsync(new SetTenantLimits(Caller, TenantId, new CallLimits(RequestsPerMinute, TokensPerMinute, ConcurrentRequests))));
     }
 
     protected override string FieldName(string field) => field == "Limits" ? nameof(RequestsPerMinute) : field;
-
-    private void Forget(params string[] fields)
-    {
-        foreach (var field in fields)
-            ModelState.Remove(field);
-    }
 
     private async Task<IActionResult> SavedAsync(object? done)
     {
