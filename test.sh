@@ -25,6 +25,7 @@ install chromium chromium
 install faketime faketime
 install strace strace
 install redis-server redis-server
+install oathtool oathtool
 install pgrep procps
 
 echo "Building"

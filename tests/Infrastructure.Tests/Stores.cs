@@ -1,4 +1,3 @@
-using Tokonomics.Application.Ledger;
 using Tokonomics.Testing;
 
 namespace Tokonomics.Tests;
@@ -14,9 +13,6 @@ public interface IStoreKind
 
     /// <summary>SQL that takes a trigger away.</summary>
     string DropTrigger(string name, string table);
-
-    /// <summary>A ledger that knows prices; the store's own knows none.</summary>
-    IUsageLedger Ledger(TempStore store, IPriceVersions prices);
 }
 
 public sealed class OnSqlite : IStoreKind
@@ -32,8 +28,6 @@ public sealed class OnSqlite : IStoreKind
     }
 
     public string DropTrigger(string name, string table) => $"DROP TRIGGER {name}";
-
-    public IUsageLedger Ledger(TempStore store, IPriceVersions prices) => new Infrastructure.Sqlite.SqliteUsageLedger(store.Database, store.Clock, [], prices);
 }
 
 public sealed class OnPostgres : IStoreKind
@@ -69,6 +63,4 @@ public sealed class OnPostgres : IStoreKind
     }
 
     public string DropTrigger(string name, string table) => $"DROP TRIGGER {name} ON {table}";
-
-    public IUsageLedger Ledger(TempStore store, IPriceVersions prices) => new Infrastructure.Postgres.PostgresUsageLedger(store.Get<Infrastructure.Postgres.PostgresDatabase>(), store.Clock, [], prices);
 }

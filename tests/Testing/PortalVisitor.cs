@@ -20,7 +20,7 @@ public sealed partial class PortalVisitor(TestProduct product)
 
     public string Email { get; private set; } = "";
 
-    public IReadOnlyDictionary<string, string> Cookies => _cookies;
+    public IDictionary<string, string> Cookies => _cookies;
 
     /// <summary>A new user with a verified address, in that role a member of that tenant, signed in.</summary>
     public static async Task<PortalVisitor> SignedInAsync(TestProduct product, string? tenantId, Role role = Role.Owner, string? email = null)

@@ -1,7 +1,7 @@
 namespace Tokonomics.Application.Budgets;
 
-/// <summary>The figures that bounds rest on beside the request's own bytes, each with its source. Looked up on 2026-11-22 unless it says
-/// "not confirmed": such a figure is the maker's as it has long been quoted, and to be compared with the maker's page before a cap relies on it.</summary>
+/// <summary>The figures that bounds rest on beside the request's own bytes, each with its source. Looked up on 2026-11-22 and 2026-11-29. Where the maker's own
+/// page was not at hand it says who quotes it; what could not be confirmed is marked so, and bounded by something larger where there is any.</summary>
 internal static class BoundsFacts
 {
     /// <summary>
@@ -34,15 +34,19 @@ internal static class BoundsFacts
     /// </summary>
     public const int AnthropicRuns = 11;
 
-    /// <summary>What Imagen makes where nothing is said: 4 by Google's REST reference (not confirmed), 1 by Firebase's. The higher one bounds.</summary>
+    /// <summary>
+    /// What Imagen makes where nothing is said: 4 by Google's page on Imagen (as kept and quoted by others), 1 by Firebase's. 4 is the most that a call may
+    /// ask for (docs.cloud.google.com, "Set output resolution"), so it bounds either way.
+    /// </summary>
     public const int ImagenDefault = 4;
 
     /// <summary>
-    /// Output tokens of an image by gpt-image-1 and its kin at the dearest size and quality, 1024x1536 and high: 6,240, and 100 for each of at
-    /// most three partial images (OpenAI's guide to image generation; not confirmed, though 6,240 at 40 USD a million is the 0.25 USD of its price list).
-    /// gpt-image-2 takes any size and has no such table.
+    /// Output tokens of an image by gpt-image-1 and its kin at the dearest size and quality, 1024x1536 and high: 6,240, which at 8 USD a million is Azure's
+    /// price of it for the mini (LiteLLM's price list), and at 40 and 32 the 0.25 and 0.20 USD of the others. At most three partial images (Microsoft's and
+    /// OpenAI's guides), quoted at 100 tokens each (not confirmed), so taken for 408: an image of that size at the lowest quality. gpt-image-2 takes any size and
+    /// has no such table.
     /// </summary>
-    public const long GptImage1Tokens = 6240 + (3 * 100);
+    public const long GptImage1Tokens = 6240 + (3 * 408);
 
     /// <summary>Cohere counts up to 100 documents as one search unit, and each piece of 510 tokens of a longer one as a document, the query in each of them (docs.cohere.com, "Rerank").</summary>
     public const int DocumentsPerSearchUnit = 100;
@@ -53,19 +57,22 @@ internal static class BoundsFacts
     /// The most tokens that an image takes; null where the maker publishes no maximum, so that only the model's window bounds it.
     /// </summary>
     /// <remarks>
-    /// Claude: one for 28x28 pixels after scaling to 2,576 on the long edge (platform.claude.com, "Vision"); 4,005 measured for 12 megapixels, at most 4,784 (not confirmed).
-    /// Gemini: to version 2 by tiles of 258 tokens, of at least 256 pixels of 3072x3072, which makes at most 12 by 2 (not confirmed); from 3 on
-    /// 1,101 measured by default and 2,240 at the highest resolution (not confirmed).
-    /// OpenAI: by tiles, scaled into 2048x768, 8 of 170 and 85; gpt-4o-mini bills 8 of 5,667 and 2,833 for the same (not confirmed), beyond its
-    /// window (pypi.org/project/pictoken); the small ones by 1,536 patches times at most 2.46 (not confirmed). Later models take as many
-    /// patches as the image has: 14,364 tokens measured (huggingface.co/datasets/JOHNISKING/image-token-cost).
+    /// Claude: one for 28x28 pixels after scaling to 2,576 on the long edge (platform.claude.com, "Vision"): at most 92 by 92, or 8,848 by the older formula of
+    /// 750 pixels a token. 4,005 measured for 12 megapixels; that no image takes more than 4,784 is quoted and not confirmed, and not relied on.
+    /// Gemini: to version 2 by tiles of 258 tokens. A tile is two thirds of the shorter edge, 256 pixels at least, of an image within 3072x3072: at most 12 by 2
+    /// (as quoted from Google's pages). From 3 on 2,240 at the highest resolution, by Google's table as fastgptplus.com and
+    /// awesomeagents.ai quote it; 1,101 measured by default.
+    /// OpenAI: by tiles of 512 pixels, scaled into 2048x768, 4 by 2 of 170 and 85 (OpenAI's guide, as docs.camel-ai.org quotes it); gpt-4o-mini bills 5,667 and 2,833
+    /// for the same, beyond its window (pypi.org/project/pictoken; not confirmed by a page of OpenAI's); the small ones by 1,536 patches times at most 2.46 (a copy of
+    /// the guide, and 1.62 measured: community.openai.com, "Vision Pricing calculator"). Later models take as many patches as the image has: 14,364 tokens
+    /// measured (huggingface.co/datasets/JOHNISKING/image-token-cost).
     /// </remarks>
     public static long? ImageTokens(string model)
     {
         var at = model.LastIndexOf('/') + 1;
         var name = model.AsSpan(at);
         if (Has(name, "claude"))
-            return 5000;
+            return 9000;
         if (name.StartsWith("gemini", StringComparison.OrdinalIgnoreCase))
             return 24 * 258;
         if (name.StartsWith("gpt-4o-mini", StringComparison.OrdinalIgnoreCase))

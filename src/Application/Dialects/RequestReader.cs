@@ -181,7 +181,7 @@ internal static class RequestReader
                     aside = IsAside(ref reader);
                     if (aside && reader.ValueSpan.SequenceEqual("role"u8))
                         found.Messages++;
-                    if (tools)
+                    if (tools && depth > 1)
                         found.ToolBytes += reader.ValueSpan.Length + BytesPerToolValue;
                     if (field == Field.None && reader.ValueSpan.SequenceEqual("search_context_size"u8))
                         field = Field.SearchContext;

@@ -68,7 +68,7 @@ internal static class Serve
 
             A tenant named "default" was made. Its keys are shown this once:
               test key  {{test}}   (reaches the built-in sandbox; needs no provider account)
-              live key  {{live}}   (store a provider key first: {{url}}/providers)
+              live key  {{live}}   (store a provider key first: {{url}}/providers, or POST {{url}}/api/v1/credentials)
               API token {{token}}
 
             Try it:

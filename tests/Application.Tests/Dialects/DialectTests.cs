@@ -74,12 +74,12 @@ public sealed class DialectTests
     [Fact]
     public void A_stream_without_usage_is_estimated_from_its_text_alone()
     {
-        // 8 bytes asked: 2 tokens. 9 bytes answered (text 5, reasoning 2, arguments 2; the padding doesn't count): 3 tokens.
+        // 8 bytes asked in one message: 2 tokens, and 4 for it and 3 for the beginning of the answer. 9 bytes answered (text 5, reasoning 2, arguments 2; the padding doesn't count): 3 tokens.
         var m = Meter("openai-chat", AskStream, Events(
             """{"choices":[{"delta":{"content":"h\u00e9\"l"}}],"obfuscation":"xxxxxxxxxxxxxxxxxxxxxxx"}""",
             """{"choices":[{"delta":{"reasoning_content":"ab","tool_calls":[{"function":{"arguments":"{}"}}]},"finish_reason":"stop"}]}""", "[DONE]"), Sse);
         m.Source.ShouldBe(UsageSource.Estimated);
-        m.Usage.ToString().ShouldBe("Input=2,Output=3");
+        m.Usage.ToString().ShouldBe("Input=9,Output=3");
     }
 
     [Theory]

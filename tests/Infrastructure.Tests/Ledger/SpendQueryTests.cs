@@ -1,6 +1,4 @@
 using Tokonomics.Application.Ledger;
-using Tokonomics.Application.Pricing;
-using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
@@ -68,15 +66,13 @@ public abstract class SpendQueryTests<TKind>
     public async Task What_caching_saved_is_the_difference_of_two_costs_and_counts_each_event_once()
     {
         await using var store = await Kind.NewAsync();
-        var prices = new PriceVersions(store.Sql, store.Get<Domain.Pricing.PriceBook>(), TimeProvider.System);
-        var book = store.Get<Domain.Pricing.PriceBook>();
-        prices.Keep(book);
-        using var ledger = (IDisposable)Kind.Ledger(store, prices);
+        var (ledger, book) = (store.Get<IUsageLedger>(), store.Get<Domain.Pricing.PriceBook>());
+        ((PriceVersions)store.Get<IPriceVersions>()).Keep(book);
         UsageEvent Cached(string id, string usage, string hints = "") => Some.Event(id) with { ResponseModel = null, RequestModel = "gpt-4.1", PricingHints = hints, PriceVersion = book.Version, Usage = TokenUsage.Parse(usage), Cost = NanoUsd.Zero };
         // gpt-4.1: input 2, cache read 0.5 dollars a million; with priority 1.75 times that.
         var events = new[] { Cached("req_1", "Input=1000,CacheRead=4000,Output=10"), Cached("req_2", "Input=0,CacheRead=2000", "service_tier=priority"), Cached("req_3", "Input=500,Output=3"), Some.Event("req_4") with { PriceVersion = "unknown" } };
-        await ((IUsageLedger)ledger).AppendAsync(events, Cancel);
-        await ((IUsageLedger)ledger).AppendAsync(events, Cancel);
+        await ledger.AppendAsync(events, Cancel);
+        await ledger.AppendAsync(events, Cancel);
         // 4000 × 1.50 / 10^6 = 0.006; 2000 × 1.50 × 1.75 / 10^6 = 0.00525
         var savings = await store.Get<ISpendQueries>().CacheSavingsAsync(All, Cancel);
         savings.ShouldBe(new CacheSavings(new NanoUsd(11_250_000), NanoUsd.Zero));

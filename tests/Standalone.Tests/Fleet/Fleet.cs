@@ -95,7 +95,7 @@ internal sealed class Fleet : IAsyncDisposable
         foreach (var (name, value) in ProductProcess.AsProvider(_sandbox.Url, ProductProcess.SandboxPrices(Path.Combine(_folder.Path, "prices"), "openai"), "openai"))
             Settings[name] = value;
 
-        var (exit, made, errors) = await ProductProcess.RunAsync(_folder.Path, ["provision", "--tenant", "t", "--email", "a@b.example", "--plan", "pro", "--provider", "openai=sk-0123456789abcdef", "--json"], environment: Settings);
+        var (exit, made, errors) = await ProductProcess.RunAsync(_folder.Path, ["provision", "--tenant", "t", "--email", "a@b.example", "--plan", "pro", "--provider", "openai=sk-0123456789abcdef", "--json"], environment: Settings.Append(new("ConnectionStrings__Postgres", Database + ";Timeout=120;Command Timeout=120")));
         exit.ShouldBe(0, errors);
         var tenant = JsonDocument.Parse(made).RootElement;
         (TenantId, _token, LiveKey) = (tenant.GetProperty("tenant_id").GetString()!, tenant.GetProperty("api_token").GetString()!, tenant.GetProperty("metering_key").GetString()!);

@@ -107,9 +107,9 @@ public sealed class EstimateApiTests : IAsyncLifetime
     public async Task Figures_come_with_their_arithmetic()
     {
         var estimate = await EstimateAsync("/v1/chat/completions", """{"model":"sandbox-small","messages":[{"role":"user","content":"12345678"}],"max_tokens":500}""");
-        estimate.GetProperty("input_tokens").GetInt64().ShouldBe(2); // 8 bytes, four to a token
+        estimate.GetProperty("input_tokens").GetInt64().ShouldBe(9); // 8 bytes, four to a token; 4 for the message, 3 before the answer
         estimate.GetProperty("output_tokens").GetInt64().ShouldBe(500); // of 1,024 that are said before any answer was seen
-        estimate.GetProperty("likely_usd").GetString().ShouldBe("0.001002"); // 2e-6 * 1 + 500e-6 * 2
+        estimate.GetProperty("likely_usd").GetString().ShouldBe("0.001009"); // 9e-6 * 1 + 500e-6 * 2
         estimate.GetProperty("output_tokens_at_most").GetInt64().ShouldBe(500);
         estimate.GetProperty("priced_as").GetString().ShouldBe("sandbox-small");
         estimate.GetProperty("budgets").GetArrayLength().ShouldBe(0);

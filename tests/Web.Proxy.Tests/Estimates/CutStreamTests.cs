@@ -37,7 +37,8 @@ public sealed class CutStreamTests(ITestOutputHelper output)
                 continue;
             }
 
-            if (line.CostNanoUsd > 0)
+            // A reset may overtake all that was sent before it: then no answer was seen, the row has none, and its share of the bill is missed.
+            if (line.CostNanoUsd > 0 && row.GetProperty("outcome").GetString() != "unreachable")
                 source.ShouldBeOneOf("estimated", "partial");
             var usage = row.GetProperty("usage");
             Add(call.Kind);

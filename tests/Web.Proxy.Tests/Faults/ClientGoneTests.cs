@@ -34,8 +34,8 @@ public sealed class ClientGoneTests(Upstream upstream) : IClassFixture<Upstream>
         row.GetProperty("outcome").GetString().ShouldBe("client_gone");
         row.GetProperty("usage_source").GetString().ShouldBe("estimated");
         row.GetProperty("status").GetInt32().ShouldBe(0);
-        // "Hello" is 5 bytes: 2 tokens at 0.15 USD per million
-        row.GetProperty("cost_usd").GetString().ShouldBe("0.0000003");
+        // "Hello" is 5 bytes: 2 tokens, 4 for the message and 3 before the answer, at 0.15 USD per million
+        row.GetProperty("cost_usd").GetString().ShouldBe("0.00000135");
     }
 
     [Theory]

@@ -39,8 +39,8 @@ public sealed class SilentProviderTests(SilentProviderTests.Impatient upstream) 
         seen["outcome"].ShouldBe("timed_out");
         seen["usage_source"].ShouldBe("estimated");
         seen["status"].ShouldBe("0");
-        // The prompt's text has 10 bytes, 4 to a token, rounded up.
-        seen.Input.ShouldBe(3);
+        // The text has 10 bytes, 4 to a token, rounded up; its message 4 more, the beginning of the answer 3.
+        seen.Input.ShouldBe(10);
         seen.Output.ShouldBe(0);
         await closed.Task.WaitAsync(Upstream.Patience);
     }

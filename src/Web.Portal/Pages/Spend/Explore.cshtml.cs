@@ -65,7 +65,7 @@ public sealed class ExploreModel(IUsageQueries usage, TimeProvider time) : Porta
             return "No call in this range.";
         var first = Exploration.Lines[0];
         var share = Figures.Percent(first.Totals.Cost, cost).Text;
-        return $"{Figures.Money(cost).Text} for {Figures.Count(calls).Text} {(calls == 1 ? "call" : "calls")} in {SpendSentences.Span(View.Question.From, View.Question.To, Zone, Now)}"
+        return $"{Figures.Money(cost).Text} for {Figures.Count(calls).Text} {(calls == 1 ? "call" : "calls")} {(View.FirstDay == View.LastDay ? "on" : "in")} {SpendSentences.Span(View.Question.From, View.Question.To, Zone, Now)}"
             + (Exploration.Lines.Count > 1 && cost.Value > 0 ? $", {share} of it {(View.By.Tag is null || first.Value.Length == 0 ? "" : View.By.Tag + " ")}{Name(first.Value)}." : ".");
     }
 

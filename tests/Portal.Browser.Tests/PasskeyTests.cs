@@ -1,0 +1,127 @@
+using Microsoft.Playwright;
+
+namespace Tokonomics.Portal.Browser.Tests;
+
+/// <summary>Passkeys with Chromium's own authenticator, a virtual one: it makes keys and signs challenges as a device does.</summary>
+[Collection(PortalInBrowser.Name)]
+public sealed class PasskeyTests(PortalInBrowser portal)
+{
+    [Fact]
+    public async Task V38_A_passkey_is_added_named_and_signs_in_and_counts_as_two_factors()
+    {
+        await using var ada = await portal.VisitAsync();
+        await WithAuthenticatorAsync(ada);
+        await ada.SignUpAsync("ada@passkey.example", "Passkeys Ltd");
+        await AddAsync(ada, "Ada's phone");
+        (await ada.Page.InnerTextAsync("main")).ShouldContain("Ada's phone");
+
+        await ada.Page.ClickAsync("summary:has-text('Rename')");
+        await ada.Page.FillAsync(".passkey input[name=name]", "Ada's new phone");
+        await ada.Page.ClickAsync(".passkey button:has-text('Save')");
+        await ada.Page.GetByText("is named").WaitForAsync();
+        (await ada.Page.InnerTextAsync("main")).ShouldContain("Ada's new phone");
+
+        await SignOutAsync(ada);
+        await ada.Page.GotoAsync("/login");
+        await ada.Page.ClickAsync("button:has-text('Sign in with a passkey')");
+        await ada.Page.WaitForURLAsync("**/overview");
+        ada.MailTo("ada@passkey.example").Subject.ShouldBe("A passkey was added"); // the browser is known: no word of a new one
+        ada.Complaints.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task V38_A_passkey_whose_device_did_not_verify_its_user_is_refused()
+    {
+        await using var bob = await portal.VisitAsync();
+        var (session, authenticator) = await WithAuthenticatorAsync(bob);
+        await bob.SignUpAsync("bob@passkey.example", "Bob Ltd");
+        await AddAsync(bob, "Bob's key");
+        await session.SendAsync("WebAuthn.setUserVerified", new Dictionary<string, object> { ["authenticatorId"] = authenticator, ["isUserVerified"] = false });
+        await SignOutAsync(bob);
+        await bob.Page.GotoAsync("/login");
+        await bob.Page.ClickAsync("button:has-text('Sign in with a passkey')");
+        await bob.Page.Locator("form[data-passkey] [role=alert]").WaitForAsync();
+        bob.Page.Url.ShouldEndWith("/login");
+    }
+
+    [Fact]
+    public async Task V38_An_answer_of_a_passkey_works_once_and_only_with_the_challenge_that_this_browser_was_given()
+    {
+        await using var eve = await portal.VisitAsync();
+        await WithAuthenticatorAsync(eve);
+        await eve.SignUpAsync("eve@passkey.example", "Eve Ltd");
+        await AddAsync(eve, "Eve's key");
+        await SignOutAsync(eve);
+        await eve.Page.GotoAsync("/login");
+        // The answer, and the cookie with its challenge, as somebody who can copy both has them.
+        var answer = await eve.Page.EvaluateAsync<string>("""
+            async () => {
+              const options = await (await fetch('/login?handler=PasskeyOptions')).json();
+              const credential = await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) });
+              const form = new FormData(document.querySelector('form[data-passkey]'));
+              form.set('Credential', JSON.stringify(credential.toJSON()));
+              return new URLSearchParams(form).toString();
+            }
+            """);
+        var cookies = await eve.Page.Context.CookiesAsync();
+        (await SendAsync(eve, answer)).ShouldBe(302);
+        await eve.Page.Context.ClearCookiesAsync();
+        await eve.Page.Context.AddCookiesAsync(cookies.Select(c => new Cookie { Name = c.Name, Value = c.Value, Url = portal.Url, HttpOnly = c.HttpOnly, Secure = c.Secure, SameSite = c.SameSite }));
+        (await SendAsync(eve, answer)).ShouldBe(200); // replayed: the page again, nobody signed in
+
+        var broken = answer.Replace("clientDataJSON", "clientDataJson", StringComparison.Ordinal);
+        (await SendAsync(eve, broken)).ShouldBe(200);
+    }
+
+    [Fact]
+    public async Task V38_A_passkey_that_was_removed_opens_nothing()
+    {
+        await using var dan = await portal.VisitAsync();
+        await WithAuthenticatorAsync(dan);
+        await dan.SignUpAsync("dan@passkey.example", "Dan Ltd");
+        await AddAsync(dan, "Dan's key");
+        await dan.Page.ClickAsync(".passkey button:has-text('Remove')");
+        await dan.Page.GetByText("The passkey is removed").WaitForAsync();
+        await SignOutAsync(dan);
+        await dan.Page.GotoAsync("/login");
+        await dan.Page.ClickAsync("button:has-text('Sign in with a passkey')");
+        await dan.Page.GetByText("That passkey is not known here").WaitForAsync();
+    }
+
+    private static async Task<(ICDPSession Session, string Authenticator)> WithAuthenticatorAsync(Visitor visitor)
+    {
+        var session = await visitor.Page.Context.NewCDPSessionAsync(visitor.Page);
+        await session.SendAsync("WebAuthn.enable");
+        var made = await session.SendAsync("WebAuthn.addVirtualAuthenticator", new Dictionary<string, object>
+        {
+            ["options"] = new Dictionary<string, object> { ["protocol"] = "ctap2", ["transport"] = "internal", ["hasResidentKey"] = true, ["hasUserVerification"] = true, ["isUserVerified"] = true, ["automaticPresenceSimulation"] = true },
+        });
+        return (session, made!.Value.GetProperty("authenticatorId").GetString()!);
+    }
+
+    private static async Task AddAsync(Visitor visitor, string name)
+    {
+        await visitor.Page.GotoAsync("/account/passkey");
+        await visitor.Page.FillAsync("[name=Name]", name);
+        await visitor.Page.ClickAsync("main form[data-passkey] button");
+        await visitor.Page.GetByText("is added").WaitForAsync();
+    }
+
+    private static async Task SignOutAsync(Visitor visitor)
+    {
+        await visitor.Page.GotoAsync("/logout");
+        await visitor.Page.ClickAsync("main button:has-text('Sign out')");
+        await visitor.Page.WaitForURLAsync(u => u.EndsWith('/'));
+    }
+
+    private async Task<int> SendAsync(Visitor visitor, string form)
+    {
+        var answer = await visitor.Page.APIRequest.PostAsync(portal.Url + "/login?handler=Passkey", new()
+        {
+            Headers = new Dictionary<string, string> { ["Content-Type"] = "application/x-www-form-urlencoded" },
+            DataString = form,
+            MaxRedirects = 0,
+        });
+        return answer.Status;
+    }
+}
