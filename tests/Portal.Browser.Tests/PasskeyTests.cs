@@ -30,6 +30,19 @@ public sealed class PasskeyTests(PortalInBrowser portal)
     }
 
     [Fact]
+    public async Task V38_The_browser_offers_the_passkey_by_itself_where_it_can()
+    {
+        await using var fay = await portal.VisitAsync();
+        await WithAuthenticatorAsync(fay, offers: true);
+        await fay.SignUpAsync("fay@passkey.example", "Fay Ltd");
+        await AddAsync(fay, "Fay's laptop");
+        await SignOutAsync(fay);
+        await fay.Page.GotoAsync("/login");
+        await fay.Page.WaitForURLAsync("**/overview"); // nothing was pressed
+        fay.Complaints.ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task V38_A_passkey_whose_device_did_not_verify_its_user_is_refused()
     {
         await using var bob = await portal.VisitAsync();
@@ -88,8 +101,11 @@ public sealed class PasskeyTests(PortalInBrowser portal)
         await dan.Page.GetByText("That passkey is not known here").WaitForAsync();
     }
 
-    private static async Task<(ICDPSession Session, string Authenticator)> WithAuthenticatorAsync(Visitor visitor)
+    /// <param name="offers">The browser offers passkeys in the e-mail field by itself; a virtual authenticator takes such an offer at once.</param>
+    private static async Task<(ICDPSession Session, string Authenticator)> WithAuthenticatorAsync(Visitor visitor, bool offers = false)
     {
+        if (!offers)
+            await visitor.Page.AddInitScriptAsync("if (window.PublicKeyCredential) PublicKeyCredential.isConditionalMediationAvailable = async () => false;");
         var session = await visitor.Page.Context.NewCDPSessionAsync(visitor.Page);
         await session.SendAsync("WebAuthn.enable");
         var made = await session.SendAsync("WebAuthn.addVirtualAuthenticator", new Dictionary<string, object>

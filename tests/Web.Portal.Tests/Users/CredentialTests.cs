@@ -57,7 +57,7 @@ public sealed class CredentialTests(Portal portal) : IClassFixture<Portal>
         var other = new PortalVisitor(portal.Product);
         using (var answer = await other.PostAsync("/reset", Portal.Fields(link, new KeyValuePair<string, string>("Password", New))))
             answer.Headers.Location!.ToString().ShouldBe("/login?reset");
-        other.Cookies.ShouldNotContainKey("__Host-session");
+        other.Cookies.Keys.ShouldNotContain("__Host-session");
         (await Portal.IsInAsync(ada)).ShouldBeFalse();
         portal.MailsTo(ada.Email)[0].Subject.ShouldBe("Your password was reset");
 
@@ -103,7 +103,7 @@ public sealed class CredentialTests(Portal portal) : IClassFixture<Portal>
             elsewhere.Headers.Location!.ToString().ShouldBe("/login?verified"); // another browser: verified, not signed in
         using var again = await visitor.PostAsync("/verify", Portal.Fields(link));
         (await again.Content.ReadAsStringAsync()).ShouldContain("This link has expired");
-        visitor.Cookies.ShouldNotContainKey("__Host-session");
+        visitor.Cookies.Keys.ShouldNotContain("__Host-session");
     }
 
     [Fact]

@@ -52,7 +52,7 @@ public sealed partial class Portal : IAsyncLifetime
         var seed = SeedOn(page);
         using var answer = await visitor.PostAsync("/account/totp", [new("Setup", Hidden(page, "Setup")), new("Code", code(seed))]);
         var text = await answer.Content.ReadAsStringAsync();
-        return (seed, Codes().Match(text).Groups[1].Value.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+        return (seed, WebUtility.HtmlDecode(Codes().Match(text).Groups[1].Value).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
     }
 
     public static string SeedOn(string page) => Seed().Match(page).Groups[1].Value.Replace(" ", "", StringComparison.Ordinal);

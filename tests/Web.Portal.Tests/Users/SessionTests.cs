@@ -19,7 +19,7 @@ public sealed class SessionTests(Portal portal) : IClassFixture<Portal>
         {
         }
 
-        ada.Cookies.ShouldNotContainKey("__Host-session");
+        ada.Cookies.Keys.ShouldNotContain("__Host-session");
         (await WithAsync(first, "/account")).ShouldBe(HttpStatusCode.Found); // the copy of the cookie is worth nothing
 
         using (await ada.SignInAsync())
@@ -222,6 +222,10 @@ public sealed class SessionTests(Portal portal) : IClassFixture<Portal>
     {
         var ada = await portal.SignedInAsync();
         (await ada.ReadAsync("/account/password")).ShouldContain("Current password");
+        using (await ada.PostAsync("/account", [new("Name", "Ada")])) // for the form token of somebody who is signed in
+        {
+        }
+
         portal.Time.Ahead += TimeSpan.FromMinutes(16);
         using (var asked = await ada.GetAsync("/account/password"))
             asked.Headers.Location!.ToString().ShouldBe("/prove?returnUrl=%2Faccount%2Fpassword");
