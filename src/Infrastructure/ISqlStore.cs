@@ -49,6 +49,9 @@ public interface ISqlStore
     /// <summary>The table read row by row, not by an index: a damaged index would hide what it let in.</summary>
     string RowByRow(string table);
 
+    /// <summary>The table, read by this index: for a store whose planner takes another, and reads a month where an hour was asked.</summary>
+    string ByIndex(string table, string index);
+
     /// <summary>Checks that only this store needs: a name, and a SELECT whose rows are the findings. Parameter <c>@now</c>: unix microseconds.</summary>
     IReadOnlyList<(string Name, string Sql)> OwnChecks { get; }
 }

@@ -75,8 +75,8 @@ public sealed class KeyAllowance
         // A beginning covers a model under its own name or any other.
         if (Names(priced.Name))
             return true;
-        foreach (var alias in priced.Aliases)
-            if (!NamePattern.IsPattern(alias) && Names(alias))
+        for (var i = 0; i < priced.Aliases.Count; i++) // no foreach: of an interface it would allocate
+            if (!NamePattern.IsPattern(priced.Aliases[i]) && Names(priced.Aliases[i]))
                 return true;
         return false;
     }
@@ -96,8 +96,8 @@ public sealed class KeyAllowance
     {
         if (IsNamed(model.Name, name))
             return true;
-        foreach (var alias in model.Aliases)
-            if (IsNamed(alias, name))
+        for (var i = 0; i < model.Aliases.Count; i++)
+            if (IsNamed(model.Aliases[i], name))
                 return true;
         return false;
     }

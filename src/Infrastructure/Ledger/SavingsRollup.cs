@@ -30,10 +30,11 @@ internal sealed class SavingsRollup
         var books = new Dictionary<string, PriceBook?>(StringComparer.Ordinal);
         foreach (var usage in events)
         {
-            if (usage.Usage.CacheReadTokens == 0 && usage.Usage.CacheWriteTokens == 0)
+            // A row without a version is the store's to refuse.
+            if (usage is not { PriceVersion: { } version } || (usage.Usage.CacheReadTokens == 0 && usage.Usage.CacheWriteTokens == 0))
                 continue;
-            if (!books.TryGetValue(usage.PriceVersion, out var book))
-                books[usage.PriceVersion] = book = versions.Book(usage.PriceVersion);
+            if (!books.TryGetValue(version, out var book))
+                books[version] = book = versions.Book(version);
             if (book is not null && CacheSaving.Of(book, usage) is var saving && saving != default)
                 _savings.TryAdd((usage.RequestId, usage.Attempt), saving);
         }

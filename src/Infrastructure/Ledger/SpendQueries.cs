@@ -9,6 +9,7 @@ namespace Tokonomics.Infrastructure.Ledger;
 public sealed class SpendQueries(ISqlStore store) : ISpendQueries
 {
     private const int MostTop = 100;
+    private const string ByCost = "usage_events_by_cost";
 
     public Task<SpendNames> NamesAsync(string tenantId, CancellationToken cancellationToken) => Task.Run(
         () =>
@@ -44,7 +45,7 @@ public sealed class SpendQueries(ISqlStore store) : ISpendQueries
                 break;
             using var command = transaction.Command("", ("@hour", hour));
             var where = Events(question, command, "@hour");
-            command.CommandText = $"SELECT {UsageRow.ColumnList} FROM usage_events WHERE {where} ORDER BY cost_nano DESC LIMIT {count}";
+            command.CommandText = $"SELECT {UsageRow.ColumnList} FROM {store.ByIndex("usage_events", ByCost)} WHERE {where} ORDER BY cost_nano DESC LIMIT {count}";
             top.AddRange(command.Rows(UsageRow.Read));
             top.Sort((a, b) => b.Cost!.Value.CompareTo(a.Cost!.Value) is not 0 and var cost ? cost : b.At.CompareTo(a.At) is not 0 and var at ? at : string.CompareOrdinal(a.RequestId, b.RequestId));
             if (top.Count > count)
@@ -67,7 +68,7 @@ public sealed class SpendQueries(ISqlStore store) : ISpendQueries
         hours.Compare("cost_nano", ">", 0L);
         command.CommandText = $"""
             SELECT hour, dearest FROM (
-                SELECT h.hour AS hour, (SELECT cost_nano FROM usage_events WHERE {Events(question, command, "h.hour")} ORDER BY cost_nano DESC LIMIT 1) AS dearest
+                SELECT h.hour AS hour, (SELECT cost_nano FROM {store.ByIndex("usage_events", ByCost)} WHERE {Events(question, command, "h.hour")} ORDER BY cost_nano DESC LIMIT 1) AS dearest
                 FROM (SELECT DISTINCT hour FROM usage_hourly WHERE {hours}) AS h) AS d
             WHERE dearest IS NOT NULL
             """;

@@ -124,6 +124,8 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
     /// <summary>Grouping by other than an index's own columns and order reads the tables: the sum keeps any index out.</summary>
     public string RowByRow(string table) => $"(SELECT request_id || '' AS request_id, attempt + 0 AS attempt, tenant_id || '' AS tenant_id FROM {table}) AS e";
 
+    public string ByIndex(string table, string index) => table;
+
     public IReadOnlyList<(string Name, string Sql)> OwnChecks => [("partitions_ahead", PostgresPartitions.MissingAhead)];
 
     private static NpgsqlConnectionStringBuilder Read(string connectionString)

@@ -101,6 +101,8 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
 
     public string RowByRow(string table) => table + " NOT INDEXED";
 
+    public string ByIndex(string table, string index) => $"{table} INDEXED BY {index}";
+
     public IReadOnlyList<(string Name, string Sql)> OwnChecks => [];
 
     public void Dispose() => _turn.Dispose();

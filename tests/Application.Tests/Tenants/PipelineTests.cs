@@ -22,6 +22,8 @@ public sealed class PipelineTests
     // Every use case about things in a tenant, with ids that belong to that tenant.
     private static readonly System.Text.Json.JsonElement Rates = System.Text.Json.JsonDocument.Parse("""{"input":"1","output":"2"}""").RootElement;
 
+    private static SummaryQuestion Month(string tenant) => new(tenant, new DateTimeOffset(2026, 3, 1, 0, 0, 0, TimeSpan.Zero), new DateTimeOffset(2026, 4, 1, 0, 0, 0, TimeSpan.Zero));
+
     private static async Task<List<(Right Needs, Func<Caller, Task<Refusal?>> Send)>> CasesAsync(TempStore store, TenantProvisioned of)
     {
         var t = of.TenantId;
@@ -78,6 +80,11 @@ public sealed class PipelineTests
             (Right.ManageCredentials, c => Send(new TestProviderCredential(c, t, "cred_x"))),
             (Right.ReadUsage, c => Send(new ListBudgetPeriods(c, t, budget))),
             (Right.ReadUsage, c => Send(new WhatIfBudget(c, t, BudgetScope.Tenant, BudgetPeriod.Month, terms.Limit))),
+            (Right.ReadUsage, c => Send(new CompareSpend(c, Month(t)))),
+            (Right.ReadUsage, c => Send(new ExploreSpend(c, Month(t), SpendDimension.Of(SummaryDimension.Model)))),
+            (Right.ReadUsage, c => Send(new ForecastSpend(c, Month(t)))),
+            (Right.ReadUsage, c => Send(new GetOverview(c, t))),
+            (Right.ReadUsage, c => Send(new GetCall(c, t, "req_x"))),
             (Right.ReadAudit, c => Send(new ListAudit(c, t))),
             (Right.ManageTenant, c => Send(new ExportTenant(c, t))),
             (Right.ManageTenant, c => Send(new RequestTenantDeletion(c, t, "not its name"))),
