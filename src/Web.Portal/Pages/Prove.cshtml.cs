@@ -20,12 +20,10 @@ public sealed class ProveModel(UserManager<User> users, SecondFactor second, Pas
     public string? ReturnUrl { get; set; }
 
     /// <summary>A form was sent too late.</summary>
-    [FromQuery]
-    public bool Unsent { get; set; }
+    public bool Unsent => Request.Query.ContainsKey("unsent");
 
     /// <summary>The password isn't enough.</summary>
-    [FromQuery]
-    public bool Second { get; set; }
+    public bool Second => Request.Query.ContainsKey("second");
 
     [BindProperty]
     public string? Password { get; set; }

@@ -16,6 +16,9 @@ public sealed partial class Portal : IAsyncLifetime
 {
     public TestProduct Product { get; private set; } = null!;
 
+    /// <summary>Whom the settings name as operators.</summary>
+    public string Operators { get; init; } = "";
+
     public Clock Time { get; } = new();
 
     /// <summary>How often a password was hashed or compared.</summary>
@@ -24,7 +27,7 @@ public sealed partial class Portal : IAsyncLifetime
     private readonly CountingHasher _hasher = new();
 
     public async ValueTask InitializeAsync() => Product = await TestProduct.StartAsync(
-        [new("Portal:TriesPerAddress", "10000")],
+        [new("Portal:TriesPerAddress", "10000"), new("Portal:Operators", Operators)],
         services: s =>
         {
             s.AddSingleton<TimeProvider>(Time);

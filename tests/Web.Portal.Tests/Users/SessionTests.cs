@@ -242,6 +242,48 @@ public sealed class SessionTests(Portal portal) : IClassFixture<Portal>
         (await ada.ReadAsync("/account/password")).ShouldContain("Current password");
     }
 
+    [Theory]
+    [InlineData("/start", "")]
+    [InlineData("/keys/new", "")]
+    [InlineData("/settings/tokens", "Make")]
+    [InlineData("/settings/data", "Export")]
+    [InlineData("/settings/data", "Delete")]
+    [InlineData("/providers", "Store")]
+    [InlineData("/providers", "Add")]
+    [InlineData("/team", "Invite")]
+    [InlineData("/team", "Role")]
+    [InlineData("/account/security", "Off")]
+    [InlineData("/account/security", "Codes")]
+    [InlineData("/account/security", "Remove")]
+    [InlineData("/account/email", "")]
+    [InlineData("/account/totp", "")]
+    [InlineData("/account/passkey", "")]
+    public async Task V32_A_form_of_that_page_is_not_taken_after_fifteen_minutes(string page, string handler)
+    {
+        var ada = await portal.SignedInAsync();
+        using (await ada.PostAsync("/account", [new("Name", "Ada")])) // for the form token of somebody who is signed in
+        {
+        }
+
+        portal.Time.Ahead += TimeSpan.FromMinutes(16);
+        using var answer = await ada.PostAsync(handler.Length == 0 ? page : $"{page}?handler={handler}", []);
+        answer.Headers.Location?.ToString().ShouldBe($"/prove?returnUrl={Uri.EscapeDataString(page)}&unsent=1");
+    }
+
+    [Fact]
+    public async Task V32_The_page_says_that_a_form_was_not_taken_and_where_two_factors_are_wanted_a_password_is_none()
+    {
+        var ada = await portal.SignedInAsync();
+        (await ada.ReadAsync("/prove")).ShouldNotContain("your form was not taken");
+        (await ada.ReadAsync("/prove?unsent=1")).ShouldContain("your form was not taken");
+        (await ada.ReadAsync("/prove")).ShouldContain("name=\"Password\"");
+        (await ada.ReadAsync("/prove?second=1")).ShouldNotContain("name=\"Password\"");
+        var before = ada.Cookies["__Host-session"];
+        using var answer = await ada.PostAsync("/prove?second=1", [new("Password", PortalVisitor.Password)]);
+        answer.StatusCode.ShouldBe(HttpStatusCode.OK);
+        ada.Cookies["__Host-session"].ShouldBe(before);
+    }
+
     [Fact]
     public void V36_Passwords_are_hashed_with_more_iterations_than_OWASP_asks_for()
     {

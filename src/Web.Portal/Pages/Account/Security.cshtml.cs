@@ -13,8 +13,7 @@ namespace Tokonomics.Web.Portal.Pages.Account;
 public sealed class SecurityModel(SecondFactor second, UserPasskeys passkeys, SessionRenewal renewal, IOptions<PortalOptions> options) : AccountPage
 {
     /// <summary>Sent here by the operator's area.</summary>
-    [FromQuery(Name = "operator")]
-    public bool ForOperator { get; set; }
+    public bool ForOperator => Request.Query.ContainsKey("operator");
 
     /// <summary>Shown this once.</summary>
     public IReadOnlyList<string>? Codes { get; private set; }

@@ -7,6 +7,7 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Budgets;
 
 /// <summary>One budget: how it stands, what it did in earlier periods, and what can be changed.</summary>
+[ProveIdentity(Handlers = ["Increase", "Delete"])]
 public sealed class BudgetModel(TimeProvider time) : BudgetFormPage
 {
     [FromRoute(Name = "id")]
@@ -58,9 +59,12 @@ public sealed class BudgetModel(TimeProvider time) : BudgetFormPage
     {
         if (await FindAsync() is { } refused)
             return refused;
-        if (ReadTerms(Increased ? Budget.Increase : null) is not { } terms && May(Right.ManageBudgets))
+        var terms = ReadTerms(Increased ? Budget.Increase : null);
+        if (terms is null && May(Right.ManageBudgets))
             return Page();
-        return await UpdateAsync(ReadTerms(Increased ? Budget.Increase : null) ?? Terms(null), "Saved. Every proxy knows within a second.") ?? Page();
+        if (terms is not null && terms.Limit > Budget.Limit && ProveFirst() is { } prove)
+            return prove;
+        return await UpdateAsync(terms ?? Terms(null), "Saved. Every proxy knows within a second.") ?? Page();
     }
 
     public async Task<IActionResult> OnPostIncreaseAsync()

@@ -6,6 +6,7 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Keys;
 
 /// <summary>One key: what it is, how it is used, and what can be done with it.</summary>
+[ProveIdentity(Handlers = ["Rotate"])]
 public sealed class KeyModel : KeyFormPage
 {
     [FromRoute(Name = "id")]

@@ -6,6 +6,7 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Keys;
 
 /// <summary>Makes a key, and shows it this once.</summary>
+[ProveIdentity(OnGet = true)]
 public sealed class NewModel : KeyFormPage
 {
     public KeyMade? Made { get; private set; }

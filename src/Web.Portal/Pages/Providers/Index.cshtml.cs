@@ -9,6 +9,7 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Providers;
 
 /// <summary>Which providers can live keys reach, and does each take the key that is stored for it?</summary>
+[ProveIdentity(Handlers = ["Store", "Delete", "Add", "Remove"])]
 public sealed class IndexModel(ProviderCatalogue catalogue) : PortalPage
 {
     [BindProperty]

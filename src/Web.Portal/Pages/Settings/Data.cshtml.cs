@@ -7,6 +7,7 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Settings;
 
 /// <summary>How do I get everything out, and how do I end it?</summary>
+[ProveIdentity(Handlers = ["Export", "Delete"])]
 public sealed class DataModel(TenantOptions options) : PortalPage
 {
     [BindProperty]

@@ -8,6 +8,7 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Settings;
 
 /// <summary>Which programs may use the management API, and what may each do?</summary>
+[ProveIdentity(Handlers = ["Make"])]
 public sealed class TokensModel(TimeProvider time) : PortalPage
 {
     [BindProperty]

@@ -8,6 +8,7 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Start;
 
 /// <summary>From nothing to the first metered call, on one page: a key, a snippet with it, and the call itself as soon as it is in the ledger.</summary>
+[ProveIdentity]
 public sealed class IndexModel(IUsageQueries usage, IOptions<PortalOptions> options) : PortalPage
 {
     /// <summary>Test keys reach the built-in sandbox, live keys the providers.</summary>

@@ -9,6 +9,7 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Team;
 
 /// <summary>Who is in this organization, and what may each of them do?</summary>
+[ProveIdentity(Handlers = ["Invite", "Role"])]
 public sealed class IndexModel(IMailer mailer, IPortalLinks links, TimeProvider time) : PortalPage
 {
     [BindProperty]
