@@ -22,6 +22,9 @@ public sealed partial class PortalVisitor(TestProduct product)
 
     public IDictionary<string, string> Cookies => _cookies;
 
+    /// <summary>Of the last form that was looked at; empty before.</summary>
+    public string FormToken => _token ?? "";
+
     /// <summary>A new user with a verified address, in that role a member of that tenant, signed in.</summary>
     public static async Task<PortalVisitor> SignedInAsync(TestProduct product, string? tenantId, Role role = Role.Owner, string? email = null)
     {

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
+using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Tenants;
@@ -62,22 +62,25 @@ public sealed class Passkeys(SignInManager<User> signIn, UserManager<User> users
     /// <summary>Whose passkey answered the challenge that this browser was given; null where it is no valid answer, or one that was used before.</summary>
     public async Task<User?> AnsweredByAsync(string credential, CancellationToken cancellationToken)
     {
+        // The challenge is in a protected cookie. By it each answer counts once: copied together with the cookie it could be sent again, in any spelling.
+        var held = await signIn.Context.AuthenticateAsync(IdentityConstants.TwoFactorUserIdScheme);
         if (await AssertAsync(credential) is not { Succeeded: true, User: { } user, Passkey: { IsUserVerified: true } passkey })
             return null;
-        // The challenge is kept by the browser: copied together with the answer it could be sent again, so that each answer counts once.
-        if (!await answers.FirstAsync($"passkey/{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Signature(credential))))}", cancellationToken))
+        if (held.Principal is not { } principal || !await answers.FirstAsync($"passkey/{Digest(principal.Claims.Select(c => c.Value).Concat(held.Properties!.Items.Values.OfType<string>()))}", cancellationToken))
             return null;
         return (await users.AddOrUpdatePasskeyAsync(user, passkey)).Succeeded ? user : null; // the counter
     }
 
-    // What a browser sends is anybody's text.
+    // What a browser sends is anybody's text; the framework throws whatever reading it leads to. The store's own failures are no answer to it.
+    private static bool IsOfTheText(Exception e) => e is not (OperationCanceledException or System.Data.Common.DbException);
+
     private async Task<PasskeyAttestationResult?> AttestAsync(string credential)
     {
         try
         {
             return await signIn.PerformPasskeyAttestationAsync(credential);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
+        catch (Exception e) when (IsOfTheText(e))
         {
             return null;
         }
@@ -89,7 +92,7 @@ public sealed class Passkeys(SignInManager<User> signIn, UserManager<User> users
         {
             return await signIn.PerformPasskeyAssertionAsync(credential);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
+        catch (Exception e) when (IsOfTheText(e))
         {
             return null;
         }
@@ -98,9 +101,5 @@ public sealed class Passkeys(SignInManager<User> signIn, UserManager<User> users
     private async Task<UserPasskeyInfo?> FindAsync(User user, string id) =>
         System.Buffers.Text.Base64Url.IsValid(id) ? await users.GetPasskeyAsync(user, System.Buffers.Text.Base64Url.DecodeFromChars(id)) : null;
 
-    private static string Signature(string credential)
-    {
-        using var json = JsonDocument.Parse(credential);
-        return json.RootElement.GetProperty("response").GetProperty("clientDataJSON").GetString()!;
-    }
+    private static string Digest(IEnumerable<string> parts) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', parts))));
 }

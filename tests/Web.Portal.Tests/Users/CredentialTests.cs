@@ -203,6 +203,30 @@ public sealed class CredentialTests(Portal portal) : IClassFixture<Portal>
         string.Join('\n', system).ShouldNotContain(unknown);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("nonsense")]
+    [InlineData("null")]
+    [InlineData("[]")]
+    [InlineData("{}")]
+    [InlineData("""{"id":1}""")]
+    [InlineData("""{"id":"AAAA","rawId":"AAAA","type":"public-key","clientExtensionResults":{},"response":{}}""")]
+    [InlineData("""{"id":"AAAA","rawId":"AAAA","type":"public-key","clientExtensionResults":{},"response":{"clientDataJSON":"AAAA","attestationObject":"AAAA","authenticatorData":"AAAA","signature":"AAAA","userHandle":"AAAA"}}""")]
+    public async Task V38_Whatever_is_sent_in_place_of_a_passkey_is_refused_and_breaks_nothing(string credential)
+    {
+        var ada = await portal.SignedInAsync();
+        using (await ada.PostAsync("/account", [new("Name", "Ada")])) // for the form token of somebody who is signed in
+        using (await ada.GetAsync("/account/passkey?handler=Options"))
+        using (var added = await ada.PostAsync("/account/passkey", [new("Name", "mine"), new("Credential", credential)]))
+            (await added.Content.ReadAsStringAsync()).ShouldContain("The passkey was not accepted");
+        var mallory = new PortalVisitor(portal.Product);
+        using (await mallory.PostAsync("/login", []))
+        using (await mallory.GetAsync("/login?handler=PasskeyOptions"))
+        using (var answer = await mallory.SendAsync(new HttpRequestMessage(HttpMethod.Post, new Uri("/login?handler=Passkey", UriKind.Relative)) { Content = new FormUrlEncodedContent([new("Credential", credential), new("form_token", mallory.FormToken)]) }))
+            (await answer.Content.ReadAsStringAsync()).ShouldContain("That passkey is not known here");
+        mallory.Cookies.Keys.ShouldNotContain("__Host-session");
+    }
+
     private async Task<string> ForgotAsync(string email)
     {
         using (await new PortalVisitor(portal.Product).PostAsync("/forgot", [new("Email", email)]))
