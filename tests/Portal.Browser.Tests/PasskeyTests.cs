@@ -76,14 +76,13 @@ public sealed class PasskeyTests(PortalInBrowser portal)
               return new URLSearchParams(form).toString();
             }
             """);
-        var cookies = await eve.Page.Context.CookiesAsync();
-        (await SendAsync(eve, answer)).ShouldBe(302);
-        await eve.Page.Context.ClearCookiesAsync();
-        await eve.Page.Context.AddCookiesAsync(cookies.Select(c => new Cookie { Name = c.Name, Value = c.Value, Url = portal.Url, HttpOnly = c.HttpOnly, Secure = c.Secure, SameSite = c.SameSite }));
-        (await SendAsync(eve, answer)).ShouldBe(200); // replayed: the page again, nobody signed in
-
-        var broken = answer.Replace("clientDataJSON", "clientDataJson", StringComparison.Ordinal);
-        (await SendAsync(eve, broken)).ShouldBe(200);
+        var cookies = string.Join("; ", (await eve.Page.Context.CookiesAsync()).Select(c => $"{c.Name}={c.Value}"));
+        var other = string.Join("; ", cookies.Split("; ").Where(c => !c.StartsWith("__Host-second", StringComparison.Ordinal)));
+        other.Length.ShouldBeLessThan(cookies.Length);
+        (await SendAsync(other, answer)).ShouldBe(200); // without the challenge: the page again, nobody signed in
+        (await SendAsync(cookies, answer.Replace("clientDataJSON", "clientDataJson", StringComparison.Ordinal))).ShouldBe(200);
+        (await SendAsync(cookies, answer)).ShouldBe(302);
+        (await SendAsync(cookies, answer)).ShouldBe(200); // replayed
     }
 
     [Fact]
@@ -130,14 +129,11 @@ public sealed class PasskeyTests(PortalInBrowser portal)
         await visitor.Page.WaitForURLAsync(u => u.EndsWith('/'));
     }
 
-    private async Task<int> SendAsync(Visitor visitor, string form)
+    private async Task<int> SendAsync(string cookies, string form)
     {
-        var answer = await visitor.Page.APIRequest.PostAsync(portal.Url + "/login?handler=Passkey", new()
-        {
-            Headers = new Dictionary<string, string> { ["Content-Type"] = "application/x-www-form-urlencoded" },
-            DataString = form,
-            MaxRedirects = 0,
-        });
-        return answer.Status;
+        using var request = new HttpRequestMessage(HttpMethod.Post, portal.Url + "/login?handler=Passkey") { Content = new StringContent(form, System.Text.Encoding.UTF8, "application/x-www-form-urlencoded") };
+        request.Headers.Add("Cookie", cookies);
+        using var answer = await portal.Product.Client.SendAsync(request, TestContext.Current.CancellationToken);
+        return (int)answer.StatusCode;
     }
 }
