@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.Options;
@@ -65,7 +64,7 @@ public sealed class Passkeys(SignInManager<User> signIn, UserManager<User> users
         if (await AssertAsync(credential) is not { Succeeded: true, User: { } user, Passkey: { IsUserVerified: true } passkey })
             return null;
         // The challenge is kept by the browser: copied together with the answer it could be sent again, so that each answer counts once.
-        if (!await answers.FirstAsync($"passkey/{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Signature(credential))))}", cancellationToken))
+        if (Signed(credential) is not { } signed || !await answers.FirstAsync($"passkey/{Convert.ToHexStringLower(SHA256.HashData(signed))}", cancellationToken))
             return null;
         return (await users.AddOrUpdatePasskeyAsync(user, passkey)).Succeeded ? user : null; // the counter
     }
@@ -98,9 +97,16 @@ public sealed class Passkeys(SignInManager<User> signIn, UserManager<User> users
     private async Task<UserPasskeyInfo?> FindAsync(User user, string id) =>
         System.Buffers.Text.Base64Url.IsValid(id) ? await users.GetPasskeyAsync(user, System.Buffers.Text.Base64Url.DecodeFromChars(id)) : null;
 
-    private static string Signature(string credential)
+    // What was signed, decoded, so that no other spelling of it is another answer. Null where the answer has it under another name or twice: its reader may
+    // take one, and this the other.
+    private static byte[]? Signed(string credential)
     {
         using var json = JsonDocument.Parse(credential);
-        return json.RootElement.GetProperty("response").GetProperty("clientDataJSON").GetString()!;
+        if (Only(json.RootElement, "response") is not { } response || Only(response, "clientDataJSON") is not { ValueKind: JsonValueKind.String } signed)
+            return null;
+        return System.Buffers.Text.Base64Url.IsValid(signed.GetString()) ? System.Buffers.Text.Base64Url.DecodeFromChars(signed.GetString()) : null;
     }
+
+    private static JsonElement? Only(JsonElement parent, string name) =>
+        parent.ValueKind == JsonValueKind.Object && parent.EnumerateObject().Count(p => p.Name.Equals(name, StringComparison.OrdinalIgnoreCase)) == 1 && parent.TryGetProperty(name, out var found) ? found : null;
 }
