@@ -49,7 +49,7 @@ public sealed class PortalInBrowser : IAsyncLifetime
             JavaScriptEnabled = javaScript,
             TimezoneId = "Europe/Berlin",
         });
-        context.SetDefaultTimeout(30_000);
+        context.SetDefaultTimeout(90_000); // a busy machine is slow, not wrong
         return new Visitor(this, await context.NewPageAsync());
     }
 

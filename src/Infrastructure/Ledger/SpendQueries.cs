@@ -68,13 +68,14 @@ public sealed class SpendQueries(ISqlStore store) : ISpendQueries
         hours.Compare("cost_nano", ">", 0L);
         command.CommandText = $"""
             SELECT hour, dearest FROM (
-                SELECT h.hour AS hour, (SELECT cost_nano FROM {store.ByIndex("usage_events", ByCost)} WHERE {Events(question, command, "h.hour")} ORDER BY cost_nano DESC LIMIT 1) AS dearest
+                SELECT h.hour AS hour, (SELECT cost_nano FROM {store.ByIndex("usage_events", ByCost)} WHERE {Events(question, command, "+h.hour")} ORDER BY cost_nano DESC LIMIT 1) AS dearest
                 FROM (SELECT DISTINCT hour FROM usage_hourly WHERE {hours}) AS h) AS d
             WHERE dearest IS NOT NULL
             """;
         return command.Rows(row => (row.GetInt64(0), row.GetInt64(1)));
     }
 
+    // The plus: SQLite compares a column's number otherwise than an expression's, and then finds no place in an index of expressions by it.
     // The order of the conditions is the index's by cost; the time is there for hours that the range divides, and tells PostgreSQL which months to look in.
     private Where Events(SummaryQuestion question, DbCommand command, string hour)
     {

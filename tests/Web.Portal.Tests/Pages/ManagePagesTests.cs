@@ -252,7 +252,7 @@ public sealed partial class ManagePagesTests : IAsyncLifetime
     {
         var boss = await PortalVisitor.SignedInAsync(_product, _product.TenantId, Role.Viewer, "boss@visitor.example");
         using (var one = await boss.GetAsync("/operator"))
-            one.Headers.Location!.ToString().ShouldBe("/account/security"); // one factor isn't enough
+            one.Headers.Location!.ToString().ShouldBe("/account/security?operator=1"); // one factor isn't enough
         await WithSecondFactorAsync(boss);
         (await boss.ReadAsync("/operator")).ShouldContain(_product.TenantId);
         (await boss.ReadAsync("/operator/system")).ShouldContain("Price sheets");
