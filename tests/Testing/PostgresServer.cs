@@ -122,6 +122,19 @@ public sealed class PostgresServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Begins a new file of its log wherever the present one is. On a full disk it has none to begin, and ends.</summary>
+    public async Task SkipLogAsync()
+    {
+        try
+        {
+            await ExecuteAsync("SELECT pg_logical_emit_message(true, 'test', 'so that there is something to skip'), pg_switch_wal()");
+        }
+        catch (NpgsqlException)
+        {
+            // It has ended, or there is no connection to it.
+        }
+    }
+
     /// <summary>There is room again. A server that ended for want of it is started.</summary>
     /// <returns>Whether it had ended.</returns>
     public async Task<bool> EmptyDiskAsync()

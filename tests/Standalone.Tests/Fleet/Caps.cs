@@ -55,6 +55,7 @@ internal sealed class Caps
         foreach (var cap in All)
         {
             var limit = accounts.Where(a => a.Budget == cap.Id).Select(a => a.Posted + a.Leased).DefaultIfEmpty().Max() + (long)(usd * cap.Share * Usd);
+            cap.Limit = Math.Max(cap.Limit, limit); // before: whoever watches meanwhile must not take what is allowed now for too much
             await _fleet.LimitAsync(cap.Id, limit);
             cap.Limit = limit;
         }
