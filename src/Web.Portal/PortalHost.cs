@@ -39,7 +39,8 @@ public static class PortalHost
 
     public static IServiceCollection AddPortal(this IServiceCollection services, IConfiguration configuration)
     {
-        services.AddOptions<PortalOptions>().Bind(configuration.GetSection("Portal")).ValidateDataAnnotations().ValidateOnStart();
+        services.AddOptions<PortalOptions>().Bind(configuration.GetSection("Portal")).ValidateDataAnnotations()
+            .Validate(o => o.OperatorTokenList.All(t => t.Length >= 32), "Portal:OperatorTokens: each token must have 32 characters or more, from openssl rand -hex 32 for example").ValidateOnStart();
         services.AddSignIn(configuration);
         services.AddMail(configuration);
         services.AddRazorPages(o =>

@@ -34,6 +34,9 @@ public sealed class PortalOptions
     /// <summary>E-mail addresses of those who run this installation, separated by commas: they see the operator's area once they have signed up and verified that address.</summary>
     public string Operators { get; set; } = "";
 
+    /// <summary>Tokens of the operator's API (`/api/v1/operator`), separated by commas, so that an old and a new one can be valid at once; each 32 characters or more, from `openssl rand -hex 32` for example. Empty: there is no such API.</summary>
+    public string OperatorTokens { get; set; } = "";
+
     /// <summary>The fewest characters of a password, 8 to 64. Passwords that are tried first by those who guess are refused whatever their length.</summary>
     [Range(8, 64, ErrorMessage = "Portal:MinPasswordLength must be 8 to 64")]
     public int MinPasswordLength { get; set; } = 10;
@@ -48,6 +51,8 @@ public sealed class PortalOptions
     public Uri CallsUrl => ProxyUrl ?? PublicUrl;
 
     public bool IsOperator(string email) => Parts(Operators).Contains(email, StringComparer.OrdinalIgnoreCase);
+
+    internal IReadOnlyList<string> OperatorTokenList => Parts(OperatorTokens);
 
     internal bool Answers(string host) =>
         host.Equals(PublicUrl.Host, StringComparison.OrdinalIgnoreCase) || IsLocal(host) || Parts(Hosts).Contains(host, StringComparer.OrdinalIgnoreCase);

@@ -82,8 +82,8 @@ public sealed class Corrections
             }
 
             series.Answers++;
-            // A picture's tokens are not in the estimate.
-            if (prompt.Extent is null or { Images: 0, OtherMedia: 0 } && usage.InputTokens > 0)
+            // What the request doesn't show is not in the estimate: the tokens of a picture, what the provider's own tools found, what it has stored.
+            if (prompt.Extent is null or { Images: 0, OtherMedia: 0, ServerTools: ServerTools.None, Beyond: BeyondBody.None } && usage.InputTokens > 0)
             {
                 series.Input.Add(usage.InputTokens, prompt.PromptTokens);
                 series.InputTokens += usage.InputTokens;

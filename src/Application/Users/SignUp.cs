@@ -17,7 +17,7 @@ public sealed record SignUp(string Email, string Password, CameFrom From) : IReq
 
 public sealed record SignedUp;
 
-internal sealed class SignUpHandler(UserManager<User> users, IMailer mailer, IPortalLinks links, AccountLog log, TimeProvider time) : IRequestHandler<SignUp, Outcome<SignedUp>>
+internal sealed class SignUpHandler(UserManager<User> users, IMailer mailer, IPortalLinks links, VerificationMail verification, AccountLog log, TimeProvider time) : IRequestHandler<SignUp, Outcome<SignedUp>>
 {
     public async Task<Outcome<SignedUp>> Handle(SignUp request, CancellationToken cancellationToken)
     {
@@ -56,7 +56,6 @@ internal sealed class SignUpHandler(UserManager<User> users, IMailer mailer, IPo
             return;
         }
 
-        var token = await users.GenerateEmailConfirmationTokenAsync(user);
-        mailer.Send(new Mail(email, "Verify your address for Tokonomics", $"Open this link to verify your address{(again ? "" : " and go on")}. It works for one day.\n\n{links.Link("/verify", ("user", user.Id), ("token", token))}\n\nIf you didn't sign up, ignore this mail: without the link nobody can use the account."));
+        await verification.SendAsync(user, again);
     }
 }

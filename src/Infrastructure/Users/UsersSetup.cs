@@ -23,6 +23,7 @@ public static class UsersSetup
         services.AddSingleton<ILookupNormalizer, LowerCase>();
         services.AddScoped<IUserStore<User>, UserStore>();
         services.AddScoped<AccountLog>();
+        services.AddScoped<VerificationMail>();
         services.AddScoped<SecondFactor>();
         return services.AddIdentityCore<User>(o =>
         {

@@ -41,6 +41,7 @@ internal static class ApiHost
         AuditApi.Map(api);
         DataApi.Map(api);
         EstimateApi.Map(api);
+        OperatorApi.Map(app);
         app.MapOpenApi("/api/v1/openapi.json");
         app.UseSwaggerUI(ui =>
         {
@@ -51,14 +52,22 @@ internal static class ApiHost
         app.Map("/api/v1/{**rest}", (string rest) => Problem(404, "not_found", $"There is no {rest} in this API; it is documented at /api.")).ExcludeFromDescription();
     }
 
-    private static async ValueTask<object?> AuthenticateAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
+    private static ValueTask<object?> AuthenticateAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next) =>
+        WithStoreAsync(invocation.HttpContext, () => AsCallerAsync(invocation, next, invocation.HttpContext, Bearer(invocation.HttpContext)));
+
+    /// <summary>The token that is presented; null where there is none.</summary>
+    public static string? Bearer(HttpContext http)
     {
-        var http = invocation.HttpContext;
         var header = http.Request.Headers.Authorization.ToString();
-        var presented = header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].Trim() : null;
+        return header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].Trim() : null;
+    }
+
+    /// <summary>What that answers, or 503 <c>store_unavailable</c> where the database is away.</summary>
+    public static async ValueTask<object?> WithStoreAsync(HttpContext http, Func<ValueTask<object?>> answer)
+    {
         try
         {
-            return await AsCallerAsync(invocation, next, http, presented);
+            return await answer();
         }
         catch (Exception e) when (StoreIsAway(e) && !http.Response.HasStarted)
         {

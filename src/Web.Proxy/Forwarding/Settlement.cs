@@ -114,7 +114,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
 
         var nothing = new MeteredResponse { PricingHints = call.Peek.PricingHints ?? "" };
         // Nothing came back, but the provider had the prompt: what it charges for reading it is estimated.
-        if (call.Dialect is null || call.Outcome is not (CallOutcome.ClientGone or CallOutcome.TimedOut))
+        if (call.Dialect is null || call.NeverLeft || call.Outcome is not (CallOutcome.ClientGone or CallOutcome.TimedOut or CallOutcome.Unreachable))
             return nothing;
         return nothing with { Usage = Prompt(call), Source = UsageSource.Estimated };
     }

@@ -98,6 +98,21 @@ public sealed class CorrectionTests
         corrections.Of("key", "azure-openai", "m").ShouldBe(Correction.None);
     }
 
+    [Theory]
+    [InlineData("""{"model":"m","input":"Hello","tools":[{"type":"web_search"}]}""", false)]
+    [InlineData("""{"model":"m","input":"Hello","previous_response_id":"resp_1"}""", false)]
+    [InlineData("""{"model":"m","input":"Hello","tools":[{"type":"function","name":"find","parameters":{"type":"object"}}]}""", true)]
+    public void A_prompt_of_which_the_request_shows_a_part_teaches_nothing_of_input(string request, bool teaches)
+    {
+        var peek = DialectCatalogue.Find("openai-responses")!.Peek(new RequestFacts(null, "application/json", false, ProviderQuirks.None, InjectUsage: false), Encoding.UTF8.GetBytes(request));
+        var corrections = new Corrections();
+        for (var i = 0; i < 20; i++)
+            corrections.Add("key", "openai", "m", peek, new PassedTokens(10, 0), Usage(input: 9000, output: 10));
+        var learnt = corrections.Of("key", "openai", "m");
+        learnt.InputRatio.ShouldBe(teaches ? 8 : 1);
+        learnt.AnswerRatio.ShouldBe(1);
+    }
+
     [Fact]
     public void Thinking_out_of_sight_is_added_as_it_was_of_late_and_half_of_it_before_the_answer_begins()
     {

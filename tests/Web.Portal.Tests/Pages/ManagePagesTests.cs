@@ -257,6 +257,14 @@ public sealed partial class ManagePagesTests : IAsyncLifetime
         (await boss.ReadAsync("/operator")).ShouldContain(_product.TenantId);
         (await boss.ReadAsync("/operator/system")).ShouldContain("Price sheets");
         (await boss.ReadAsync("/operator/audit")).ShouldContain("Audit log");
+        using (await new PortalVisitor(_product).PostAsync("/signup", [new("Email", "late@visitor.example"), new("Password", PortalVisitor.Password)]))
+        {
+        }
+
+        var late = Regex.Match(await boss.ReadAsync("/operator/accounts?q=late"), "name=\"Target\" value=\"([^\"]+)\"").Groups[1].Value;
+        using (var resent = await boss.PostAsync("/operator/accounts?handler=Resend", Fields(("Target", late))))
+            resent.StatusCode.ShouldBe(HttpStatusCode.Found);
+        _product.Services.GetRequiredService<RecentMails>().All.Count(m => m.To == "late@visitor.example").ShouldBe(2);
         using (var suspended = await boss.PostAsync("/operator?handler=Suspend", Fields(("Target", _product.TenantId), ("Confirm", "test"), ("Expected", "test"))))
             suspended.StatusCode.ShouldBe(HttpStatusCode.Found);
         using (var call = await _product.PostAsync("/v1/chat/completions", ProxyCalls.Chat()))
@@ -264,7 +272,7 @@ public sealed partial class ManagePagesTests : IAsyncLifetime
         using (var resumed = await boss.PostAsync("/operator?handler=Resume", Fields(("Target", _product.TenantId))))
             resumed.StatusCode.ShouldBe(HttpStatusCode.Found);
         var owner = await AsAsync(Role.Owner);
-        foreach (var path in new[] { "/operator", "/operator/system", "/operator/audit" })
+        foreach (var path in new[] { "/operator", "/operator/accounts", "/operator/system", "/operator/audit" })
             using (var answer = await owner.GetAsync(path))
                 answer.StatusCode.ShouldBe(HttpStatusCode.NotFound, path);
     }

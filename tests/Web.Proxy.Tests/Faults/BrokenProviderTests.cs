@@ -43,6 +43,26 @@ public sealed class BrokenProviderTests(Upstream upstream) : IClassFixture<Upstr
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_provider_that_had_the_prompt_and_closes_before_it_answers_is_a_502_and_its_row_an_estimate(bool reset)
+    {
+        var seen = await upstream.SeeAsync(ClientCall.Chat(model: "gpt-4.1-nano"), (_, socket) =>
+        {
+            if (reset)
+                FakeProvider.Reset(socket);
+            else
+                socket.Close();
+            return Task.CompletedTask;
+        });
+
+        seen.Status.ShouldBe(502);
+        seen["outcome"].ShouldBe("unreachable");
+        seen["usage_source"].ShouldBe("estimated");
+        seen["cost_usd"].ShouldBe("0.0000009"); // 9 tokens at 0.10 USD per million
+    }
+
     [Fact]
     public async Task A_json_array_and_a_compressed_stream_that_break_off_break_the_clients_connection_too()
     {
