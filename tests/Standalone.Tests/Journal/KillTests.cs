@@ -68,6 +68,9 @@ public sealed partial class KillTests(ITestOutputHelper output)
                         await Task.Delay(20, Cancel); // nobody listens any more
                 }
             }).ToList();
+            // Every other one is killed when it has answered, however long a busy machine takes to that; the others at any moment after their start.
+            for (var (before, waited) = (whole, Stopwatch.StartNew()); round % 2 == 0 && Volatile.Read(ref whole) == before && waited.Elapsed < TimeSpan.FromSeconds(30);)
+                await Task.Delay(5, Cancel);
             await Task.Delay(random.Next(5, 350), Cancel);
             await product.KillAsync();
             await over.CancelAsync();
@@ -98,7 +101,7 @@ public sealed partial class KillTests(ITestOutputHelper output)
             row.Usage.ShouldBe("Input=11,Output=7", $"{why} {row.Name}");
         foreach (var row in rows.Where(r => r.Outcome == "Abandoned"))
             row.Source.ShouldBe("Estimated", $"{why} {row.Name}");
-        whole.ShouldBeGreaterThan(kills, why);
+        whole.ShouldBeGreaterThanOrEqualTo(kills / 2, why);
 
         var verified = await ProductProcess.RunAsync(folder.Path, ["verify"]);
         verified.ExitCode.ShouldBe(0, $"{why}: {verified.Output}");
