@@ -5,10 +5,13 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Application.Users;
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Standalone;
@@ -68,9 +71,13 @@ public sealed class TestProduct : IAsyncDisposable
             if (builder.Configuration["urls"] is null or "" or Product.DefaultUrl && !builder.Configuration.GetSection("Kestrel:Endpoints").Exists())
                 builder.WebHost.UseUrls("http://127.0.0.1:0");
             builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Trace);
-            // When it is built, after the product has registered everything: the last registration counts.
-            if (services is not null)
-                builder.Host.ConfigureContainer<IServiceCollection>((_, registered) => services(registered));
+            // When it is built, after the product has registered everything: the last registration counts. Passwords of tests are hashed with few iterations: those of the
+            // product take a third of a second each.
+            builder.Host.ConfigureContainer<IServiceCollection>((_, registered) =>
+            {
+                registered.AddSingleton<IPasswordHasher<User>>(new PasswordHasher<User>(Options.Create(new PasswordHasherOptions { IterationCount = 1000 })));
+                services?.Invoke(registered);
+            });
         });
         await app.StartAsync();
         var product = new TestProduct(app, folder, data, log);
