@@ -28,7 +28,9 @@
     const at = new Date(t.getAttribute('datetime'));
     if (Number.isNaN(at.getTime())) return;
     t.title = t.textContent.trim();
-    t.textContent = at.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: t.hasAttribute('data-seconds') ? 'medium' : 'short' });
+    // In a narrow column a day of this year stands without it; all of it is in the title.
+    t.textContent = t.closest('[data-times=short]') && at.getFullYear() === new Date().getFullYear() ? at.toLocaleString(undefined, { day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' })
+      : at.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: t.hasAttribute('data-seconds') ? 'medium' : 'short' });
   });
   addEventListener('DOMContentLoaded', () => {
     local(document);
