@@ -1,4 +1,7 @@
+using System.IO.Compression;
 using System.Reflection;
+using Microsoft.AspNetCore.ResponseCompression;
+using Microsoft.AspNetCore.StaticFiles;
 using Microsoft.Extensions.FileProviders;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Infrastructure;
@@ -55,6 +58,10 @@ public static class PortalHost
             o.EnableForHttps = true;
             o.MimeTypes = ["text/css", "text/javascript", "image/svg+xml"];
         });
+        // A browser asks for each file once, as its address has its hash.
+        services.Configure<BrotliCompressionProviderOptions>(o => o.Level = CompressionLevel.Optimal);
+        services.Configure<GzipCompressionProviderOptions>(o => o.Level = CompressionLevel.Optimal);
+        services.AddSingleton<PolicyReports>();
         services.AddApi();
         return services;
     }
@@ -78,8 +85,11 @@ public static class PortalHost
             pages.UseExceptionHandler("/error");
         });
         app.UseCookiePolicy();
+        var types = new FileExtensionContentTypeProvider();
+        types.Mappings[".speculationrules"] = "application/speculationrules+json";
         app.UseStaticFiles(new StaticFileOptions
         {
+            ContentTypeProvider = types,
             FileProvider = new PhysicalFileProvider(Path.Combine(AppContext.BaseDirectory, "wwwroot")),
             // Pages name each file with its hash: what is asked for with one never changes.
             OnPrepareResponse = file => file.Context.Response.Headers.CacheControl = file.Context.Request.Query.ContainsKey("v") ? "public, max-age=31536000, immutable" : "no-cache",
@@ -89,6 +99,7 @@ public static class PortalHost
         app.UseAuthentication();
         app.UseAuthorization();
         app.MapRazorPages();
+        PolicyReports.Map(app);
         app.MapApi();
     }
 }

@@ -12,6 +12,7 @@ public sealed class PortalInBrowser : IAsyncLifetime
 
     private IPlaywright? _playwright;
     private IBrowser? _browser;
+    private FakeProvider? _openAi;
 
     public TestProduct Product { get; private set; } = null!;
 
@@ -21,7 +22,8 @@ public sealed class PortalInBrowser : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         var port = FreePort();
-        Product = await TestProduct.StartAsync([new("urls", $"http://localhost:{port}"), new("Portal:PublicUrl", $"http://localhost:{port}"), new("Portal:Operators", "operator@tokonomics.example")]);
+        _openAi = FakeOpenAi.Start();
+        Product = await TestProduct.StartAsync([new("Providers:openai:BaseUrl", _openAi.Url.ToString()), new("urls", $"http://localhost:{port}"), new("Portal:PublicUrl", $"http://localhost:{port}"), new("Portal:Operators", "operator@tokonomics.example")]);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
         {
@@ -36,6 +38,8 @@ public sealed class PortalInBrowser : IAsyncLifetime
             await _browser.DisposeAsync();
         _playwright?.Dispose();
         await Product.DisposeAsync();
+        if (_openAi is not null)
+            await _openAi.DisposeAsync();
     }
 
     /// <summary>Somebody with a browser of their own. Whatever the console, the content policy or a failed request complains of is in <see cref="Visitor.Complaints"/>.</summary>
@@ -96,18 +100,25 @@ public sealed class Visitor : IAsyncDisposable
     /// <summary>From the front page to an organization of one's own, as a person does it.</summary>
     public async Task SignUpAsync(string email, string organization)
     {
-        Email = email;
         await Page.GotoAsync("/signup");
-        await Page.FillAsync("[name=Email]", email);
-        await Page.FillAsync("[name=Password]", Password);
-        await Page.ClickAsync("main button[type=submit]");
-        await Page.GetByText("Look into your mail").WaitForAsync();
-        await Page.GotoAsync(LinkIn(MailTo(email)));
-        await Page.ClickAsync("main button[type=submit]");
+        await FillSignUpAsync(email);
         await Page.WaitForURLAsync("**/welcome");
         await Page.FillAsync("[name=Name]", organization);
-        await Page.ClickAsync("main button[type=submit]");
+        await PressAsync("");
         await Page.WaitForURLAsync("**/start");
+    }
+
+    /// <summary>The form that signs up, and the link that comes by mail.</summary>
+    public async Task FillSignUpAsync(string email)
+    {
+        Email = email;
+        await Page.FillAsync("[name=Email]", email);
+        await Page.FillAsync("[name=Password]", Password);
+        await PressAsync("");
+        await Page.GetByText("Look into your mail").WaitForAsync();
+        await Page.GotoAsync("/dev/mail");
+        await Page.Locator("article", new() { HasText = "To " + email }).First.Locator("a").First.ClickAsync();
+        await PressAsync("Verify my address");
     }
 
     public async Task SignInAsync(string? email = null)
@@ -115,9 +126,29 @@ public sealed class Visitor : IAsyncDisposable
         await Page.GotoAsync("/login");
         await Page.FillAsync("[name=Email]", email ?? Email);
         await Page.FillAsync("[name=Password]", Password);
-        await Page.ClickAsync("main button[type=submit]:has-text('Sign in')");
+        await PressAsync("Sign in");
         await Page.WaitForURLAsync("**/overview");
     }
+
+    public async Task SignOutAsync()
+    {
+        await Page.GotoAsync("/logout");
+        await PressAsync("Sign out");
+        await Page.WaitForURLAsync(u => u.EndsWith('/'));
+    }
+
+    /// <summary>Fills fields by their names.</summary>
+    public async Task FillAsync(params (string Name, string Value)[] fields)
+    {
+        foreach (var (name, value) in fields)
+            await Page.Locator($"main [name='{name}']").First.FillAsync(value);
+    }
+
+    /// <summary>Presses the first button of the page's content that says so and sends a form.</summary>
+    public Task PressAsync(string says) => Page.Locator("main button:not([type=button])", new() { HasText = says }).First.ClickAsync();
+
+    /// <summary>What the page says at its top after a form has worked.</summary>
+    public async Task SaysAsync(string text) => await Page.GetByText(text).First.WaitForAsync();
 
     /// <summary>The last mail to that address.</summary>
     public Application.Mails.Mail MailTo(string email) => _portal.Product.Services.GetRequiredService<RecentMails>().All.First(m => m.To == email);

@@ -26,7 +26,7 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
     {
         await using var visitor = await portal.VisitAsync(dark);
         await visitor.SignUpAsync($"axe-{dark}@pages.example".ToLowerInvariant(), "Axe & Sons");
-        var paths = await PathsAsync(visitor.Email);
+        var paths = await PathsAsync(portal, visitor.Email);
         var faults = new List<string>();
         foreach (var path in paths)
         {
@@ -47,7 +47,7 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
     {
         await using var owner = await portal.VisitAsync();
         await owner.SignUpAsync("phone@pages.example", "A name that is rather long for an organization, as some are, and goes on and on");
-        var paths = await PathsAsync(owner.Email);
+        var paths = await PathsAsync(portal, owner.Email);
         await using var phone = await portal.VisitAsync(phone: true, javaScript: false);
         await phone.SignInAsync(owner.Email);
         foreach (var path in paths)
@@ -61,7 +61,7 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
     }
 
     /// <summary>Every page that an owner can open, with things of that tenant in its parameters.</summary>
-    private async Task<List<string>> PathsAsync(string email)
+    internal static async Task<List<string>> PathsAsync(PortalInBrowser portal, string email)
     {
         await using var scope = portal.Product.Services.CreateAsyncScope();
         var db = scope.ServiceProvider.GetRequiredService<TokonomicsDbContext>();
@@ -94,7 +94,10 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
         }
 
         paths.Add("/start?key=" + key.Id);
+        paths.Add("/start?for=live");
         paths.Add("/overview?env=test");
+        paths.Add("/calls?env=test&columns=" + string.Join(',', Web.Portal.Pages.Spend.CallColumn.All.Select(c => c.Name)));
+        paths.Add("/search?q=batch");
         return paths;
 
         static string Filled(string path, string id) => System.Text.RegularExpressions.Regex.Replace(path, @"\{[^}]+\}", id);

@@ -39,7 +39,7 @@ public sealed class FirstCallTests(PortalInBrowser portal)
         await bob.SignUpAsync("bob@first.example", "Second Ltd");
         await bob.Page.CheckAsync("#key-live");
         // Two presses before the first answer: the script that disables the button is told to stand aside.
-        var form = await bob.Page.EvaluateAsync<string>("() => new URLSearchParams(new FormData(document.querySelector('main form'))).toString()");
+        var form = await bob.Page.EvaluateAsync<string>("() => new URLSearchParams(new FormData(document.querySelector('#make'))).toString()");
         await bob.Page.ClickAsync("main button:has-text('Make a key')");
         var key = (await bob.Page.InnerTextAsync("#secret")).Trim();
         key.ShouldStartWith("mk_live_");

@@ -21,7 +21,7 @@ public sealed class PasskeyTests(PortalInBrowser portal)
         await ada.Page.GetByText("is named").WaitForAsync();
         (await ada.Page.InnerTextAsync("main")).ShouldContain("Ada's new phone");
 
-        await SignOutAsync(ada);
+        await ada.SignOutAsync();
         await ada.Page.GotoAsync("/login");
         await ada.Page.ClickAsync("button:has-text('Sign in with a passkey')");
         await ada.Page.WaitForURLAsync("**/overview");
@@ -36,7 +36,7 @@ public sealed class PasskeyTests(PortalInBrowser portal)
         await WithAuthenticatorAsync(fay, offers: true);
         await fay.SignUpAsync("fay@passkey.example", "Fay Ltd");
         await AddAsync(fay, "Fay's laptop");
-        await SignOutAsync(fay);
+        await fay.SignOutAsync();
         await fay.Page.GotoAsync("/login");
         await fay.Page.WaitForURLAsync("**/overview"); // nothing was pressed
         fay.Complaints.ShouldBeEmpty();
@@ -50,7 +50,7 @@ public sealed class PasskeyTests(PortalInBrowser portal)
         await bob.SignUpAsync("bob@passkey.example", "Bob Ltd");
         await AddAsync(bob, "Bob's key");
         await session.SendAsync("WebAuthn.setUserVerified", new Dictionary<string, object> { ["authenticatorId"] = authenticator, ["isUserVerified"] = false });
-        await SignOutAsync(bob);
+        await bob.SignOutAsync();
         await bob.Page.GotoAsync("/login");
         await bob.Page.ClickAsync("button:has-text('Sign in with a passkey')");
         await bob.Page.Locator("form[data-passkey] [role=alert]").WaitForAsync();
@@ -64,7 +64,7 @@ public sealed class PasskeyTests(PortalInBrowser portal)
         await WithAuthenticatorAsync(eve);
         await eve.SignUpAsync("eve@passkey.example", "Eve Ltd");
         await AddAsync(eve, "Eve's key");
-        await SignOutAsync(eve);
+        await eve.SignOutAsync();
         await eve.Page.GotoAsync("/login");
         // The answer, and the cookie with its challenge, as somebody who can copy both has them.
         var answer = await eve.Page.EvaluateAsync<string>("""
@@ -95,7 +95,7 @@ public sealed class PasskeyTests(PortalInBrowser portal)
         await AddAsync(dan, "Dan's key");
         await dan.Page.ClickAsync(".passkey button:has-text('Remove')");
         await dan.Page.GetByText("The passkey is removed").WaitForAsync();
-        await SignOutAsync(dan);
+        await dan.SignOutAsync();
         await dan.Page.GotoAsync("/login");
         await dan.Page.ClickAsync("button:has-text('Sign in with a passkey')");
         await dan.Page.GetByText("That passkey is not known here").WaitForAsync();
@@ -121,13 +121,6 @@ public sealed class PasskeyTests(PortalInBrowser portal)
         await visitor.Page.FillAsync("[name=Name]", name);
         await visitor.Page.ClickAsync("main form[data-passkey] button");
         await visitor.Page.GetByText("is added").WaitForAsync();
-    }
-
-    private static async Task SignOutAsync(Visitor visitor)
-    {
-        await visitor.Page.GotoAsync("/logout");
-        await visitor.Page.ClickAsync("main button:has-text('Sign out')");
-        await visitor.Page.WaitForURLAsync(u => u.EndsWith('/'));
     }
 
     private async Task<int> SendAsync(string cookies, string form)

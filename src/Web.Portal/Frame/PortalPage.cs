@@ -84,6 +84,10 @@ public abstract class PortalPage : PageModel
         if (me.Current is { } tenant)
             Zone = TimeZoneInfo.FindSystemTimeZoneById(tenant.TimeZone);
         Response.Headers.CacheControl = "no-store";
+        // What the pointer rests on is fetched before it is pressed: by the browser's own rules, which keep a page in memory for one use although it must not be stored,
+        // and leave it where data is dear. <link rel=prefetch> can't do that.
+        if (HttpMethods.IsGet(Request.Method))
+            Response.Headers["Speculation-Rules"] = "\"/js/prefetch.speculationrules\"";
         await next();
     }
 

@@ -7,7 +7,9 @@ internal static class SecurityHeaders
 {
     // No inline script or style, nothing from elsewhere, no frame, no plug-in.
     private const string Policy =
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; report-uri " + PolicyReports.Path + "; report-to csp";
+
+    private const string ReportsTo = "csp=\"" + PolicyReports.Path + "\"";
 
     public static void UseSecurityHeaders(this WebApplication app)
     {
@@ -21,6 +23,7 @@ internal static class SecurityHeaders
             headers["Cross-Origin-Resource-Policy"] = "same-origin";
             headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
             headers.ContentSecurityPolicy = Policy;
+            headers["Reporting-Endpoints"] = ReportsTo;
             if (context.Request.IsHttps)
                 headers.StrictTransportSecurity = "max-age=31536000; includeSubDomains";
             // Programs reach the API under whatever name the network has for it; they send a token, and no link is built for them.

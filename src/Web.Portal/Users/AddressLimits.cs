@@ -13,6 +13,12 @@ internal static class AddressLimits
     /// <summary>Forms that make an account or send a mail.</summary>
     public const string Mails = "mails";
 
+    /// <summary>What browsers report by themselves: a page that is wrong reports often.</summary>
+    public const string Reports = "reports";
+
+    /// <summary>Reports of one address a minute.</summary>
+    public const int ReportsPerMinute = 30;
+
     public static void AddAddressLimits(this IServiceCollection services) => services.AddRateLimiter(o =>
     {
         o.RejectionStatusCode = StatusCodes.Status429TooManyRequests;
@@ -24,6 +30,7 @@ internal static class AddressLimits
         };
         o.AddPolicy(Tries, http => Window(http, TimeSpan.FromMinutes(5)));
         o.AddPolicy(Mails, http => Window(http, TimeSpan.FromHours(1)));
+        o.AddPolicy(Reports, http => RateLimitPartition.GetFixedWindowLimiter(Visitors.Network(http), _ => new FixedWindowRateLimiterOptions { PermitLimit = ReportsPerMinute, Window = TimeSpan.FromMinutes(1) }));
     });
 
     private static RateLimitPartition<string> Window(HttpContext http, TimeSpan window)

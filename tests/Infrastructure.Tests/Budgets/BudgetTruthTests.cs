@@ -219,7 +219,7 @@ public abstract class BudgetTruthTests
     }
 
     [Fact]
-    public async Task Many_at_once_never_get_more_than_there_is()
+    public async Task V14_Many_at_once_never_get_more_than_there_is()
     {
         var budget = Tenant(1000);
         Put(budget);

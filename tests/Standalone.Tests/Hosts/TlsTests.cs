@@ -21,7 +21,7 @@ public sealed class TlsTests : IDisposable
     [Theory]
     [InlineData("endpoint")]
     [InlineData("default")]
-    public async Task With_a_certificate_calls_come_over_TLS_and_are_refused_in_the_clear(string by)
+    public async Task V29_With_a_certificate_calls_come_over_TLS_and_are_refused_in_the_clear(string by)
     {
         var (certificate, key) = MakeCertificate();
         int plainPort = ProductProcess.FreePort(), port = ProductProcess.FreePort();

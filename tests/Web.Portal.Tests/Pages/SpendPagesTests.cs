@@ -199,6 +199,26 @@ public sealed partial class SpendPagesTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Columns_of_the_calls_are_chosen_in_the_address_and_kept_by_its_links()
+    {
+        var (tenant, visitor) = await TenantAsync();
+        await AppendAsync(Enumerable.Range(0, 60).Select(i => Event(tenant, DateTimeOffset.UtcNow.AddSeconds(-i - 5))).ToArray());
+        Heads(await visitor.ReadAsync("/calls?range=7d")).ShouldBe(["When", "Model", "Feature and customer", "Key", "Input", "Output", "Latency", "Cost", "Ending"]);
+        // As a form sends it, in whichever order.
+        var page = await visitor.ReadAsync("/calls?range=7d&columns=cost&columns=id&columns=project");
+        Heads(page).ShouldBe(["When", "Project", "Cost", "Id"]);
+        WebUtility.HtmlDecode(NextLink().Match(page).Groups[1].Value).ShouldContain("columns=cost,id,project");
+        page.ShouldContain("name=\"range\" value=\"7d\""); // the form keeps the rest of the view
+        var wrong = await visitor.ReadAsync("/calls?range=7d&columns=cost,prompt");
+        Heads(wrong).ShouldBe(["When", "Cost"]);
+        Text(wrong).ShouldContain("'prompt' is no column");
+        var all = await visitor.ReadAsync("/calls?range=7d&columns=" + string.Join(',', Portal.Pages.Spend.CallColumn.All.Select(c => c.Name)));
+        Heads(all).Count.ShouldBe(1 + Portal.Pages.Spend.CallColumn.All.Count);
+
+        static List<string> Heads(string page) => [.. Regex.Matches(page, "<th scope=\"col\"[^>]*>([^<]*)</th>").Select(m => m.Groups[1].Value)];
+    }
+
+    [Fact]
     public async Task A_file_of_calls_runs_nothing_in_a_spreadsheet()
     {
         var (tenant, visitor) = await TenantAsync();

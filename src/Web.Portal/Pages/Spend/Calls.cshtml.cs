@@ -18,6 +18,11 @@ public sealed class CallsModel(IUsageQueries usage, ISpendQueries spend, TimePro
 
     public EventPage Calls { get; private set; } = null!;
 
+    public IReadOnlyList<CallColumn> Columns { get; private set; } = CallColumn.Usual;
+
+    /// <summary>Columns that don't exist.</summary>
+    public List<string> Problems { get; } = [];
+
     public SpendNames Names { get; private set; } = null!;
 
     /// <summary>Which ending is filtered by; null for all.</summary>
@@ -31,6 +36,7 @@ public sealed class CallsModel(IUsageQueries usage, ISpendQueries spend, TimePro
     {
         View = SpendView.Read(Request.Query, TenantId, Environment, Zone, Now);
         Ending = Endings.Any(e => e.Name == outcome) ? outcome : null;
+        Columns = CallColumn.Read(Request.Query["columns"], Problems);
         Names = await spend.NamesAsync(TenantId, Cancel);
         var q = View.Question;
         var filter = new EventFilter(TenantId)

@@ -42,6 +42,9 @@ public sealed class SpendView
     /// <summary>The filters that are set: name and value as in the address.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Filters => [.. _kept.Where(k => FilterNames.Contains(k.Key))];
 
+    /// <summary>All that the address says, for a form that changes one thing of it.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>> Kept => _kept;
+
     public static SpendView Read(IQueryCollection query, string tenantId, KeyEnvironment environment, TimeZoneInfo zone, DateTimeOffset now)
     {
         var problems = new List<string>();
@@ -94,7 +97,7 @@ public sealed class SpendView
             },
             by ?? SpendDimension.Of(SummaryDimension.Model), environment) { Range = range };
         view._problems.AddRange(problems);
-        foreach (var name in (string[])["range", "from", "to", "grain", "by", .. FilterNames, "status", "outcome", "sort"])
+        foreach (var name in (string[])["range", "from", "to", "grain", "by", .. FilterNames, "status", "outcome", "sort", "columns"])
             if (Text(name) is { } value && !(name is "from" or "to" && range is not null) && !(name == "tag" && tag is null))
                 view._kept.Add(new(name, value));
         return view;

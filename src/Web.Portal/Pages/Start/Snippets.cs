@@ -4,9 +4,29 @@ namespace Tokonomics.Web.Portal.Pages.Start;
 /// <param name="Language">What its tab says.</param>
 public sealed record Snippet(string Id, string Language, string Text);
 
-/// <summary>The first call in each language, for both key modes. Tests run those whose language is at hand.</summary>
+/// <summary>The first call in each language, for both key modes. Tests run those of curl and Node.</summary>
 public static class Snippets
 {
+    // A cheap chat model of each provider that speaks OpenAI's chat completions; each stands in the provider's price sheet. The name before the slash says where a call goes.
+    private static readonly Dictionary<string, string> Models = new(StringComparer.Ordinal)
+    {
+        ["openai"] = "gpt-4o-mini",
+        ["anthropic"] = "anthropic/claude-haiku-4-5",
+        ["gemini"] = "gemini/gemini-2.5-flash",
+        ["deepseek"] = "deepseek/deepseek-chat",
+        ["mistral"] = "mistral/mistral-small-latest",
+        ["groq"] = "groq/llama-3.1-8b-instant",
+        ["xai"] = "xai/grok-3-mini",
+        ["openrouter"] = "openrouter/openai/gpt-4o-mini",
+        ["cerebras"] = "cerebras/llama3.1-8b",
+        ["cohere"] = "cohere/command-r7b-12-2024",
+    };
+
+    public static IReadOnlyDictionary<string, string> ModelOfProvider => Models;
+
+    /// <summary>The model of the first of these providers that has one here; OpenAI's where none has.</summary>
+    public static string ModelOf(IEnumerable<string> providers) => providers.Select(p => Models.GetValueOrDefault(p)).FirstOrDefault(m => m is not null) ?? Models["openai"];
+
     /// <param name="baseUrl">Where calls go, without a slash at its end.</param>
     /// <param name="key">The metering key, or a placeholder once it can't be shown any more.</param>
     /// <param name="model">One that the key reaches.</param>

@@ -19,6 +19,7 @@ public sealed class LogoutModel(SignInManager<User> signIn, UserManager<User> us
         if (await current.FindAsync() is { } me && await users.FindByIdAsync(me.UserId) is { } user)
             await log.WriteAsync(user, "sign_out", AuditResult.Done, HttpContext.From(), "", HttpContext.RequestAborted);
         await signIn.SignOutAsync();
+        Response.Headers["Clear-Site-Data"] = "\"prefetchCache\""; // pages that were fetched ahead
         return Redirect("/");
     }
 }

@@ -28,7 +28,9 @@
     const at = new Date(t.getAttribute('datetime'));
     if (Number.isNaN(at.getTime())) return;
     t.title = t.textContent.trim();
-    t.textContent = at.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: t.hasAttribute('data-seconds') ? 'medium' : 'short' });
+    // In a narrow column a day of this year stands without it; all of it is in the title.
+    t.textContent = t.closest('[data-times=short]') && at.getFullYear() === new Date().getFullYear() ? at.toLocaleString(undefined, { day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' })
+      : at.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: t.hasAttribute('data-seconds') ? 'medium' : 'short' });
   });
   addEventListener('DOMContentLoaded', () => {
     local(document);
@@ -38,4 +40,55 @@
     document.querySelectorAll('select[data-go], input[data-go]').forEach((el) => el.addEventListener('change', () => el.form.requestSubmit()));
   });
   document.addEventListener('htmx:afterSwap', (e) => local(e.target));
+
+  // The palette: Ctrl-K or the link opens it over any page; without this script the link leads to /search. Its list comes from there as well.
+  const palette = document.getElementById('palette');
+  if (palette?.showModal) {
+    const field = palette.querySelector('[role=combobox]'), list = palette.querySelector('[role=listbox]'), count = palette.querySelector('[role=status]');
+    const options = () => [...list.querySelectorAll('[role=option]:not([aria-disabled])')];
+    const choose = (option) => {
+      options().forEach((o) => o.setAttribute('aria-selected', String(o === option)));
+      option ? field.setAttribute('aria-activedescendant', option.id) : field.removeAttribute('aria-activedescendant');
+      option?.scrollIntoView({ block: 'nearest' });
+    };
+    let loading;
+    const ready = () => window.htmx ? Promise.resolve() : loading ??= new Promise((done) => {
+      const script = document.createElement('script');
+      script.src = palette.dataset.htmx;
+      script.onload = done;
+      document.head.append(script);
+    }).then(() => window.htmx.process(palette));
+    const open = async () => {
+      if (palette.open) return;
+      palette.showModal();
+      field.select();
+      await ready();
+      window.htmx.trigger(field, 'open');
+    };
+    document.addEventListener('keydown', (e) => {
+      if (e.key.toLowerCase() !== 'k' || !(e.ctrlKey || e.metaKey) || e.altKey || e.shiftKey) return;
+      e.preventDefault();
+      palette.open ? palette.close() : open();
+    });
+    document.addEventListener('click', (e) => {
+      if (e.target === palette) palette.close(); // beside it
+      if (!e.target.closest('[data-palette]') || e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
+      e.preventDefault();
+      open();
+    });
+    field.addEventListener('keydown', (e) => {
+      const all = options(), at = all.findIndex((o) => o.getAttribute('aria-selected') === 'true');
+      if (e.key === 'ArrowDown') choose(all[(at + 1) % all.length]);
+      else if (e.key === 'ArrowUp') choose(all[(at <= 0 ? all.length : at) - 1]);
+      else if (e.key === 'Enter' && at >= 0) location.href = all[at].href;
+      else if (e.key === 'Escape') palette.close(); // a search field would empty itself first
+      else return;
+      e.preventDefault();
+    });
+    list.addEventListener('htmx:afterSettle', () => {
+      const all = options();
+      choose(all[0]);
+      count.textContent = all.length === 1 ? 'One result' : `${all.length} results`;
+    });
+  }
 })();
