@@ -137,4 +137,25 @@ public sealed class ComfortTests(PortalInBrowser portal)
         await ada.Page.WaitForURLAsync("**/budgets");
         ada.Complaints.ShouldBeEmpty();
     }
+
+    [Fact]
+    public async Task V27_What_the_policy_forbids_does_not_run_and_the_browser_reports_it()
+    {
+        await using var ada = await portal.VisitAsync();
+        await ada.Page.GotoAsync("/login");
+        var ran = await ada.Page.EvaluateAsync<bool>("""
+            () => {
+              const script = document.createElement('script');
+              script.textContent = 'window.ran = true';
+              document.body.append(script);
+              return window.ran === true;
+            }
+            """);
+        ran.ShouldBeFalse();
+        for (var tries = 0; !portal.Product.Log.Lines.Any(l => l.Contains("the content policy forbade script-src-elem from inline on /login", StringComparison.Ordinal)); tries++)
+        {
+            tries.ShouldBeLessThan(300);
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
 }

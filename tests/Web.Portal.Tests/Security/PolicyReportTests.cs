@@ -81,10 +81,9 @@ public sealed class PolicyReportTests : IAsyncLifetime
         {
             using var answer = await _product.Client.GetAsync(path);
             var policy = answer.Headers.GetValues("Content-Security-Policy").Single();
-            foreach (var part in new[] { "default-src 'none'", "script-src 'self'", "style-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'", "report-uri /csp-report", "report-to csp" })
+            foreach (var part in new[] { "default-src 'none'", "script-src 'self'", "style-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'", "report-uri /csp-report" })
                 policy.Split("; ").ShouldContain(part, path);
             policy.ShouldNotContain("unsafe");
-            answer.Headers.GetValues("Reporting-Endpoints").Single().ShouldBe("csp=\"/csp-report\"");
         }
     }
 }
