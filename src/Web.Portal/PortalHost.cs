@@ -7,6 +7,7 @@ using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Mails;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Web.Portal.Api;
+using Tokonomics.Web.Portal.Billing;
 using Tokonomics.Web.Portal.Frame;
 using Tokonomics.Web.Portal.Users;
 
@@ -18,7 +19,7 @@ public static class PortalHost
     public static string Version { get; } = typeof(PortalHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
     /// <summary>Pages for those who aren't signed in.</summary>
-    private static readonly string[] OpenToAll = ["/Index", "/Error", "/Users/Login", "/Users/Signup", "/Users/Verify", "/Users/VerifyEmail", "/Users/SecondStep", "/Users/Forgot", "/Users/Reset", "/Users/Claim", "/Users/DevMail", "/Team/Invite"];
+    private static readonly string[] OpenToAll = ["/Index", "/Error", "/Users/Login", "/Users/Signup", "/Users/Verify", "/Users/VerifyEmail", "/Users/SecondStep", "/Users/Forgot", "/Users/Reset", "/Users/Claim", "/Users/DevMail", "/Team/Invite", "/Pricing"];
 
     /// <summary>The portal as a process of its own. Proxies see what is changed here within a second: they ask the store five times in each.</summary>
     public static WebApplication Build(string data, Action<WebApplicationBuilder>? configure = null)
@@ -54,6 +55,8 @@ public static class PortalHost
             o.EnableForHttps = true;
             o.MimeTypes = ["text/css", "text/javascript", "image/svg+xml"];
         });
+        services.AddSingleton<BillingSignal>();
+        services.AddHostedService<BillingUpkeep>();
         services.AddApi();
         return services;
     }
@@ -89,5 +92,6 @@ public static class PortalHost
         app.UseAuthorization();
         app.MapRazorPages();
         app.MapApi();
+        StripeWebhook.Map(app);
     }
 }

@@ -41,6 +41,7 @@ internal static class ApiHost
         AuditApi.Map(api);
         DataApi.Map(api);
         EstimateApi.Map(api);
+        BillingApi.Map(api);
         app.MapOpenApi("/api/v1/openapi.json");
         app.UseSwaggerUI(ui =>
         {
