@@ -74,14 +74,15 @@ public static class StoreSetup
         services.AddHostedService(provider => provider.GetRequiredService<StoreStart>());
         services.AddSingleton<IBudgetTruth, SqlBudgetTruth>();
         services.AddSingleton<IIdempotencyKeys, SqlIdempotencyKeys>();
-        services.AddSingleton<IUsageQueries, UsageQueries>();
+        services.AddSingleton<UsageQueries>();
+        services.AddSingleton<SpendQueries>();
+        services.AddHistoryByPlan();
         services.AddSingleton<IKeyUsage, KeyUsage>();
         services.AddSingleton<IBudgetHistory, SqlBudgetHistory>();
         services.AddSingleton<IRetention, Retention>();
         services.AddSingleton<AuditAppender>();
         services.AddSingleton<ITenantData, TenantData>();
         services.AddSingleton<IOperation, SqlOperation>();
-        services.AddSingleton<ISpendQueries, SpendQueries>();
         services.AddSingleton<IRefusals, SqlRefusals>();
         services.AddSingleton<ILedgerVerification, LedgerVerification>();
         services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();

@@ -47,6 +47,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<BillingAccount> BillingAccounts => Set<BillingAccount>();
 
+    public DbSet<StoredCustomerTerms> CustomerTerms => Set<StoredCustomerTerms>();
+
     public DbSet<StoredPaymentEvent> PaymentEvents => Set<StoredPaymentEvent>();
 
     public DbSet<User> Users => Set<User>();
@@ -88,6 +90,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<StoredBudget>().ToTable("budgets").HasQueryFilter(b => b.Scope != "tenant" || b.ScopeName == "").HasKey(b => new { b.TenantId, b.Id });
         modelBuilder.Entity<BillingAccount>().ToTable("billing_accounts").HasKey(b => b.TenantId);
         modelBuilder.Entity<BillingAccount>().HasOne<Tenant>().WithMany().HasForeignKey(b => b.TenantId);
+        modelBuilder.Entity<StoredCustomerTerms>().ToTable("customer_terms").HasKey(t => new { t.TenantId, t.Customer, t.FromMonth });
+        modelBuilder.Entity<StoredCustomerTerms>().HasOne<Tenant>().WithMany().HasForeignKey(t => t.TenantId);
         modelBuilder.Entity<StoredPaymentEvent>().ToTable("payment_events").HasKey(e => e.Id);
         modelBuilder.Entity<User>().ToTable("users").Ignore(u => u.PhoneNumber).Ignore(u => u.PhoneNumberConfirmed).HasKey(u => u.Id);
         modelBuilder.Entity<User>().Property(u => u.ConcurrencyStamp).IsConcurrencyToken();

@@ -3,6 +3,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Billing;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Domain.Billing;
+using Tokonomics.Infrastructure.Ledger;
 using Tokonomics.Infrastructure.Mails;
 using Tokonomics.Infrastructure.Stripe;
 
@@ -21,6 +24,7 @@ public static class BillingSetup
         services.AddSingleton(s => s.GetRequiredService<IOptions<BillingOptions>>().Value);
         services.AddSingleton(s => PlanList.Read(s.GetRequiredService<BillingOptions>().PlansFile));
         services.AddSingleton<IQuotaWarnings, SqlQuotaWarnings>();
+        services.AddSingleton<ICustomerUsage, SqlCustomerUsage>();
         services.TryAddSingleton<IPayments>(s =>
         {
             var options = s.GetRequiredService<BillingOptions>();
@@ -33,5 +37,14 @@ public static class BillingSetup
             return new StripePayments(new StripeClient(http, options.SecretKey, s.GetRequiredService<TimeProvider>()), options.Live);
         });
         return services.AddPortalLinks();
+    }
+
+    /// <summary>Questions about usage, as far back as plans let one look; where nothing is sold, as they are.</summary>
+    internal static void AddHistoryByPlan(this IServiceCollection services)
+    {
+        services.AddSingleton(s => new HistoryByPlan(
+            s.GetRequiredService<UsageQueries>(), s.GetRequiredService<SpendQueries>(), s.GetRequiredService<ISqlStore>(), s.GetRequiredService<PlanBook>(), s.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<IUsageQueries>(s => s.GetRequiredService<BillingOptions>().Enabled ? s.GetRequiredService<HistoryByPlan>() : s.GetRequiredService<UsageQueries>());
+        services.AddSingleton<ISpendQueries>(s => s.GetRequiredService<BillingOptions>().Enabled ? s.GetRequiredService<HistoryByPlan>() : s.GetRequiredService<SpendQueries>());
     }
 }

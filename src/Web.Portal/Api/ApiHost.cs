@@ -42,6 +42,7 @@ internal static class ApiHost
         DataApi.Map(api);
         EstimateApi.Map(api);
         BillingApi.Map(api);
+        StatementsApi.Map(api);
         app.MapOpenApi("/api/v1/openapi.json");
         app.UseSwaggerUI(ui =>
         {
