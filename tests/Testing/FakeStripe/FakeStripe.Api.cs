@@ -292,7 +292,7 @@ public sealed partial class FakeStripe
         ["currency"] = "usd",
         ["total"] = Every("invoiceitem").Where(i => Text(i, "customer") == form["customer"]).Sum(i => i["amount"]!.GetValue<long>()),
         ["amount_due"] = Every("invoiceitem").Where(i => Text(i, "customer") == form["customer"]).Sum(i => i["amount"]!.GetValue<long>()),
-        ["amount_paid"] = 0,
+        ["amount_paid"] = 0L,
         ["attempt_count"] = 0,
         ["attempted"] = false,
         ["number"] = null,

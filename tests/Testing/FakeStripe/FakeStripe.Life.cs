@@ -173,7 +173,7 @@ public sealed partial class FakeStripe
         Emit("customer.subscription.created", s);
         var invoice = Bill(s);
         if (free || trialDays > 0)
-            (invoice["total"], invoice["amount_due"]) = (0, 0);
+            (invoice["total"], invoice["amount_due"]) = (0L, 0L);
         if (status is not "incomplete")
             Pay(invoice);
         return s;
@@ -209,7 +209,7 @@ public sealed partial class FakeStripe
             ["subtotal"] = amount,
             ["total"] = amount,
             ["amount_due"] = amount,
-            ["amount_paid"] = 0,
+            ["amount_paid"] = 0L,
             ["attempt_count"] = 0,
             ["attempted"] = false,
             ["number"] = null,
