@@ -8,6 +8,7 @@ using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Infrastructure.Billing;
 using Tokonomics.Infrastructure.Budgets;
 using Tokonomics.Infrastructure.Idempotency;
 using Tokonomics.Infrastructure.InProcess;
@@ -64,6 +65,7 @@ public static class StoreSetup
             .Validate(o => o.Problem() is null, "Tenants:DeletionGrace is 0 to 365 days.")
             .ValidateOnStart();
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<TenantOptions>>().Value);
+        services.AddBilling(configuration);
         if (configuration.GetConnectionString("Postgres") is { Length: > 0 } postgres)
             services.AddPostgres(postgres);
         else
@@ -72,14 +74,15 @@ public static class StoreSetup
         services.AddHostedService(provider => provider.GetRequiredService<StoreStart>());
         services.AddSingleton<IBudgetTruth, SqlBudgetTruth>();
         services.AddSingleton<IIdempotencyKeys, SqlIdempotencyKeys>();
-        services.AddSingleton<IUsageQueries, UsageQueries>();
+        services.AddSingleton<UsageQueries>();
+        services.AddSingleton<SpendQueries>();
+        services.AddHistoryByPlan();
         services.AddSingleton<IKeyUsage, KeyUsage>();
         services.AddSingleton<IBudgetHistory, SqlBudgetHistory>();
         services.AddSingleton<IRetention, Retention>();
         services.AddSingleton<AuditAppender>();
         services.AddSingleton<ITenantData, TenantData>();
         services.AddSingleton<IOperation, SqlOperation>();
-        services.AddSingleton<ISpendQueries, SpendQueries>();
         services.AddSingleton<IRefusals, SqlRefusals>();
         services.AddSingleton<ILedgerVerification, LedgerVerification>();
         services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();

@@ -10,6 +10,7 @@ using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Mails;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Web.Portal.Api;
+using Tokonomics.Web.Portal.Billing;
 using Tokonomics.Web.Portal.Frame;
 using Tokonomics.Web.Portal.Users;
 
@@ -21,7 +22,7 @@ public static class PortalHost
     public static string Version { get; } = typeof(PortalHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
     /// <summary>Pages for those who aren't signed in.</summary>
-    private static readonly string[] OpenToAll = ["/Index", "/Error", "/Users/Login", "/Users/Signup", "/Users/Verify", "/Users/VerifyEmail", "/Users/SecondStep", "/Users/Forgot", "/Users/Reset", "/Users/Claim", "/Users/DevMail", "/Team/Invite"];
+    private static readonly string[] OpenToAll = ["/Index", "/Error", "/Users/Login", "/Users/Signup", "/Users/Verify", "/Users/VerifyEmail", "/Users/SecondStep", "/Users/Forgot", "/Users/Reset", "/Users/Claim", "/Users/DevMail", "/Team/Invite", "/Pricing"];
 
     /// <summary>The portal as a process of its own. Proxies see what is changed here within a second: they ask the store five times in each.</summary>
     public static WebApplication Build(string data, Action<WebApplicationBuilder>? configure = null)
@@ -62,6 +63,8 @@ public static class PortalHost
         services.Configure<BrotliCompressionProviderOptions>(o => o.Level = CompressionLevel.Optimal);
         services.Configure<GzipCompressionProviderOptions>(o => o.Level = CompressionLevel.Optimal);
         services.AddSingleton<PolicyReports>();
+        services.AddSingleton<BillingSignal>();
+        services.AddHostedService<BillingUpkeep>();
         services.AddApi();
         return services;
     }
@@ -101,5 +104,6 @@ public static class PortalHost
         app.MapRazorPages();
         PolicyReports.Map(app);
         app.MapApi();
+        StripeWebhook.Map(app);
     }
 }

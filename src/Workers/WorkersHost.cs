@@ -3,6 +3,7 @@ using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Redis;
+using Tokonomics.Workers.Billing;
 using Tokonomics.Workers.Ledger;
 using Tokonomics.Workers.Tenants;
 
@@ -43,6 +44,9 @@ public static class WorkersHost
             quartz.ScheduleJob<DeleteOldEvents>(
                 trigger => trigger.WithIdentity("delete-old-events").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(11)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromDays(1)).RepeatForever()),
                 job => job.WithIdentity("delete-old-events"));
+            quartz.ScheduleJob<ReconcileBilling>(
+                trigger => trigger.WithIdentity("reconcile-billing").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(2)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
+                job => job.WithIdentity("reconcile-billing"));
             quartz.ScheduleJob<EraseTenants>(
                 trigger => trigger.WithIdentity("erase-tenants").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(3)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
                 job => job.WithIdentity("erase-tenants"));

@@ -87,10 +87,10 @@ public sealed class TestProduct : IAsyncDisposable
     }
 
     /// <summary>A further tenant.</summary>
-    public async Task<TenantProvisioned> ProvisionAsync(string name, IReadOnlyDictionary<string, string> providerKeys)
+    public async Task<TenantProvisioned> ProvisionAsync(string name, IReadOnlyDictionary<string, string> providerKeys, TenantPlan plan = TenantPlan.Pro)
     {
         await using var scope = _app.Services.CreateAsyncScope();
-        var made = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new ProvisionTenant(Caller.Operator, name, "owner@example.com", [.. providerKeys], "UTC", TenantPlan.Pro));
+        var made = await scope.ServiceProvider.GetRequiredService<IMediator>().Send(new ProvisionTenant(Caller.Operator, name, "owner@example.com", [.. providerKeys], "UTC", plan));
         return made.Value;
     }
 

@@ -29,6 +29,19 @@ public sealed record CallRefusal(int Status, string Code, string Message, TimeSp
         };
     }
 
+    /// <summary>The plan's quota of calls.</summary>
+    /// <param name="upgrade">Where a bigger plan is to be had.</param>
+    public static CallRefusal Quota(HoldVerdict verdict, HoldRefusal quota, Uri upgrade)
+    {
+        var resets = quota.ResetsAt is { } at ? $"; it begins anew at {at.UtcDateTime:yyyy-MM-ddTHH:mm:ssZ}" : "";
+        return verdict switch
+        {
+            HoldVerdict.Exhausted => new CallRefusal(429, "quota_exhausted", $"all {quota.Limit.Value} calls of this month that the plan has are used{resets}. Get a bigger plan: {upgrade}"),
+            HoldVerdict.FullyHeld => new CallRefusal(429, "quota_held", $"the last of the {quota.Limit.Value} calls of this month that the plan has are set aside for calls that run, here or on another proxy{resets}; try again in a moment, or get a bigger plan: {upgrade}", TimeSpan.FromSeconds(1)),
+            _ => new CallRefusal(503, "quota_unverifiable", "the plan's calls of this month can't be counted at the moment: what this proxy has of them is used up, and the database doesn't answer; try again in a moment", TimeSpan.FromSeconds(2)),
+        };
+    }
+
     private static string Reason(NoBound why, string model, string provider) => why switch
     {
         NoBound.Unpriced => $"'{(model.Length <= 80 ? model : model[..80])}' has no price at {provider}, so that no cap could hold",

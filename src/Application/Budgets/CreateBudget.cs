@@ -1,7 +1,9 @@
 using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
@@ -36,6 +38,7 @@ internal sealed class CreateBudgetRules : AbstractValidator<CreateBudget>
         RuleFor(b => b.Environment).IsInEnum();
         RuleFor(b => b.Scope).Must(s => s.Kind != BudgetScopeKind.Tag || (KeyTags.NormalName(s.Name) == s.Name && (s.Value is null || KeyTags.IsValue(s.Value))))
             .WithMessage("A tag's name is a small letter followed by small letters, digits, '_', '.' or '-'; its value 1 to 256 printable characters.");
+        RuleFor(b => b.Scope).Must(s => !s.CountsCalls).WithMessage("Calls are counted by the plan's quota: a budget counts money.");
         RuleFor(b => b.Terms).SetValidator(new BudgetRules(time));
     }
 }
@@ -64,13 +67,15 @@ internal sealed class BudgetRules : AbstractValidator<BudgetTerms>
         + $"alerts at {string.Join('/', t.Thresholds)} %{(t.Increase is { } more ? $", {more.Amount} USD more until {more.Until.UtcDateTime:O}" : "")}";
 }
 
-internal sealed class CreateBudgetHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<CreateBudget, Outcome<BudgetMade>>
+internal sealed class CreateBudgetHandler(TokonomicsDbContext db, PlansInForce plans, TimeProvider time) : IRequestHandler<CreateBudget, Outcome<BudgetMade>>
 {
     private const int MaxBudgets = 10_000;
 
     public async Task<Outcome<BudgetMade>> Handle(CreateBudget request, CancellationToken cancellationToken)
     {
         var (scope, environment) = (request.Scope, request.Environment);
+        if (scope.Kind != BudgetScopeKind.Tenant && await plans.LacksAsync(request.TenantId, PlanFeatures.ScopedCaps, "budgets for teams, projects, keys or tags", cancellationToken) is { } lacks)
+            return lacks;
         switch (scope.Kind)
         {
             case BudgetScopeKind.Team when !await db.Teams.AnyAsync(t => t.TenantId == request.TenantId && t.Id == scope.Value, cancellationToken):

@@ -15,6 +15,10 @@ public interface IBudgetGate
     /// <param name="at">The call's admission: the same instant that stands on its event.</param>
     void Resolve(Hold hold, KeySnapshot key, IReadOnlyList<Tag> tags, DateTimeOffset at);
 
+    /// <summary>Puts the plan's quota on a hold of its own, whose amounts are calls (<see cref="Domain.Billing.CallQuota"/>): none where the plan has none. Without I/O.</summary>
+    /// <param name="at">As in <see cref="Resolve"/>.</param>
+    void ResolveQuota(Hold hold, KeySnapshot key, DateTimeOffset at);
+
     /// <summary>Sets the bound aside on all budgets, or on none. Without I/O and allocation. False says that <see cref="HoldAsync"/> must be asked.</summary>
     /// <param name="expected">What such a call likely costs, for budgets that hold that; at most the bound.</param>
     bool TryHold(Hold hold, NanoUsd upperBound, NanoUsd expected);

@@ -1,5 +1,6 @@
 using FluentValidation;
 using MediatR;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Keys;
 using Tokonomics.Domain.Tenants;
 
@@ -32,13 +33,14 @@ internal sealed class CreateTenantRules : AbstractValidator<CreateTenant>
     }
 }
 
-internal sealed class CreateTenantHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<CreateTenant, Outcome<TenantCreated>>
+internal sealed class CreateTenantHandler(TokonomicsDbContext db, PlansInForce plans, TimeProvider time) : IRequestHandler<CreateTenant, Outcome<TenantCreated>>
 {
     public Task<Outcome<TenantCreated>> Handle(CreateTenant request, CancellationToken cancellationToken)
     {
         var (tenant, owner) = TenantMaking.Make(time.GetUtcNow(), request.Name, request.OwnerEmail, request.TimeZone, request.Plan);
         db.Add(tenant);
         db.Add(owner);
+        db.AddRange(plans.Begin(tenant.Id, PlansInForce.Granted(request.Plan), tenant.CreatedAt));
         return Task.FromResult<Outcome<TenantCreated>>(new TenantCreated(tenant.Id, owner.Id));
     }
 }

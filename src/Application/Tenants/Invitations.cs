@@ -1,6 +1,7 @@
 using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Keys;
 using Tokonomics.Domain.Tenants;
 
@@ -31,7 +32,7 @@ internal sealed class InviteMemberRules : AbstractValidator<InviteMember>
     }
 }
 
-internal sealed class InviteMemberHandler(TokonomicsDbContext db, IKeyHasher hasher, TimeProvider time) : IRequestHandler<InviteMember, Outcome<InvitationMade>>
+internal sealed class InviteMemberHandler(TokonomicsDbContext db, IKeyHasher hasher, PlansInForce plans, TimeProvider time) : IRequestHandler<InviteMember, Outcome<InvitationMade>>
 {
     // Enough for any team; a bound on mails that one account can have us send.
     private const int MostOpen = 200;
@@ -48,6 +49,8 @@ internal sealed class InviteMemberHandler(TokonomicsDbContext db, IKeyHasher has
             return Taken("already_invited", $"{email} is invited already: send that invitation again, or withdraw it.");
         if (open.Count >= MostOpen)
             return new Refusal(RefusalKind.Conflict, "too_many_invitations", $"{MostOpen} invitations are open: withdraw those that nobody will accept.");
+        if (await plans.FullAsync(tenant, accepting: false, cancellationToken) is { } full)
+            return full;
         var token = InvitationToken.Generate();
         var row = new Invitation
         {
@@ -179,7 +182,7 @@ public sealed record AcceptInvitation(string UserId, string? Token) : IRequest<O
 
 public sealed record InvitationAccepted(string TenantId, string MemberId);
 
-internal sealed class AcceptInvitationHandler(TokonomicsDbContext db, AuditLog audit, IKeyHasher hasher, TimeProvider time) : IRequestHandler<AcceptInvitation, Outcome<InvitationAccepted>>
+internal sealed class AcceptInvitationHandler(TokonomicsDbContext db, AuditLog audit, IKeyHasher hasher, PlansInForce plans, TimeProvider time) : IRequestHandler<AcceptInvitation, Outcome<InvitationAccepted>>
 {
     public async Task<Outcome<InvitationAccepted>> Handle(AcceptInvitation request, CancellationToken cancellationToken)
     {
@@ -196,6 +199,9 @@ internal sealed class AcceptInvitationHandler(TokonomicsDbContext db, AuditLog a
             var now = time.GetUtcNow();
             // Members from before there were accounts have an address and no user: that is the same person.
             var member = await db.Members.FirstOrDefaultAsync(m => m.TenantId == invitation.TenantId && (m.UserId == user.Id || m.Email == invitation.Email), cancellationToken);
+            // The plan may have become a smaller one since the invitation was sent.
+            if (member is null && await plans.FullAsync(invitation.TenantId, accepting: true, cancellationToken) is { } full)
+                return full;
             if (member is null)
                 db.Members.Add(member = new Member { TenantId = invitation.TenantId, Id = SortableId.New("mem", now), Email = invitation.Email, Role = invitation.Role, CreatedAt = now, UserId = user.Id });
             else

@@ -1,6 +1,7 @@
 using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Keys;
 using Tokonomics.Domain.Tenants;
 
@@ -30,7 +31,7 @@ internal sealed class OpenTenantRules : AbstractValidator<OpenTenant>
     }
 }
 
-internal sealed class OpenTenantHandler(TokonomicsDbContext db, AuditLog audit, IValidator<OpenTenant> rules, IEnumerable<IDirectoryRefresh> directories, TimeProvider time)
+internal sealed class OpenTenantHandler(TokonomicsDbContext db, AuditLog audit, IValidator<OpenTenant> rules, IEnumerable<IDirectoryRefresh> directories, PlansInForce plans, TimeProvider time)
     : IRequestHandler<OpenTenant, Outcome<TenantOpened>>
 {
     public async Task<Outcome<TenantOpened>> Handle(OpenTenant request, CancellationToken cancellationToken)
@@ -48,6 +49,7 @@ internal sealed class OpenTenantHandler(TokonomicsDbContext db, AuditLog audit, 
         owner.UserId = user.Id;
         db.Add(tenant);
         db.Add(owner);
+        db.AddRange(plans.Begin(tenant.Id, null, tenant.CreatedAt));
         await db.SaveChangesAsync(cancellationToken);
         await audit.AppendAsync(tenant.Id, owner.Id, "open_tenant", tenant.Id, AuditResult.Done, tenant.Name, cancellationToken);
         await transaction.CommitAsync(cancellationToken);

@@ -2,6 +2,8 @@ using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Billing;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Application.Tenants;
@@ -24,10 +26,12 @@ internal sealed class CreateProjectRules : AbstractValidator<CreateProject>
     public CreateProjectRules() => RuleFor(c => c.Name).IsName();
 }
 
-internal sealed class CreateProjectHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<CreateProject, Outcome<ProjectChanged>>
+internal sealed class CreateProjectHandler(TokonomicsDbContext db, PlansInForce plans, TimeProvider time) : IRequestHandler<CreateProject, Outcome<ProjectChanged>>
 {
     public async Task<Outcome<ProjectChanged>> Handle(CreateProject request, CancellationToken cancellationToken)
     {
+        if (await plans.LacksAsync(request.TenantId, PlanFeatures.Teams, "projects", cancellationToken) is { } lacks)
+            return lacks;
         if (request.TeamId is { } team && !await db.Teams.AnyAsync(t => t.TenantId == request.TenantId && t.Id == team && t.ArchivedAt == null, cancellationToken))
             return Refusal.NotFound("team");
         if (await TeamNames.ProjectTakenAsync(db, request.TenantId, request.Name, null, cancellationToken) is { } taken)

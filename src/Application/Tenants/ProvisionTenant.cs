@@ -1,5 +1,6 @@
 using FluentValidation;
 using MediatR;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Domain.Ledger;
@@ -43,7 +44,7 @@ internal sealed class ProvisionTenantRules : AbstractValidator<ProvisionTenant>
     }
 }
 
-internal sealed class ProvisionTenantHandler(TokonomicsDbContext db, KeyIssuing issuing, ISecretBox box, TimeProvider time)
+internal sealed class ProvisionTenantHandler(TokonomicsDbContext db, KeyIssuing issuing, ISecretBox box, PlansInForce plans, TimeProvider time)
     : IRequestHandler<ProvisionTenant, Outcome<TenantProvisioned>>
 {
     public Task<Outcome<TenantProvisioned>> Handle(ProvisionTenant request, CancellationToken cancellationToken)
@@ -54,6 +55,7 @@ internal sealed class ProvisionTenantHandler(TokonomicsDbContext db, KeyIssuing 
         var (test, testRow) = issuing.Key(tenant.Id, request.Caller, "default", KeyEnvironment.Test);
         var (token, tokenRow) = issuing.Token(tenant.Id, request.Caller, "default", Role.Owner);
         db.AddRange(tenant, owner, liveRow, testRow, tokenRow);
+        db.AddRange(plans.Begin(tenant.Id, PlansInForce.Granted(request.Plan), now));
         foreach (var (provider, secret) in request.ProviderKeys)
         {
             var (row, sealedSecret) = ProviderKey.Create(box, tenant.Id, provider, secret, now, request.Caller.Actor);

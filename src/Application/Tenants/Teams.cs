@@ -1,7 +1,9 @@
 using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Keys;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Application.Tenants;
@@ -24,10 +26,12 @@ internal sealed class CreateTeamRules : AbstractValidator<CreateTeam>
     public CreateTeamRules() => RuleFor(c => c.Name).IsName();
 }
 
-internal sealed class CreateTeamHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<CreateTeam, Outcome<TeamChanged>>
+internal sealed class CreateTeamHandler(TokonomicsDbContext db, PlansInForce plans, TimeProvider time) : IRequestHandler<CreateTeam, Outcome<TeamChanged>>
 {
     public async Task<Outcome<TeamChanged>> Handle(CreateTeam request, CancellationToken cancellationToken)
     {
+        if (await plans.LacksAsync(request.TenantId, PlanFeatures.Teams, "teams", cancellationToken) is { } lacks)
+            return lacks;
         if (await TeamNames.TakenAsync(db, request.TenantId, request.Name, null, cancellationToken) is { } taken)
             return taken;
         var now = time.GetUtcNow();

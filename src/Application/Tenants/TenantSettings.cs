@@ -95,7 +95,7 @@ internal sealed class SetTenantSettingsHandler(TokonomicsDbContext db, TimeProvi
             tenant.EarlierZones = BudgetCalendar.WriteEarlier(tenant.EarlierZones, tenant.TimeZone, until);
             tenant.TimeZone = zone;
             // Nodes read a tenant's calendar with its budgets, when one of them changes.
-            await db.Budgets.Where(b => b.TenantId == tenant.Id && b.EndedAt == null).ExecuteUpdateAsync(set => set.SetProperty(b => b.FailOpen, b => b.FailOpen), cancellationToken);
+            await db.Budgets.IgnoreQueryFilters().Where(b => b.TenantId == tenant.Id && b.EndedAt == null).ExecuteUpdateAsync(set => set.SetProperty(b => b.FailOpen, b => b.FailOpen), cancellationToken);
         }
 
         tenant.Name = request.Name ?? tenant.Name;

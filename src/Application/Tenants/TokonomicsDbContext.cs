@@ -2,10 +2,12 @@ using System.Text;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Application.Users;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Tenants;
@@ -40,7 +42,14 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<StoredPriceOverride> PriceOverrides => Set<StoredPriceOverride>();
 
+    /// <summary>Without the plans' quotas.</summary>
     public DbSet<StoredBudget> Budgets => Set<StoredBudget>();
+
+    public DbSet<BillingAccount> BillingAccounts => Set<BillingAccount>();
+
+    public DbSet<StoredCustomerTerms> CustomerTerms => Set<StoredCustomerTerms>();
+
+    public DbSet<StoredPaymentEvent> PaymentEvents => Set<StoredPaymentEvent>();
 
     public DbSet<User> Users => Set<User>();
 
@@ -59,6 +68,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         configurationBuilder.Properties<BudgetPeriod>().HaveConversion<LowerCase<BudgetPeriod>>();
         configurationBuilder.Properties<BudgetAction>().HaveConversion<LowerCase<BudgetAction>>();
         configurationBuilder.Properties<BudgetMode>().HaveConversion<LowerCase<BudgetMode>>();
+        configurationBuilder.Properties<EntitlementReason>().HaveConversion<LowerCase<EntitlementReason>>();
+        configurationBuilder.Properties<SubscriptionStatus>().HaveConversion<LowerCase<SubscriptionStatus>>();
         configurationBuilder.Properties<AuditResult>().HaveConversion<LowerCase<AuditResult>>();
     }
 
@@ -75,7 +86,13 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<StoredCredential>().ToTable("provider_credentials").HasKey(c => new { c.TenantId, c.Id });
         modelBuilder.Entity<StoredEndpoint>().ToTable("custom_endpoints").HasKey(e => new { e.TenantId, e.Name });
         modelBuilder.Entity<StoredPriceOverride>().ToTable("price_overrides").HasKey(p => new { p.TenantId, p.Id });
-        modelBuilder.Entity<StoredBudget>().ToTable("budgets").HasKey(b => new { b.TenantId, b.Id });
+        // A plan's quota is a budget that nobody but billing sees.
+        modelBuilder.Entity<StoredBudget>().ToTable("budgets").HasQueryFilter(b => b.Scope != "tenant" || b.ScopeName == "").HasKey(b => new { b.TenantId, b.Id });
+        modelBuilder.Entity<BillingAccount>().ToTable("billing_accounts").HasKey(b => b.TenantId);
+        modelBuilder.Entity<BillingAccount>().HasOne<Tenant>().WithMany().HasForeignKey(b => b.TenantId);
+        modelBuilder.Entity<StoredCustomerTerms>().ToTable("customer_terms").HasKey(t => new { t.TenantId, t.Customer, t.FromMonth });
+        modelBuilder.Entity<StoredCustomerTerms>().HasOne<Tenant>().WithMany().HasForeignKey(t => t.TenantId);
+        modelBuilder.Entity<StoredPaymentEvent>().ToTable("payment_events").HasKey(e => e.Id);
         modelBuilder.Entity<User>().ToTable("users").Ignore(u => u.PhoneNumber).Ignore(u => u.PhoneNumberConfirmed).HasKey(u => u.Id);
         modelBuilder.Entity<User>().Property(u => u.ConcurrencyStamp).IsConcurrencyToken();
         modelBuilder.Entity<IdentityUserToken<string>>().ToTable("user_tokens").HasKey(t => new { t.UserId, t.LoginProvider, t.Name });

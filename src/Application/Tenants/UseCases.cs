@@ -2,6 +2,7 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Users;
 
@@ -21,6 +22,9 @@ public static class UseCases
         services.AddScoped<AuditOrigin>();
         services.AddScoped<AuditLog>();
         services.AddScoped<KeyIssuing>();
+        services.AddScoped<PlansInForce>();
+        services.AddScoped<BillingSync>();
+        services.AddScoped<PaymentEvents>();
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Authorize<,>));
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Validate<,>));
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Audit<,>));

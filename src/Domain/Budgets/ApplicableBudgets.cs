@@ -14,7 +14,7 @@ public static class ApplicableBudgets
             var (kind, name, value) = (budget.Scope.Kind, budget.Scope.Name, budget.Scope.Value);
             if (kind switch
             {
-                BudgetScopeKind.Tenant => true,
+                BudgetScopeKind.Tenant => !budget.Scope.CountsCalls,
                 BudgetScopeKind.Team => value == teamId,
                 BudgetScopeKind.Project => value == projectId,
                 BudgetScopeKind.Key => value == keyId,

@@ -25,13 +25,19 @@ public sealed record BudgetScope(BudgetScopeKind Kind, string Name, string? Valu
 
     public static BudgetScope Key(string id) => new(BudgetScopeKind.Key, "", id);
 
+    /// <summary>All calls of the tenant, counted one each instead of by their cost: a plan's quota. Its amounts are calls, not nano-dollars.</summary>
+    public static BudgetScope Calls { get; } = new(BudgetScopeKind.Tenant, "calls", "");
+
     public static BudgetScope Tag(string name, string? value) => new(BudgetScopeKind.Tag, name, value);
 
     public bool IsEachValue => Value is null;
 
+    /// <summary>Its amounts are calls.</summary>
+    public bool CountsCalls => Kind == BudgetScopeKind.Tenant && Name.Length > 0;
+
     public override string ToString() => Kind switch
     {
-        BudgetScopeKind.Tenant => "tenant",
+        BudgetScopeKind.Tenant => CountsCalls ? "calls" : "tenant",
         BudgetScopeKind.Tag => $"tag {Name}={Value ?? "(each)"}",
         _ => $"{Kind.ToString().ToLowerInvariant()} {Value}",
     };

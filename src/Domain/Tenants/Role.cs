@@ -32,6 +32,9 @@ public enum Right
     /// <summary>Teams, projects, members and invitations.</summary>
     ManageTeams,
 
+    /// <summary>The plan, its payment and its invoices.</summary>
+    ManageBilling,
+
     /// <summary>Who did what.</summary>
     ReadAudit,
 
@@ -51,6 +54,7 @@ public static class Roles
         Right.ReadKeys => role is Role.Viewer or Role.Developer or Role.Admin or Role.Owner,
         Right.ManageKeys => role is Role.Developer or Role.Admin or Role.Owner,
         Right.ManageCredentials or Right.ManageBudgets or Right.ManageTeams or Right.ReadAudit => role is Role.Admin or Role.Owner,
+        Right.ManageBilling => role is Role.Billing or Role.Admin or Role.Owner,
         Right.ManageTenant => role is Role.Owner,
         _ => false,
     };

@@ -16,12 +16,10 @@ namespace Tokonomics.Infrastructure.Budgets;
 internal sealed class BudgetPosting(ISqlStore store, string events, string isNew)
 {
     private readonly string _newByAccount = $"""
-        SELECT {BudgetRows.AccountColumns}, CAST(sum(amount) AS bigint) FROM ({BudgetRows.CountedOn(store, events, WithCost(isNew))}) AS c GROUP BY {BudgetRows.AccountColumns}
+        SELECT {BudgetRows.AccountColumns}, CAST(sum(amount) AS bigint) FROM ({BudgetRows.CountedOn(store, events, isNew)}) AS c GROUP BY {BudgetRows.AccountColumns}
         """;
 
-    private readonly string _notOpen = BudgetRows.NotOpen(store, events, WithCost(isNew));
-
-    private static string WithCost(string isNew) => $"{isNew} AND coalesce(budget_nano, cost_nano, 0) <> 0";
+    private readonly string _notOpen = BudgetRows.NotOpen(store, events, isNew);
 
     /// <param name="added">The events that were new.</param>
     /// <param name="parameters">What <c>isNew</c> needs.</param>
@@ -63,7 +61,8 @@ internal sealed class BudgetPosting(ISqlStore store, string events, string isNew
         foreach (var usage in added)
             if (usage.UpperBound is { } bound && (usage.BudgetCost ?? usage.Cost ?? NanoUsd.Zero) > bound)
                 foreach (var charge in usage.Charges)
-                    rows.Overrun(charge.Account, usage);
+                    if (rows.Budget(charge.Account.TenantId, charge.Account.BudgetId) is not { Scope.CountsCalls: true })
+                        rows.Overrun(charge.Account, usage);
 
         Change Of(in AccountKey key)
         {

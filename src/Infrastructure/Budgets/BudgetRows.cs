@@ -17,6 +17,9 @@ internal sealed class BudgetRows(ISqlStore store, DbTransaction transaction, Dat
     /// <summary>What budgets count for an event: as in the rollups, at most a million dollars.</summary>
     public static readonly string Counted = $"coalesce({Measures.MoneyOf("budget_nano")}, {Measures.MoneyOf("cost_nano")}, 0)";
 
+    // As CallQuota.Counts says.
+    private const string IsCall = "CASE WHEN outcome <> 'Unreachable' THEN 1 ELSE 0 END";
+
     public const string AccountColumns = "tenant_id, budget_id, subject, period_start";
 
     private const string ThisAccount = "tenant_id = @tenant AND budget_id = @budget AND subject = @subject AND period_start = @start";
@@ -39,13 +42,14 @@ internal sealed class BudgetRows(ISqlStore store, DbTransaction transaction, Dat
 
     // The one place that says which event is in which budget's scope.
     private static string InScope(ISqlStore store, string events, string where) => $"""
-        FROM (WITH e AS (SELECT tenant_id, environment, team_id, project_id, key_id, tags, at, {Counted} AS amount FROM {events} WHERE {where})
-              SELECT tenant_id, environment, at, amount, 'tenant' AS scope, '' AS name, '' AS value, '' AS subject FROM e
-              UNION ALL SELECT tenant_id, environment, at, amount, 'team', '', team_id, '' FROM e
-              UNION ALL SELECT tenant_id, environment, at, amount, 'project', '', project_id, '' FROM e
-              UNION ALL SELECT tenant_id, environment, at, amount, 'key', '', key_id, '' FROM e
-              UNION ALL SELECT tenant_id, environment, at, amount, 'tag', j.key, j.value, '' FROM e, {store.EachTag("e.tags")} AS j
-              UNION ALL SELECT tenant_id, environment, at, amount, 'each', j.key, '', j.value FROM e, {store.EachTag("e.tags")} AS j) AS t
+        FROM (WITH e AS (SELECT tenant_id, environment, team_id, project_id, key_id, tags, at, {Counted} AS amount, {IsCall} AS is_call FROM {events} WHERE {where})
+              SELECT tenant_id, environment, at, amount, 'tenant' AS scope, '' AS name, '' AS value, '' AS subject FROM e WHERE amount <> 0
+              UNION ALL SELECT tenant_id, environment, at, 1, 'tenant', 'calls', '', '' FROM e WHERE is_call = 1
+              UNION ALL SELECT tenant_id, environment, at, amount, 'team', '', team_id, '' FROM e WHERE amount <> 0
+              UNION ALL SELECT tenant_id, environment, at, amount, 'project', '', project_id, '' FROM e WHERE amount <> 0
+              UNION ALL SELECT tenant_id, environment, at, amount, 'key', '', key_id, '' FROM e WHERE amount <> 0
+              UNION ALL SELECT tenant_id, environment, at, amount, 'tag', j.key, j.value, '' FROM e, {store.EachTag("e.tags")} AS j WHERE amount <> 0
+              UNION ALL SELECT tenant_id, environment, at, amount, 'each', j.key, '', j.value FROM e, {store.EachTag("e.tags")} AS j WHERE amount <> 0) AS t
         {store.JoinInOrder} budgets AS b ON b.tenant_id = t.tenant_id AND b.environment = t.environment AND b.scope = t.scope AND b.scope_name = t.name AND b.scope_value = t.value
         """;
 
@@ -193,6 +197,9 @@ internal sealed class BudgetRows(ISqlStore store, DbTransaction transaction, Dat
     {
         const long Hour = Measures.Hour;
         var start = opening.Key.PeriodStart;
+        if (budget.Scope.CountsCalls)
+            return Command($"SELECT CAST(coalesce(sum({IsCall}), 0) AS bigint) FROM usage_events WHERE tenant_id = @tenant AND environment = @environment AND at >= @start AND at < @end",
+                ("@tenant", budget.TenantId), ("@environment", (int)budget.Environment), ("@start", start), ("@end", opening.PeriodEnd)).Rows(row => row.GetInt64(0))[0];
         var wholeFrom = start + ((Hour - (start % Hour)) % Hour);
         var wholeTo = Math.Max(wholeFrom, opening.PeriodEnd - (opening.PeriodEnd % Hour));
         var (scope, value) = (budget.Scope, budget.Scope.Value ?? opening.Key.Subject);

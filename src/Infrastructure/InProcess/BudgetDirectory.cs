@@ -17,7 +17,7 @@ internal sealed class BudgetDirectory(OpenAccount open)
     public long Seq { get; private set; }
 
     private sealed record Snapshot(
-        BudgetSlot[] Tenant, FrozenDictionary<string, BudgetSlot[]> Teams, FrozenDictionary<string, BudgetSlot[]> Projects, FrozenDictionary<string, BudgetSlot[]> Keys, FrozenDictionary<string, TagSlots> Tags);
+        BudgetSlot? Quota, BudgetSlot[] Tenant, FrozenDictionary<string, BudgetSlot[]> Teams, FrozenDictionary<string, BudgetSlot[]> Projects, FrozenDictionary<string, BudgetSlot[]> Keys, FrozenDictionary<string, TagSlots> Tags);
 
     /// <param name="Named">By value: its own budgets, and those for each value whose period none of its own has.</param>
     /// <param name="Each">For all other values.</param>
@@ -38,6 +38,12 @@ internal sealed class BudgetDirectory(OpenAccount open)
             for (var i = 0; i < tags.Count; i++)
                 if (snapshot.Tags.TryGetValue(tags[i].Name, out var tag))
                     Add(hold, tag.Named.TryGetValue(tags[i].Value, out slots) ? slots : tag.Each, tags[i].Value, at);
+    }
+
+    public void ResolveQuota(Hold hold, KeySnapshot key, DateTimeOffset at)
+    {
+        if (_snapshots.TryGetValue((key.Tenant.Id, key.Environment), out var snapshot) && snapshot.Quota is { } quota)
+            hold.Add(quota.Account("", at));
     }
 
     private static void Add(Hold hold, BudgetSlot[] slots, string subject, DateTimeOffset at)
@@ -91,7 +97,7 @@ internal sealed class BudgetDirectory(OpenAccount open)
 
     private static Snapshot Build(List<BudgetSlot> slots)
     {
-        return new Snapshot([.. Of(BudgetScopeKind.Tenant)], ById(BudgetScopeKind.Team), ById(BudgetScopeKind.Project), ById(BudgetScopeKind.Key),
+        return new Snapshot(slots.FirstOrDefault(s => s.Budget.Scope.CountsCalls), [.. Of(BudgetScopeKind.Tenant).Where(s => !s.Budget.Scope.CountsCalls)], ById(BudgetScopeKind.Team), ById(BudgetScopeKind.Project), ById(BudgetScopeKind.Key),
             Of(BudgetScopeKind.Tag).GroupBy(s => s.Budget.Scope.Name, StringComparer.Ordinal).ToFrozenDictionary(t => t.Key, Tag, StringComparer.Ordinal));
 
         IEnumerable<BudgetSlot> Of(BudgetScopeKind kind) => slots.Where(s => s.Budget.Scope.Kind == kind);

@@ -105,6 +105,8 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
 
     public void Resolve(Hold hold, KeySnapshot key, IReadOnlyList<Tag> tags, DateTimeOffset at) => _directory.Resolve(hold, key, tags, at);
 
+    public void ResolveQuota(Hold hold, KeySnapshot key, DateTimeOffset at) => _directory.ResolveQuota(hold, key, at);
+
     public bool TryHold(Hold hold, NanoUsd upperBound, NanoUsd expected)
     {
         if (hold.State != HoldState.New)

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Tokonomics.Application.Mails;
 
 namespace Tokonomics.Infrastructure.Mails;
@@ -13,14 +14,20 @@ public static class MailSetup
         services.AddSingleton<MailQueue>();
         services.AddSingleton<IMailer>(s => s.GetRequiredService<MailQueue>());
         services.AddHostedService(s => s.GetRequiredService<MailQueue>());
-        services.AddSingleton<IPortalLinks, PortalLinks>();
+        return services.AddPortalLinks();
+    }
+
+    /// <summary>The addresses of the portal's pages, also for hosts that have none.</summary>
+    public static IServiceCollection AddPortalLinks(this IServiceCollection services)
+    {
+        services.TryAddSingleton<IPortalLinks, PortalLinks>();
         return services;
     }
 
     private sealed class PortalLinks(IConfiguration configuration) : IPortalLinks
     {
         public string Link(string path, params (string Name, string Value)[] query) =>
-            configuration["Portal:PublicUrl"]!.TrimEnd('/') + path
+            (configuration["Portal:PublicUrl"] is { Length: > 0 } url ? url : "http://localhost:8080").TrimEnd('/') + path
             + (query.Length == 0 ? "" : "?" + string.Join('&', query.Select(q => $"{Uri.EscapeDataString(q.Name)}={Uri.EscapeDataString(q.Value)}")));
     }
 }

@@ -26,6 +26,8 @@ public sealed class TenantData(ISqlStore store, AuditAppender audit, TimeProvide
         new("budget_accounts", ["budget_id", "subject", "period_start"], ["budget_id", "subject", "period_start", "period_end", "limit_nano", "posted_nano", "leased_nano", "excess_nano", "opened_at"]),
         new("budgets", ["id"],
             ["id", "scope", "scope_name", "scope_value", "environment", "period", "limit_nano", "action", "downgrade_to", "mode", "clamp", "wait_ms", "fail_open", "increase_nano", "increase_until", "thresholds", "created_at", "created_by", "ended_at"]),
+        new("customer_terms", ["customer", "from_month"], ["customer", "from_month", "markup_basis_points", "rates", "changed_at", "changed_by"]),
+        new("billing_accounts", [], ["plan", "plan_since", "reason", "ends_at", "granted_plan", "customer_id", "subscription_id", "subscription_status", "period_end", "checkout_id", "synced_at"]),
         new("idempotency_keys", ["key_id", "key_hash"], null),
         new("provider_credentials", ["id"], ["id", "provider", "last4", "created_at", "created_by", "ended_at", "ended_by", "tested_at", "test_passed", "test_answer"]),
         new("secrets", ["id"], null),

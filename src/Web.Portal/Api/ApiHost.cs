@@ -42,6 +42,8 @@ internal static class ApiHost
         DataApi.Map(api);
         EstimateApi.Map(api);
         OperatorApi.Map(app);
+        BillingApi.Map(api);
+        StatementsApi.Map(api);
         app.MapOpenApi("/api/v1/openapi.json");
         app.UseSwaggerUI(ui =>
         {

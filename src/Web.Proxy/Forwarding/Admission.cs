@@ -1,7 +1,9 @@
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Providers;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Pricing;
 
@@ -11,7 +13,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// Sets aside what a call can cost, on every budget that applies to it, before anything is sent: by its <see cref="HoldPlan"/>. Where the room is short,
 /// its output limit is lowered to what the room pays for; a stream without a limit is paid for in slices as it passes.
 /// </summary>
-internal sealed class Admission(IBudgetGate gate, PriceBook prices, RecentOutputs outputs)
+internal sealed class Admission(IBudgetGate gate, PriceBook prices, RecentOutputs outputs, BillingOptions billing)
 {
     /// <summary>What its key may use, and what its tenant says of models without a price. Before anything is set aside.</summary>
     /// <returns>Null where the call may go on.</returns>
@@ -23,6 +25,18 @@ internal sealed class Admission(IBudgetGate gate, PriceBook prices, RecentOutput
         return key.Tenant.RefusesUnpriced && route == RouteKind.Metered && !IsPriced(call, call.RequestModel ?? "", call.Match)
             ? Refusal.Of(KeyPermit.Unpriced(call.RequestModel ?? "", call.Provider!.Name))
             : null;
+    }
+
+    /// <summary>Sets one call of the plan's quota aside, whatever its route: what is forwarded counts.</summary>
+    /// <returns>Null where there is one left, or the plan has no quota.</returns>
+    public async ValueTask<Refusal?> CountAsync(ProxyCall call, CancellationToken cancellationToken)
+    {
+        var quota = call.Quota;
+        gate.ResolveQuota(quota, call.Key!, call.At);
+        if (quota.Count == 0 || gate.TryHold(quota, CallQuota.One, CallQuota.One))
+            return null;
+        var outcome = await gate.HoldAsync(quota, new HoldRequest(CallQuota.One), cancellationToken);
+        return outcome.Verdict == HoldVerdict.Held ? null : Refusal.Of(CallRefusal.Quota(outcome.Verdict, outcome.Refusal!, billing.Upgrade));
     }
 
     /// <returns>Null where the call may go; then <see cref="ProxyCall.Hold"/> is held, or no budget applies.</returns>

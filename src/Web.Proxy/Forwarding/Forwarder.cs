@@ -103,13 +103,14 @@ internal sealed class Forwarder(
             if (refusal is null && metered && target.Provider is null)
                 refusal = Peek(request, body!, call); // again, now that the provider's ways are known
 
-            // 5. Whether. Journal and ledger must be able to take the event, the key must be allowed the provider and the model, the rate limits must have room, no other call may have its Idempotency-Key, and
-            // every budget must have room for the most that it can cost.
+            // 5. Whether. Journal and ledger must be able to take the event, the key must be allowed the provider and the model, the rate limits must have room, no other call may have its Idempotency-Key,
+            // the plan must have a call left, and every budget must have room for the most that it can cost.
             if (refusal is null && !recorder.Accepting)
                 refusal = recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull;
             refusal ??= admission.Permit(call);
             refusal ??= await EnterAsync(context, call);
             refusal ??= await idempotency.ClaimAsync(context, target, call, body);
+            refusal ??= await admission.CountAsync(call, context.RequestAborted);
             refusal ??= await admission.AdmitAsync(call, context.RequestAborted);
             if (refusal is not null)
             {
@@ -138,6 +139,8 @@ internal sealed class Forwarder(
             // Whatever was sent is settled, unless that failed: then all of it counts until the journal tells at the next start. Of the rest nothing can cost anything.
             if (call.Hold.State == HoldState.Held)
                 _ = call.Sent ? gate.Abandon(call.Hold) : gate.Void(call.Hold);
+            if (call.Quota.State == HoldState.Held)
+                _ = call.Sent ? gate.Abandon(call.Quota) : gate.Void(call.Quota);
             if (call.Sent)
                 limiter.Leave(call.Rate.Ticket, call.Event?.Usage is { IsEmpty: false } usage ? usage.InputTokens + usage.OutputTokens : null);
             else

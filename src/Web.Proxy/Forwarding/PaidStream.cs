@@ -92,7 +92,7 @@ internal sealed class PaidStream(ProxyCall call, IBudgetGate gate, IUsageRecorde
             return false;
         call.PaidTokens = tokens;
         // On file before anything that it pays for is passed on: a killed process must not forget it.
-        return recorder.Extend(call.Ticket, call.Hold.UpperBound, call.Hold.Charges());
+        return recorder.Extend(call.Ticket, call.Hold.UpperBound, call.Charges());
     }
 }
 

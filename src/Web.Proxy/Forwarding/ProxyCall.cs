@@ -49,6 +49,17 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     /// <summary>What is set aside for it on its budgets.</summary>
     public Hold Hold { get; } = new();
 
+    /// <summary>The one call that is set aside for it of its plan's quota; nothing where the plan has none.</summary>
+    public Hold Quota { get; } = new();
+
+    /// <summary>The leases that cover it, of its budgets and its quota.</summary>
+    public IReadOnlyList<BudgetCharge> Charges()
+    {
+        if (Quota.Count == 0)
+            return Hold.Charges();
+        return Hold.Count == 0 ? Quota.Charges() : [.. Hold.Charges(), .. Quota.Charges()];
+    }
+
     /// <summary>The most that it can cost; meaningful where <see cref="Hold"/> is held.</summary>
     public UpperBound Bound { get; set; }
 

@@ -3,6 +3,7 @@ using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Providers;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
@@ -47,7 +48,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
                 RequestBytes = call.RequestBytes,
                 Estimate = estimate,
                 UpperBound = call.Hold.Count > 0 ? call.Hold.UpperBound : null,
-                Charges = call.Hold.Charges(),
+                Charges = call.Charges(),
                 Tags = call.Tags,
             },
             sent: true);
@@ -69,8 +70,11 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
             var counted = Counted(call, metered, cost);
             usage = usage with { UpperBound = call.Hold.UpperBound, BudgetCost = counted == cost ? null : counted };
             gate.Settle(call.Hold, counted);
-            usage = usage with { Charges = call.Hold.Charges() };
         }
+
+        if (call.Quota.State == HoldState.Held)
+            gate.Settle(call.Quota, CallQuota.Counts(usage.Outcome) ? CallQuota.One : NanoUsd.Zero);
+        usage = usage with { Charges = call.Charges() };
 
         call.Event = usage;
         call.FreeOfCharge = call.NeverLeft || (usage is { Outcome: CallOutcome.Completed, Status: >= 300 } && cost == NanoUsd.Zero);
