@@ -41,11 +41,13 @@ internal sealed class GetBillingHandler(TokonomicsDbContext db, IBudgetTruth tru
         var members = await db.Members.CountAsync(m => m.TenantId == tenant.Id, cancellationToken);
         if (!options.Enabled)
             return new BillingState(false, Plan.SelfHosted, null, EntitlementReason.NoSubscription, null, window, 0, 0, members, [], null);
+        // First what is asked at the provider: the plan that follows from it stands in the row that is read after.
+        var paying = request.Caller.May(Right.ManageBilling) ? await PayingAsync((await sync.FindAsync(tenant.Id, cancellationToken))!, cancellationToken) : null;
         var account = (await sync.FindAsync(tenant.Id, cancellationToken))!;
         var quota = await truth.ReadAsync([new AccountOpening(new AccountKey(tenant.Id, CallQuota.BudgetId(tenant.Id), "", window.StartMicros), window.EndMicros)], cancellationToken);
         return new BillingState(
             true, plans.Find(account.Plan) ?? plans.Free, account.PlanSince, account.Reason, account.EndsAt, window, quota.Count == 0 ? 0 : quota[0].Posted.Value, quota.Count == 0 ? 0 : quota[0].Leased.Value,
-            members, plans.Plans, request.Caller.May(Right.ManageBilling) ? await PayingAsync(account, cancellationToken) : null);
+            members, plans.Plans, paying);
     }
 
     private async Task<PayingState> PayingAsync(BillingAccount account, CancellationToken cancellationToken)

@@ -61,7 +61,7 @@ public sealed partial class BillingPagesTests : IAsyncLifetime
     {
         (await _owner.ReadAsync("/pricing")).ShouldContain("100 calls a month");
         var free = await _owner.ReadAsync("/billing");
-        free.ShouldContain("0 of 100 calls of this month are used");
+        Tag().Replace(free, "").ShouldContain("0 of 100 calls of this month are used");
         free.ShouldContain("Upgrade to Pro");
         free.ShouldContain("Stripe is in its test mode");
 
@@ -91,7 +91,7 @@ public sealed partial class BillingPagesTests : IAsyncLifetime
         (await UntilAsync("/billing", "as things are")).ShouldContain("nothing more is charged");
         _stripe.Stripe.CancelNow(subscription);
         await _stripe.SendEventsAsync();
-        (await UntilAsync("/billing", "of 100 calls")).ShouldContain("Upgrade to Pro");
+        (await UntilAsync("/billing", "Upgrade to Pro")).ShouldContain("Upgrade to Pro");
     }
 
     [Fact]
@@ -224,6 +224,9 @@ public sealed partial class BillingPagesTests : IAsyncLifetime
         using var wrong = await _product.ApiAsync(HttpMethod.Get, "statements?month=November");
         ((int)wrong.StatusCode).ShouldBe(422);
     }
+
+    [GeneratedRegex("<[^>]+>")]
+    private static partial Regex Tag();
 
     [GeneratedRegex("id=\"leave\" href=\"([^\"]+)\"")]
     private static partial Regex Leave();
