@@ -15,13 +15,16 @@ public sealed class PortalInBrowser : IAsyncLifetime
 
     public TestProduct Product { get; private set; } = null!;
 
+    /// <summary>Of the product, over its defaults.</summary>
+    public IReadOnlyList<KeyValuePair<string, string?>> Settings { get; init; } = [];
+
     /// <summary>The name in the address must be one where browsers keep Secure cookies without TLS.</summary>
     public string Url => $"http://localhost:{Product.Url.Port}";
 
     public async ValueTask InitializeAsync()
     {
         var port = FreePort();
-        Product = await TestProduct.StartAsync([new("urls", $"http://localhost:{port}"), new("Portal:PublicUrl", $"http://localhost:{port}"), new("Portal:Operators", "operator@tokonomics.example")]);
+        Product = await TestProduct.StartAsync([new("urls", $"http://localhost:{port}"), new("Portal:PublicUrl", $"http://localhost:{port}"), new("Portal:Operators", "operator@tokonomics.example"), .. Settings]);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
         {
