@@ -16,6 +16,9 @@ public sealed class PortalInBrowser : IAsyncLifetime
 
     public TestProduct Product { get; private set; } = null!;
 
+    /// <summary>Of the product, over its defaults.</summary>
+    public IReadOnlyList<KeyValuePair<string, string?>> Settings { get; init; } = [];
+
     /// <summary>The name in the address must be one where browsers keep Secure cookies without TLS.</summary>
     public string Url => $"http://localhost:{Product.Url.Port}";
 
@@ -23,7 +26,7 @@ public sealed class PortalInBrowser : IAsyncLifetime
     {
         var port = FreePort();
         _openAi = FakeOpenAi.Start();
-        Product = await TestProduct.StartAsync([new("Providers:openai:BaseUrl", _openAi.Url.ToString()), new("urls", $"http://localhost:{port}"), new("Portal:PublicUrl", $"http://localhost:{port}"), new("Portal:Operators", "operator@tokonomics.example")]);
+        Product = await TestProduct.StartAsync([new("Providers:openai:BaseUrl", _openAi.Url.ToString()), new("urls", $"http://localhost:{port}"), new("Portal:PublicUrl", $"http://localhost:{port}"), new("Portal:Operators", "operator@tokonomics.example"), .. Settings]);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
         {
