@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
@@ -7,6 +8,7 @@ using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Application.RateLimits;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Application.Users;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
@@ -85,6 +87,13 @@ public sealed class PipelineTests
             (Right.ReadUsage, c => Send(new ForecastSpend(c, Month(t)))),
             (Right.ReadUsage, c => Send(new GetOverview(c, t))),
             (Right.ReadUsage, c => Send(new GetCall(c, t, "req_x"))),
+            (Right.ReadUsage, c => Send(new Search(c, t, "k"))),
+            (Right.ReadUsage, c => Send(new GetBilling(c, t))),
+            (Right.ManageBilling, c => Send(new StartCheckout(c, t, "pro"))),
+            (Right.ManageBilling, c => Send(new ConfirmCheckout(c, t, "cs_x"))),
+            (Right.ManageBilling, c => Send(new OpenPaymentPages(c, t))),
+            (Right.ManageBilling, c => Send(new GetStatements(c, t, null))),
+            (Right.ManageBilling, c => Send(new SetCustomerTerms(c, t, "acme", 10, []))),
             (Right.ReadAudit, c => Send(new ListAudit(c, t))),
             (Right.ManageTenant, c => Send(new ExportTenant(c, t))),
             (Right.ManageTenant, c => Send(new RequestTenantDeletion(c, t, "not its name"))),
@@ -97,6 +106,8 @@ public sealed class PipelineTests
             (Right.Operate, c => Send(new RotateMasterKey(c))),
             (Right.Operate, c => Send(new ListTenants(c))),
             (Right.Operate, c => Send(new GetOperation(c))),
+            (Right.Operate, c => Send(new ListAccounts(c))),
+            (Right.Operate, c => Send(new ResendVerification(c, "usr_x"))),
         ];
     }
 
@@ -149,10 +160,10 @@ public sealed class PipelineTests
 
     [Theory]
     [InlineData(Role.Viewer, new[] { Right.ReadUsage, Right.ReadKeys })]
-    [InlineData(Role.Billing, new[] { Right.ReadUsage })]
+    [InlineData(Role.Billing, new[] { Right.ReadUsage, Right.ManageBilling })]
     [InlineData(Role.Developer, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys })]
-    [InlineData(Role.Admin, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys, Right.ManageCredentials, Right.ManageBudgets, Right.ManageTeams, Right.ReadAudit })]
-    [InlineData(Role.Owner, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys, Right.ManageCredentials, Right.ManageBudgets, Right.ManageTeams, Right.ReadAudit, Right.ManageTenant })]
+    [InlineData(Role.Admin, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys, Right.ManageCredentials, Right.ManageBudgets, Right.ManageTeams, Right.ManageBilling, Right.ReadAudit })]
+    [InlineData(Role.Owner, new[] { Right.ReadUsage, Right.ReadKeys, Right.ManageKeys, Right.ManageCredentials, Right.ManageBudgets, Right.ManageTeams, Right.ManageBilling, Right.ReadAudit, Right.ManageTenant })]
     public async Task A_role_may_do_what_it_may_and_nothing_else(Role role, Right[] rights)
     {
         await using var store = new TempStore();
