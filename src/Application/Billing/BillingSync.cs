@@ -80,6 +80,14 @@ public sealed class BillingSync(
         if (await payments.FindCustomerAsync(customer, cancellationToken) is null)
             return facts with { CustomerDeleted = true };
         facts = facts with { Subscriptions = await payments.ListSubscriptionsAsync(customer, cancellationToken) };
+        // Who is about to be deleted is charged no more; taking that back doesn't bring the subscription back.
+        if (facts.Subscriptions.Any(s => s.IsOpen) && await db.Tenants.AnyAsync(t => t.Id == account.TenantId && t.DeleteAt != null, cancellationToken))
+        {
+            foreach (var open in facts.Subscriptions.Where(s => s.IsOpen))
+                await payments.CancelSubscriptionAsync(open.Id, cancellationToken);
+            facts = facts with { Subscriptions = await payments.ListSubscriptionsAsync(customer, cancellationToken) };
+        }
+
         // A price that has given its lookup key away is known by its product, which only the price that has the key now tells.
         if (facts.Subscriptions.Any(s => s.IsOpen && s.Prices.Any(p => plans.FindByLookupKey(p.LookupKey) is null)))
         {

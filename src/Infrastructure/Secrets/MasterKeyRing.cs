@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -130,13 +131,25 @@ public sealed class MasterKeyRing(IOptions<SecretOptions> options, IOptions<Stor
 
         try
         {
-            File.Move(temporary, _path, replace);
+            // File.Move without overwriting looks first and renames then: of two processes that look at once, the second would put its keys over those that the first has used.
+            if (replace || OperatingSystem.IsWindows())
+                File.Move(temporary, _path, replace);
+            else if (Link(Encoding.UTF8.GetBytes(temporary + '\0'), Encoding.UTF8.GetBytes(_path + '\0')) == 0)
+                File.Delete(temporary);
+            else if (!File.Exists(_path))
+                File.Move(temporary, _path, overwrite: false); // a file system without links
+            else
+                File.Delete(temporary);
         }
         catch (IOException) when (!replace && File.Exists(_path))
         {
             File.Delete(temporary);
         }
     }
+
+    [DllImport("libc", EntryPoint = "link", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int Link(byte[] existing, byte[] path);
 
     private static string IdOf(byte[] key)
     {

@@ -154,7 +154,14 @@ public sealed class TenantData(ISqlStore store, AuditAppender audit, TimeProvide
     {
         using var connection = store.Open();
         return (
-            connection.Command(null, "SELECT id FROM tenants WHERE delete_at <= @now AND id NOT IN (SELECT tenant_id FROM tenant_erasures) ORDER BY id", ("@now", UsageRow.Micros(time.GetUtcNow()))).Rows(row => row.GetString(0)),
+            // Whose subscription still runs is charged for it: its end is waited for, a week at most, should the payment provider never be asked again.
+            connection.Command(
+                null,
+                """
+                SELECT id FROM tenants AS t WHERE delete_at <= @now AND id NOT IN (SELECT tenant_id FROM tenant_erasures)
+                AND (delete_at <= @weekAgo OR NOT EXISTS (SELECT 1 FROM billing_accounts AS b WHERE b.tenant_id = t.id AND b.subscription_status IS NOT NULL AND b.subscription_status NOT IN ('canceled', 'incompleteexpired'))) ORDER BY id
+                """,
+                ("@now", UsageRow.Micros(time.GetUtcNow())), ("@weekAgo", UsageRow.Micros(time.GetUtcNow().AddDays(-7)))).Rows(row => row.GetString(0)),
             connection.Command(null, "SELECT tenant_id FROM tenant_erasures ORDER BY tenant_id").Rows(row => row.GetString(0)));
     }
 

@@ -209,6 +209,23 @@ public abstract class BillingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_subscription_of_a_tenant_that_is_to_be_deleted_ends_and_the_deletion_waits_for_that()
+    {
+        var (tenant, owner) = await _billing.TenantAsync();
+        var id = _billing.Stripe.Complete(await _billing.CheckoutAsync(owner));
+        await _billing.SettleAsync();
+        var name = (await _billing.Store.SendAsync(new GetTenantSettings(owner, tenant))).Value.Name;
+        (await _billing.Store.SendAsync(new RequestTenantDeletion(owner, tenant, name))).Succeeded.ShouldBeTrue();
+        _billing.Store.Clock.Ahead = TimeSpan.FromDays(31);
+        (await _billing.Store.Get<ITenantData>().EraseDueAsync(Cancel)).ShouldBeEmpty(); // it would be charged for ever
+        await _billing.ReconcileAsync();
+        _billing.Stripe.Find(id)["status"]!.GetValue<string>().ShouldBe("canceled");
+        var account = await _billing.AccountAsync(tenant);
+        (account.Plan, account.SubscriptionStatus).ShouldBe(("free", SubscriptionStatus.Canceled));
+        (await _billing.Store.Get<ITenantData>().EraseDueAsync(Cancel)).ShouldBe([tenant]);
+    }
+
+    [Fact]
     public async Task While_Stripe_is_away_nothing_is_lost_and_the_person_is_told()
     {
         var (tenant, owner) = await _billing.TenantAsync();
