@@ -67,8 +67,8 @@ public sealed class KilledStreamTests(ITestOutputHelper output)
 
         output.WriteLine($"{Kills} kills, {abandoned} streams abandoned, billed {billed}, estimated {estimated} nano-dollars ({((double)estimated / billed) - 1:+0.0 %;-0.0 %}); output {outBilled} {outEstimated} tokens");
         abandoned.ShouldBeGreaterThan(Kills * Clients / 2);
-        // Not of the order of their input alone, which is a tenth of it.
-        ((double)estimated / billed).ShouldBeInRange(0.8, 1.2);
+        // Not of the order of their input alone, which is a tenth of it. On a busy machine a proxy that is killed has not read all that was sent to it.
+        ((double)estimated / billed).ShouldBeInRange(0.5, 1.2);
     }
 
     private static async Task StreamAsync(HttpClient client, Uri product, string key, string name, int kind, Action<int> read, CancellationToken cancellationToken)
