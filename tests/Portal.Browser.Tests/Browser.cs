@@ -26,7 +26,16 @@ public sealed class PortalInBrowser : IAsyncLifetime
     {
         var port = FreePort();
         _openAi = FakeOpenAi.Start();
-        Product = await TestProduct.StartAsync([new("Providers:openai:BaseUrl", _openAi.Url.ToString()), new("urls", $"http://localhost:{port}"), new("Portal:PublicUrl", $"http://localhost:{port}"), new("Portal:Operators", "operator@tokonomics.example"), .. Settings]);
+        var settings = new Dictionary<string, string?>
+        {
+            ["Providers:openai:BaseUrl"] = _openAi.Url.ToString(),
+            ["urls"] = $"http://localhost:{port}",
+            ["Portal:PublicUrl"] = $"http://localhost:{port}",
+            ["Portal:Operators"] = "operator@tokonomics.example",
+        };
+        foreach (var (name, value) in Settings)
+            settings[name] = value;
+        Product = await TestProduct.StartAsync(settings);
         _playwright = await Playwright.CreateAsync();
         _browser = await _playwright.Chromium.LaunchAsync(new BrowserTypeLaunchOptions
         {
@@ -40,7 +49,8 @@ public sealed class PortalInBrowser : IAsyncLifetime
         if (_browser is not null)
             await _browser.DisposeAsync();
         _playwright?.Dispose();
-        await Product.DisposeAsync();
+        if (Product is not null)
+            await Product.DisposeAsync();
         if (_openAi is not null)
             await _openAi.DisposeAsync();
     }
