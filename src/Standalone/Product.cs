@@ -43,6 +43,7 @@ public static class Product
         services.AddSingleton<IConfiguration>(configuration);
         services.AddLogging(HostSetup.Quieten);
         services.AddStore(configuration, data);
+        services.AddOptions<PortalOptions>().Bind(configuration.GetSection("Portal")); // the addresses that commands print
         services.AddNoKeyDirectory();
         services.AddUsers();
         var provider = services.BuildServiceProvider();
