@@ -75,7 +75,7 @@ public sealed class TestProduct : IAsyncDisposable
             // product take a third of a second each.
             builder.Host.ConfigureContainer<IServiceCollection>((_, registered) =>
             {
-                registered.AddSingleton<IPasswordHasher<User>>(new PasswordHasher<User>(Options.Create(new PasswordHasherOptions { IterationCount = 1000 })));
+                registered.AddSingleton<IPasswordHasher<User>>(QuickHasher());
                 services?.Invoke(registered);
             });
         });
@@ -85,6 +85,9 @@ public sealed class TestProduct : IAsyncDisposable
         (product.TenantId, product.LiveKey, product.TestKey, product.Token) = (made.TenantId, made.LiveKey.Secret, made.TestKey.Secret, made.ApiToken.Secret);
         return product;
     }
+
+    /// <summary>Of few iterations.</summary>
+    public static PasswordHasher<User> QuickHasher() => new(Options.Create(new PasswordHasherOptions { IterationCount = 1000 }));
 
     /// <summary>A further tenant.</summary>
     public async Task<TenantProvisioned> ProvisionAsync(string name, IReadOnlyDictionary<string, string> providerKeys, TenantPlan plan = TenantPlan.Pro)

@@ -52,7 +52,10 @@ public sealed record Subscription
     public DateTimeOffset? InvoicedAt { get; init; }
 
     /// <summary>It can still take money, or come back to life by itself: a second one beside it would charge twice.</summary>
-    public bool IsOpen => Status is not (SubscriptionStatus.Canceled or SubscriptionStatus.IncompleteExpired);
+    public bool IsOpen => !Over.Contains(Status);
+
+    /// <summary>The states that nothing leads out of.</summary>
+    public static IReadOnlyList<SubscriptionStatus> Over { get; } = [SubscriptionStatus.Canceled, SubscriptionStatus.IncompleteExpired];
 
     /// <summary>When it ends as things are; null where it goes on.</summary>
     public DateTimeOffset? EndsAt => CancelAt ?? (CancelAtPeriodEnd ? PeriodEnd : null);

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Infrastructure.Ledger;
 
 namespace Tokonomics.Infrastructure.Tenants;
@@ -12,6 +13,8 @@ public sealed class TenantData(ISqlStore store, AuditAppender audit, TimeProvide
 {
     private const int PageSize = 1000;
     private const int BatchSize = 5000;
+
+    private static readonly string OverSubscriptions = string.Join(", ", Subscription.Over.Select(s => $"'{s.ToString().ToLowerInvariant()}'"));
 
     /// <param name="Key">The columns of its key behind the tenant; empty for the tenant's own row.</param>
     /// <param name="Columns">What is exported; null for a table that is only deleted.</param>
@@ -157,9 +160,9 @@ public sealed class TenantData(ISqlStore store, AuditAppender audit, TimeProvide
             // Whose subscription still runs is charged for it: its end is waited for, a week at most, should the payment provider never be asked again.
             connection.Command(
                 null,
-                """
+                $"""
                 SELECT id FROM tenants AS t WHERE delete_at <= @now AND id NOT IN (SELECT tenant_id FROM tenant_erasures)
-                AND (delete_at <= @weekAgo OR NOT EXISTS (SELECT 1 FROM billing_accounts AS b WHERE b.tenant_id = t.id AND b.subscription_status IS NOT NULL AND b.subscription_status NOT IN ('canceled', 'incompleteexpired'))) ORDER BY id
+                AND (delete_at <= @weekAgo OR NOT EXISTS (SELECT 1 FROM billing_accounts AS b WHERE b.tenant_id = t.id AND b.subscription_status IS NOT NULL AND b.subscription_status NOT IN ({OverSubscriptions}))) ORDER BY id
                 """,
                 ("@now", UsageRow.Micros(time.GetUtcNow())), ("@weekAgo", UsageRow.Micros(time.GetUtcNow().AddDays(-7)))).Rows(row => row.GetString(0)),
             connection.Command(null, "SELECT tenant_id FROM tenant_erasures ORDER BY tenant_id").Rows(row => row.GetString(0)));

@@ -48,10 +48,10 @@ internal static class OperatorApi
         var tokens = http.RequestServices.GetRequiredService<IOptions<PortalOptions>>().Value.OperatorTokenList;
         if (tokens.Count == 0)
             return ApiHost.Problem(404, "operator_api_off", "This installation has no operator's API: it is there where Portal:OperatorTokens is set.");
-        var presented = Encoding.UTF8.GetBytes(ApiHost.Bearer(http) ?? "");
+        var presented = SHA256.HashData(Encoding.UTF8.GetBytes(ApiHost.Bearer(http) ?? ""));
         var known = false;
         foreach (var token in tokens)
-            known |= CryptographicOperations.FixedTimeEquals(SHA256.HashData(presented), SHA256.HashData(Encoding.UTF8.GetBytes(token)));
+            known |= CryptographicOperations.FixedTimeEquals(presented, SHA256.HashData(Encoding.UTF8.GetBytes(token)));
         if (known)
             return await ApiHost.WithStoreAsync(http, () => next(invocation));
         http.Response.Headers.WWWAuthenticate = "Bearer";

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Tokonomics.Application.Billing;
 using Tokonomics.Infrastructure.Stripe;
+using Tokonomics.Web.Portal.Frame;
 
 namespace Tokonomics.Web.Portal.Billing;
 
@@ -24,7 +25,8 @@ internal static partial class StripeWebhook
     private static async Task<IResult> TakeAsync(HttpContext context, BillingOptions options, PaymentEvents events, BillingSignal signal, TimeProvider time, ILoggerFactory logs)
     {
         var log = logs.CreateLogger("Tokonomics.Web.Portal.Billing.StripeWebhook");
-        if (await ReadAsync(context.Request, context.RequestAborted) is not { } body)
+        // As it came: the signature is over these bytes.
+        if (await BoundedBody.ReadAsync(context.Request, MostBytes) is not { } body)
             return Results.Text($"The body is longer than {MostBytes} bytes: no event is.\n", statusCode: 413);
         if (StripeSignature.Problem(context.Request.Headers["Stripe-Signature"], body.Span, options.Secrets, time.GetUtcNow()) is { } problem)
         {
@@ -48,23 +50,6 @@ internal static partial class StripeWebhook
         if (await events.TakeAsync(e, context.RequestAborted))
             signal.Set();
         return Results.Text("ok\n");
-    }
-
-    // As it came: the signature is over these bytes.
-    private static async Task<ReadOnlyMemory<byte>?> ReadAsync(HttpRequest request, CancellationToken cancellationToken)
-    {
-        if (request.ContentLength > MostBytes)
-            return null;
-        using var body = new MemoryStream();
-        var buffer = new byte[16 * 1024];
-        while (await request.Body.ReadAsync(buffer, cancellationToken) is > 0 and var read)
-        {
-            if (body.Length + read > MostBytes)
-                return null;
-            body.Write(buffer, 0, read);
-        }
-
-        return body.GetBuffer().AsMemory(0, (int)body.Length);
     }
 
     [LoggerMessage(1, LogLevel.Warning, "An event at /webhooks/stripe was refused: {Why}")]

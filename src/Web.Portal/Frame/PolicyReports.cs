@@ -30,17 +30,9 @@ internal sealed partial class PolicyReports(ILogger<PolicyReports> log) : IDispo
 
     public static void Map(WebApplication app) => app.MapPost(Path, async (HttpContext http, PolicyReports reports) =>
     {
-        using var body = new MemoryStream();
-        var buffer = new byte[4096];
-        int read;
-        while ((read = await http.Request.Body.ReadAsync(buffer, http.RequestAborted)) > 0)
-        {
-            if (body.Length + read > MaxBytes)
-                return Results.StatusCode(StatusCodes.Status413PayloadTooLarge);
-            body.Write(buffer, 0, read);
-        }
-
-        reports.Take(body.GetBuffer().AsMemory(0, (int)body.Length));
+        if (await BoundedBody.ReadAsync(http.Request, MaxBytes) is not { } body)
+            return Results.StatusCode(StatusCodes.Status413PayloadTooLarge);
+        reports.Take(body);
         return Results.NoContent();
     }).AllowAnonymous().DisableAntiforgery().RequireRateLimiting(AddressLimits.Reports).ExcludeFromDescription();
 

@@ -74,7 +74,8 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
 
         if (call.Quota.State == HoldState.Held)
             gate.Settle(call.Quota, CallQuota.Counts(usage.Outcome) ? CallQuota.One : NanoUsd.Zero);
-        usage = usage with { Charges = call.Charges() };
+        if (call.Hold.Count > 0 || call.Quota.Count > 0)
+            usage = usage with { Charges = call.Charges() };
 
         call.Event = usage;
         call.FreeOfCharge = call.NeverLeft || (usage is { Outcome: CallOutcome.Completed, Status: >= 300 } && cost == NanoUsd.Zero);

@@ -103,7 +103,7 @@ public sealed partial class Portal : IAsyncLifetime
 
     private sealed class CountingHasher : IPasswordHasher<User>
     {
-        private readonly PasswordHasher<User> _quick = new(Microsoft.Extensions.Options.Options.Create(new PasswordHasherOptions { IterationCount = 1000 }));
+        private readonly PasswordHasher<User> _quick = TestProduct.QuickHasher();
         private int _count;
 
         public int Count => _count;

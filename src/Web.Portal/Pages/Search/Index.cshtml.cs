@@ -27,6 +27,8 @@ public sealed class IndexModel : PortalPage
         ("/providers", "Providers", "credentials provider key openai anthropic gemini endpoint", Right.ReadKeys),
         ("/team", "Members", "team people invite role", Right.ManageTeams),
         ("/team/projects", "Teams and projects", "group", Right.ReadUsage),
+        ("/billing", "Billing", "plan quota upgrade invoice payment", Right.ReadUsage),
+        ("/billing/customers", "Your customers", "statement markup rebilling", Right.ManageBilling),
         ("/settings", "Settings", "organization name time zone retention rate limits", Right.ReadUsage),
         ("/settings/prices", "Prices", "override rate model cost", Right.ReadUsage),
         ("/settings/tokens", "API tokens", "management api programs", Right.ManageCredentials),
@@ -40,7 +42,7 @@ public sealed class IndexModel : PortalPage
         ("/logout", "Sign out", "log out", null),
     ];
 
-    private static readonly (string Path, string Name, string Words)[] OperatorPages = [("/operator", "Tenants", "operator suspend"), ("/operator/system", "System", "operator nodes health price sheets"), ("/operator/audit", "Operator's audit log", "")];
+    private static readonly (string Path, string Name, string Words)[] OperatorPages = [("/operator", "Tenants", "operator suspend"), ("/operator/accounts", "Accounts", "operator people verification mail"), ("/operator/system", "System", "operator nodes health price sheets"), ("/operator/audit", "Operator's audit log", "")];
 
     [BindProperty(SupportsGet = true, Name = "q")]
     public string? Text { get; set; }
