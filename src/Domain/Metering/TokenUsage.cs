@@ -53,6 +53,9 @@ public struct TokenUsage : IEquatable<TokenUsage>
         this[unit] = sum < 0 ? long.MaxValue : sum;
     }
 
+    /// <summary>Which units were reported: bit n for the unit of the number n.</summary>
+    public readonly uint Reported => _reported;
+
     /// <summary>True where nothing at all was reported.</summary>
     public readonly bool IsEmpty => _reported == 0;
 

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
@@ -149,14 +150,9 @@ internal static class EventFields
     // Which units are reported, as bits, then the count of each.
     public static void Write(ref RecordWriter to, in TokenUsage usage)
     {
-        long reported = 0;
-        for (var i = 0; i < Units; i++)
-            if (usage[(UsageUnit)i] is not null)
-                reported |= 1L << i;
-        to.Number(reported);
-        for (var i = 0; i < Units; i++)
-            if ((reported & (1L << i)) != 0)
-                to.Number(usage.Count((UsageUnit)i));
+        to.Number(usage.Reported);
+        for (var left = usage.Reported; left != 0; left &= left - 1)
+            to.Number(usage.Count((UsageUnit)BitOperations.TrailingZeroCount(left)));
     }
 
     public static TokenUsage ReadUsage(ref RecordReader from)
@@ -208,35 +204,41 @@ internal static class EventFields
         return models;
     }
 
+    // A call's charges have one tenant and mostly one owner: what is the charge's before stands as no text.
     public static void Write(ref RecordWriter to, IReadOnlyList<BudgetCharge> charges)
     {
         to.Number(charges.Count);
-        if (charges is BudgetCharge[] array) // as a hold makes them
-            foreach (ref readonly var charge in array.AsSpan())
-                Write(ref to, charge);
-        else
-            for (var i = 0; i < charges.Count; i++)
-                Write(ref to, charges[i]);
+        string? tenant = null, owner = null;
+        for (var i = 0; i < charges.Count; i++)
+        {
+            var charge = charges[i];
+            Changed(ref to, charge.Account.TenantId, ref tenant);
+            to.Text(charge.Account.BudgetId);
+            to.Text(charge.Account.Subject);
+            to.Number(charge.Account.PeriodStart);
+            Changed(ref to, charge.Owner, ref owner);
+            to.Number(charge.Covered.Value);
+        }
     }
 
-    private static void Write(ref RecordWriter to, in BudgetCharge charge)
+    private static void Changed(ref RecordWriter to, string text, ref string? before)
     {
-        to.Text(charge.Account.TenantId);
-        to.Text(charge.Account.BudgetId);
-        to.Text(charge.Account.Subject);
-        to.Number(charge.Account.PeriodStart);
-        to.Text(charge.Owner);
-        to.Number(charge.Covered.Value);
+        to.Text(text == before ? null : text);
+        before = text;
     }
 
     public static BudgetCharge[] ReadCharges(ref RecordReader from)
     {
         var count = from.Count(MaxCharges);
         var charges = count == 0 ? [] : new BudgetCharge[count];
+        string? tenant = null, owner = null;
         for (var i = 0; i < count; i++)
-            charges[i] = new BudgetCharge(new AccountKey(from.Name(), from.Name(), from.Name(), from.Number()), from.Name(), new NanoUsd(from.Number()));
+            charges[i] = new BudgetCharge(
+                new AccountKey(tenant = from.Text() ?? Before(tenant), from.Name(), from.Name(), from.Number()), owner = from.Text() ?? Before(owner), new NanoUsd(from.Number()));
         return charges;
     }
+
+    private static string Before(string? text) => text ?? throw new FormatException("a journal record lacks a name");
 
     private static DateTimeOffset Time(ref RecordReader from) =>
         from.Number() is var ticks && ticks >= 0 && ticks <= DateTimeOffset.MaxValue.Ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : throw new FormatException("a journal record has an impossible time");

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
@@ -92,14 +93,14 @@ internal ref struct RecordWriter
             return;
         }
 
-        // Names and ids: most texts are so short that one byte tells their length, which then needn't be known before they are written.
+        // Names and ids: short, and of one byte a character, so that their length is known before they are written.
         if (text.Length < 0x7f)
         {
-            Room(1 + (3 * text.Length));
-            if (Encoding.UTF8.GetBytes(text, _buffer.AsSpan(_at + 1)) is var written and < 0x7f)
+            Room(1 + text.Length);
+            if (Ascii.FromUtf16(text, _buffer.AsSpan(_at + 1), out _) == OperationStatus.Done)
             {
-                _buffer[_at] = (byte)(written + 1);
-                _at += 1 + written;
+                _buffer[_at] = (byte)(text.Length + 1);
+                _at += 1 + text.Length;
                 return;
             }
         }
