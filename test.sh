@@ -6,6 +6,8 @@
 set -uo pipefail
 cd "$(dirname "$0")"
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1 npm_config_loglevel=error npm_config_audit=false npm_config_fund=false
+# What is started a hundred times and lives for seconds gains nothing from being measured for its optimization.
+export DOTNET_TieredPGO=0
 only="${1:-}"
 
 install() { # command package
@@ -41,7 +43,7 @@ for project in tests/*.Tests; do
   name=$(basename "$project")
   [ -n "$only" ] && [ "$only" != "$name" ] && continue
   echo "== $name"
-  log="$results/$name.log" trx="$results/$name.trx"
+  began=$SECONDS log="$results/$name.log" trx="$results/$name.trx"
   # Writes_until_it_is_killed is no test of its own: a test starts it as the process that is killed.
   dotnet test "$project" --no-build --nologo -v quiet --filter 'FullyQualifiedName!~Writes_until_it_is_killed' --logger "trx;LogFileName=$trx" --logger "console;verbosity=normal" >"$log" 2>&1
   status=$?
@@ -57,12 +59,13 @@ for project in tests/*.Tests; do
   [ "$f" -eq 0 ] && [ "$status" -ne 0 ] && f=1
   [ "$f" -ne 0 ] && grep -vE '^ *(Passed|Skipped) ' "$log" | tail -n 200
   [ "$s" -ne 0 ] && grep -A1 -E '^ *Skipped ' "$log"
-  echo "   $p passed, $f failed, $s skipped"
+  echo "   $p passed, $f failed, $s skipped, $((SECONDS - began)) s"
   count "$p" "$f" "$s"
 done
 
 if [ -z "$only" ] || [ "$only" = clients ]; then
   echo "== clients"
+  began=$SECONDS
   node --test --test-reporter=tap tests/clients/*.test.mjs >"$results/clients.log" 2>&1
   status=$?
   tally() { sed -n "s/^# $1 \([0-9]*\)$/\1/p" "$results/clients.log" | tail -n 1; }
@@ -70,7 +73,7 @@ if [ -z "$only" ] || [ "$only" = clients ]; then
   p=${p:-0} f=${f:-1} s=${s:-0}
   [ "$f" -eq 0 ] && [ "$status" -ne 0 ] && f=1
   [ "$f" -ne 0 ] && grep -vE '^ *ok ' "$results/clients.log" | tail -n 200
-  echo "   $p passed, $f failed, $s skipped"
+  echo "   $p passed, $f failed, $s skipped, $((SECONDS - began)) s"
   count "$p" "$f" "$s"
 fi
 

@@ -4,6 +4,7 @@ using MediatR;
 using Microsoft.AspNetCore.Mvc.RazorPages;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Playwright;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Tenants;
@@ -19,27 +20,40 @@ namespace Tokonomics.Portal.Browser.Tests;
 [Collection(PortalInBrowser.Name)]
 public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper output)
 {
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public async Task No_page_has_a_serious_fault_of_accessibility_nor_breaks_the_content_policy_nor_loads_from_elsewhere(bool dark)
+    [Fact]
+    public async Task No_page_has_a_serious_fault_of_accessibility_nor_breaks_the_content_policy_nor_loads_from_elsewhere()
     {
-        await using var visitor = await portal.VisitAsync(dark);
-        await visitor.SignUpAsync($"axe-{dark}@pages.example".ToLowerInvariant(), "Axe & Sons");
+        await using var visitor = await portal.VisitAsync();
+        await visitor.SignUpAsync("axe@pages.example", "Axe & Sons");
         var paths = await PathsAsync(portal, visitor.Email);
         var faults = new List<string>();
         foreach (var path in paths)
         {
+            await visitor.Page.EmulateMediaAsync(new PageEmulateMediaOptions { ColorScheme = ColorScheme.Light });
             var answer = await visitor.Page.GotoAsync(path);
             answer!.Status.ShouldBeLessThan(400, path);
-            var result = await visitor.Page.RunAxe();
-            foreach (var violation in result.Violations.Where(v => v.Impact is "serious" or "critical"))
-                faults.Add($"{path}: {violation.Id}: {violation.Help}: {string.Join(" ", violation.Nodes.Take(3).Select(n => n.Html))}");
+            Note("light", path, await visitor.Page.RunAxe());
+            // In the dark, the same elements have other colours, and nothing else.
+            await visitor.Page.EmulateMediaAsync(new PageEmulateMediaOptions { ColorScheme = ColorScheme.Dark });
+            await visitor.Page.EvaluateAsync("""
+                async () => {
+                  while (document.documentElement.dataset.bsTheme !== 'dark') await new Promise(requestAnimationFrame);
+                  await Promise.allSettled(document.getAnimations().map((a) => a.finished));
+                }
+                """);
+            Note("dark", path, await visitor.Page.RunAxe(new AxeRunOptions { RunOnly = RunOnlyOptions.Rules("color-contrast") }));
         }
 
         output.WriteLine($"{paths.Count} pages: {string.Join(' ', paths)}");
         faults.ShouldBeEmpty();
         visitor.Complaints.ShouldBeEmpty();
+
+        void Note(string theme, string path, AxeResult result)
+        {
+            result.Passes.Concat(result.Violations).Concat(result.Incomplete).ShouldContain(r => r.Id == "color-contrast", $"{path} was not looked at");
+            foreach (var violation in result.Violations.Where(v => v.Impact is "serious" or "critical"))
+                faults.Add($"{path} ({theme}): {violation.Id}: {violation.Help}: {string.Join(" ", violation.Nodes.Take(3).Select(n => n.Html))}");
+        }
     }
 
     [Fact]

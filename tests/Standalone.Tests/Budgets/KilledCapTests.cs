@@ -21,7 +21,7 @@ public sealed partial class KilledCapTests(ITestOutputHelper output)
     private const int Clients = 10;
     private const int Lanes = 3;
 
-    private static int Kills => int.TryParse(Environment.GetEnvironmentVariable("TOKONOMICS_CAP_KILLS"), out var kills) ? kills : 30;
+    private static int Kills => int.TryParse(Environment.GetEnvironmentVariable("TOKONOMICS_CAP_KILLS"), out var kills) ? kills : 15;
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
