@@ -8,6 +8,7 @@ using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Infrastructure.Alerts;
 using Tokonomics.Infrastructure.Billing;
 using Tokonomics.Infrastructure.Budgets;
 using Tokonomics.Infrastructure.Idempotency;
@@ -66,6 +67,7 @@ public static class StoreSetup
             .ValidateOnStart();
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<TenantOptions>>().Value);
         services.AddBilling(configuration);
+        services.AddAlerts(configuration);
         if (configuration.GetConnectionString("Postgres") is { Length: > 0 } postgres)
             services.AddPostgres(postgres);
         else

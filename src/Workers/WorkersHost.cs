@@ -1,5 +1,6 @@
 using Quartz;
 using Tokonomics.Infrastructure;
+using Tokonomics.Infrastructure.Alerts;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Redis;
@@ -30,6 +31,7 @@ public static class WorkersHost
 
     public static IServiceCollection AddWorkers(this IServiceCollection services)
     {
+        services.AddAlertDeliveries();
         services.AddQuartz(quartz =>
         {
             quartz.ScheduleJob<VerifyLedger>(

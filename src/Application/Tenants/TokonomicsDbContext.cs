@@ -2,11 +2,13 @@ using System.Text;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
+using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Application.Users;
+using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Keys;
@@ -51,6 +53,12 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<StoredPaymentEvent> PaymentEvents => Set<StoredPaymentEvent>();
 
+    public DbSet<AlertChannel> AlertChannels => Set<AlertChannel>();
+
+    public DbSet<StoredAlert> Alerts => Set<StoredAlert>();
+
+    public DbSet<AlertDelivery> AlertDeliveries => Set<AlertDelivery>();
+
     public DbSet<User> Users => Set<User>();
 
     public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
@@ -70,6 +78,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         configurationBuilder.Properties<BudgetMode>().HaveConversion<LowerCase<BudgetMode>>();
         configurationBuilder.Properties<EntitlementReason>().HaveConversion<LowerCase<EntitlementReason>>();
         configurationBuilder.Properties<SubscriptionStatus>().HaveConversion<LowerCase<SubscriptionStatus>>();
+        configurationBuilder.Properties<ChannelKind>().HaveConversion<LowerCase<ChannelKind>>();
+        configurationBuilder.Properties<AlertSeverity>().HaveConversion<LowerCase<AlertSeverity>>();
         configurationBuilder.Properties<AuditResult>().HaveConversion<LowerCase<AuditResult>>();
     }
 
@@ -93,6 +103,10 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<StoredCustomerTerms>().ToTable("customer_terms").HasKey(t => new { t.TenantId, t.Customer, t.FromMonth });
         modelBuilder.Entity<StoredCustomerTerms>().HasOne<Tenant>().WithMany().HasForeignKey(t => t.TenantId);
         modelBuilder.Entity<StoredPaymentEvent>().ToTable("payment_events").HasKey(e => e.Id);
+        modelBuilder.Entity<AlertChannel>().ToTable("alert_channels").HasKey(c => new { c.TenantId, c.Id });
+        modelBuilder.Entity<AlertChannel>().HasOne<Tenant>().WithMany().HasForeignKey(c => c.TenantId);
+        modelBuilder.Entity<StoredAlert>().ToTable("alerts").HasKey(a => new { a.TenantId, a.Id });
+        modelBuilder.Entity<AlertDelivery>().ToTable("alert_deliveries").HasKey(d => new { d.TenantId, d.AlertId, d.ChannelId });
         modelBuilder.Entity<User>().ToTable("users").Ignore(u => u.PhoneNumber).Ignore(u => u.PhoneNumberConfirmed).HasKey(u => u.Id);
         modelBuilder.Entity<User>().Property(u => u.ConcurrencyStamp).IsConcurrencyToken();
         modelBuilder.Entity<IdentityUserToken<string>>().ToTable("user_tokens").HasKey(t => new { t.UserId, t.LoginProvider, t.Name });

@@ -4,13 +4,12 @@ using MailKit.Security;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
-using MimeKit;
 using Tokonomics.Application.Mails;
 
 namespace Tokonomics.Infrastructure.Mails;
 
 /// <summary>Delivers mails one after the other, off the request. A server that is away or says "later" is asked again for some minutes; what ends then is logged.</summary>
-internal sealed partial class MailQueue(IOptions<MailOptions> options, RecentMails recent, TimeProvider time, ILogger<MailQueue> log) : BackgroundService, IMailer
+internal sealed partial class MailQueue(IOptions<MailOptions> options, MailTransport transport, TimeProvider time, ILogger<MailQueue> log) : BackgroundService, IMailer
 {
     private static readonly TimeSpan[] Waits = [TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(60), TimeSpan.FromMinutes(5)];
 
@@ -18,9 +17,7 @@ internal sealed partial class MailQueue(IOptions<MailOptions> options, RecentMai
 
     public void Send(Mail mail)
     {
-        if (options.Value.Host.Length == 0)
-            recent.Show(mail);
-        else if (!_mails.Writer.TryWrite(mail))
+        if (!transport.ShowInstead(mail) && !_mails.Writer.TryWrite(mail))
             Full(log);
     }
 
@@ -42,7 +39,7 @@ internal sealed partial class MailQueue(IOptions<MailOptions> options, RecentMai
         {
             try
             {
-                await SendOnceAsync(mail, cancellationToken);
+                await transport.SendAsync(mail, null, cancellationToken);
                 return;
             }
             catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
@@ -56,23 +53,6 @@ internal sealed partial class MailQueue(IOptions<MailOptions> options, RecentMai
                 await Task.Delay(Waits[attempt], time, cancellationToken);
             }
         }
-    }
-
-    private async Task SendOnceAsync(Mail mail, CancellationToken cancellationToken)
-    {
-        var o = options.Value;
-        using var message = new MimeMessage();
-        message.From.Add(MailboxAddress.Parse(o.From));
-        message.To.Add(new MailboxAddress("", mail.To));
-        message.Subject = mail.Subject;
-        message.Headers.Add("Auto-Submitted", "auto-generated");
-        message.Body = new BodyBuilder { TextBody = mail.Text, HtmlBody = MailHtml.Of(mail) }.ToMessageBody();
-        using var smtp = new SmtpClient { Timeout = 20_000 };
-        await smtp.ConnectAsync(o.Host, o.Port, o.Tls switch { MailTls.StartTls => SecureSocketOptions.StartTls, MailTls.Tls => SecureSocketOptions.SslOnConnect, _ => SecureSocketOptions.None }, cancellationToken);
-        if (o.User.Length > 0)
-            await smtp.AuthenticateAsync(o.User, o.Password, cancellationToken);
-        await smtp.SendAsync(message, cancellationToken);
-        await smtp.DisconnectAsync(true, cancellationToken);
     }
 
     [LoggerMessage(1, LogLevel.Error, "The mail \"{Subject}\" could not be delivered to {Host}: {Why}")]

@@ -9,12 +9,22 @@ public static class MailSetup
 {
     public static IServiceCollection AddMail(this IServiceCollection services, IConfiguration configuration)
     {
-        services.AddOptions<MailOptions>().Bind(configuration.GetSection("Mail")).Validate(o => o.Problem() is null, "Mail: Port is 1 to 65535, and From must be an address, such as Tokonomics <noreply@example.com>").ValidateOnStart();
-        services.AddSingleton<RecentMails>();
+        services.AddMailTransport(configuration);
         services.AddSingleton<MailQueue>();
         services.AddSingleton<IMailer>(s => s.GetRequiredService<MailQueue>());
         services.AddHostedService(s => s.GetRequiredService<MailQueue>());
         return services.AddPortalLinks();
+    }
+
+    /// <summary>What sends a mail, for hosts that have no queue of them. Reads the settings under <c>Mail</c>.</summary>
+    internal static IServiceCollection AddMailTransport(this IServiceCollection services, IConfiguration configuration)
+    {
+        if (services.Any(s => s.ServiceType == typeof(MailTransport)))
+            return services;
+        services.AddOptions<MailOptions>().Bind(configuration.GetSection("Mail")).Validate(o => o.Problem() is null, "Mail: Port is 1 to 65535, and From must be an address, such as Tokonomics <noreply@example.com>").ValidateOnStart();
+        services.AddSingleton<RecentMails>();
+        services.AddSingleton<MailTransport>();
+        return services;
     }
 
     /// <summary>The addresses of the portal's pages, also for hosts that have none.</summary>

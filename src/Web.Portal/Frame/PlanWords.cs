@@ -16,7 +16,8 @@ public static class PlanWords
         yield return plan.Has(PlanFeatures.ScopedCaps) ? "Hard caps at every level: organization, team, project, key, tag" : "A hard cap for the organization";
         if (plan.Has(PlanFeatures.Teams))
             yield return "Teams and projects";
-        // PlanFeatures.Alerts is said when there are alerts: nobody is sold what isn't there.
+        if (plan.Has(PlanFeatures.Alerts))
+            yield return "Alerts by Slack, e-mail, Teams, Discord, PagerDuty and webhook";
         if (plan.Has(PlanFeatures.Rebilling))
             yield return "Statements for your own customers";
     }

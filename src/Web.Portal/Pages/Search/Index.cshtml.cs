@@ -24,6 +24,8 @@ public sealed class IndexModel : PortalPage
         ("/start", "Your first call", "snippet example curl python node start onboarding", Right.ManageKeys),
         ("/budgets", "Budgets", "cap limit alert", Right.ReadUsage),
         ("/budgets/new", "New budget", "set create cap limit", Right.ManageBudgets),
+        ("/alerts", "Alerts", "notifications threshold exhausted overrun", Right.ReadUsage),
+        ("/alerts/channels", "Alert channels", "slack mail email webhook teams discord pagerduty notify", Right.ReadKeys),
         ("/providers", "Providers", "credentials provider key openai anthropic gemini endpoint", Right.ReadKeys),
         ("/team", "Members", "team people invite role", Right.ManageTeams),
         ("/team/projects", "Teams and projects", "group", Right.ReadUsage),

@@ -1,0 +1,210 @@
+using MediatR;
+using Microsoft.EntityFrameworkCore;
+using Tokonomics.Application.Mails;
+using Tokonomics.Application.Secrets;
+using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Alerts;
+using Tokonomics.Domain.Tenants;
+
+namespace Tokonomics.Application.Alerts;
+
+/// <summary>An alert as it is stored.</summary>
+public sealed class StoredAlert
+{
+    public required string TenantId { get; init; }
+
+    public required string Id { get; init; }
+
+    /// <summary>What it came from: of the same cause there is one.</summary>
+    public required string Cause { get; init; }
+
+    /// <summary>The kind's word.</summary>
+    public required string Kind { get; init; }
+
+    public required AlertSeverity Severity { get; init; }
+
+    public required string Title { get; init; }
+
+    public required string Text { get; init; }
+
+    public required string Path { get; init; }
+
+    /// <summary>JSON.</summary>
+    public required string Facts { get; init; }
+
+    public required DateTimeOffset At { get; init; }
+
+    public DateTimeOffset? AcknowledgedAt { get; set; }
+
+    public string? AcknowledgedBy { get; set; }
+}
+
+/// <summary>That one channel is told of one alert.</summary>
+public sealed class AlertDelivery
+{
+    public required string TenantId { get; init; }
+
+    public required string AlertId { get; init; }
+
+    public required string ChannelId { get; init; }
+
+    public int Attempts { get; set; }
+
+    /// <summary>When it is tried; null where nothing more is to be done.</summary>
+    public DateTimeOffset? NextAt { get; set; }
+
+    public DateTimeOffset? TriedAt { get; set; }
+
+    public DateTimeOffset? DeliveredAt { get; set; }
+
+    /// <summary>Given up.</summary>
+    public DateTimeOffset? FailedAt { get; set; }
+
+    /// <summary>What the last attempt was answered.</summary>
+    public string? Answer { get; set; }
+}
+
+/// <summary>A channel with its secrets open: where a message goes, and by what it is signed.</summary>
+/// <param name="Signing">The secrets that sign it, the newest first.</param>
+public sealed record OpenChannel(ChannelKind Kind, string Address, IReadOnlyList<string> Signing);
+
+/// <param name="Delivered">It arrived.</param>
+/// <param name="Answer">What the receiver said, for people.</param>
+/// <param name="Closed">The receiver wants no more of it: the channel is switched off with its answer.</param>
+/// <param name="Hopeless">The receiver will never take this message; others it may.</param>
+/// <param name="RetryAfter">How long it asked to be left alone.</param>
+public sealed record SendResult(bool Delivered, string Answer, bool Closed = false, bool Hopeless = false, TimeSpan? RetryAfter = null);
+
+/// <summary>Carries one message to one channel. Throws nothing but cancellation.</summary>
+public interface IAlertSender
+{
+    /// <param name="messageId">The same for each attempt.</param>
+    Task<SendResult> SendAsync(OpenChannel channel, Alert alert, string messageId, CancellationToken cancellationToken);
+}
+
+/// <summary>Sends a test to a channel at once, and says what came of it. It is no alert, and isn't tried again.</summary>
+public sealed record TestAlertChannel(Caller Caller, string TenantId, string ChannelId) : IUseCase<SendResult>
+{
+    public Right Needs => Right.ManageCredentials;
+}
+
+internal sealed class TestAlertChannelHandler(TokonomicsDbContext db, ISecretBox box, IAlertSender sender, IPortalLinks links, TimeProvider time) : IRequestHandler<TestAlertChannel, Outcome<SendResult>>
+{
+    public async Task<Outcome<SendResult>> Handle(TestAlertChannel request, CancellationToken cancellationToken)
+    {
+        var channel = await db.AlertChannels.AsNoTracking().FirstOrDefaultAsync(c => c.TenantId == request.TenantId && c.Id == request.ChannelId && c.RemovedAt == null, cancellationToken);
+        if (channel is null)
+            return Refusal.NotFound("channel");
+        var (now, name) = (time.GetUtcNow(), await db.Tenants.Where(t => t.Id == request.TenantId).Select(t => t.Name).FirstAsync(cancellationToken));
+        var ids = new[] { channel.AddressId, channel.SigningId, channel.SigningOldEnd > now ? channel.SigningOldId : null }.OfType<string>().ToList();
+        var secrets = await db.Secrets.AsNoTracking().Where(s => s.TenantId == request.TenantId && ids.Contains(s.Id)).ToDictionaryAsync(s => s.Id, cancellationToken);
+        var open = ids.ConvertAll(id => box.Open(secrets[id]));
+        var alert = new Alert(
+            SortableId.New("alert", now), request.TenantId, name, AlertKind.Test, AlertSeverity.Info, "A test from Tokonomics", $"Alerts of {name} will arrive here. There is nothing to do.",
+            new Uri(links.Link("/alerts")), [new AlertFact("Channel", channel.Name)], now);
+        return await sender.SendAsync(new OpenChannel(channel.Kind, open[0], open[1..]), alert, $"{alert.Id}.{channel.Id}", cancellationToken);
+    }
+}
+
+/// <summary>The alerts of a tenant, newest first, with what came of their messages.</summary>
+/// <param name="Before">The cursor of the page before; null for the first.</param>
+public sealed record ListAlerts(Caller Caller, string TenantId, string? Before = null, int Limit = 50) : IUseCase<AlertPage>
+{
+    public Right Needs => Right.ReadUsage;
+}
+
+/// <param name="Next">The cursor of the page after this; null where there is none.</param>
+public sealed record AlertPage(IReadOnlyList<AlertLine> Alerts, string? Next);
+
+public sealed record AlertLine(
+    string Id, AlertKind Kind, AlertSeverity Severity, string Title, string Text, string Path, IReadOnlyList<AlertFact> Facts, DateTimeOffset At, DateTimeOffset? AcknowledgedAt, string? AcknowledgedBy, IReadOnlyList<DeliveryLine> Deliveries);
+
+/// <param name="NextAt">When it is tried again; null where it arrived or was given up.</param>
+public sealed record DeliveryLine(string ChannelId, string Channel, ChannelKind Kind, int Attempts, DateTimeOffset? NextAt, DateTimeOffset? DeliveredAt, DateTimeOffset? FailedAt, string? Answer);
+
+internal sealed class ListAlertsHandler(TokonomicsDbContext db) : IRequestHandler<ListAlerts, Outcome<AlertPage>>
+{
+    private const int Most = 200;
+
+    public async Task<Outcome<AlertPage>> Handle(ListAlerts request, CancellationToken cancellationToken)
+    {
+        var (tenant, limit) = (request.TenantId, Math.Clamp(request.Limit, 1, Most));
+        // Ids grow with time.
+        var rows = await db.Alerts.AsNoTracking().Where(a => a.TenantId == tenant && (request.Before == null || string.Compare(a.Id, request.Before) < 0))
+            .OrderByDescending(a => a.Id).Take(limit + 1).ToListAsync(cancellationToken);
+        var shown = rows.Take(limit).ToList();
+        var ids = shown.ConvertAll(a => a.Id);
+        var deliveries = await db.AlertDeliveries.AsNoTracking().Where(d => d.TenantId == tenant && ids.Contains(d.AlertId)).ToListAsync(cancellationToken);
+        var channels = await db.AlertChannels.AsNoTracking().Where(c => c.TenantId == tenant).ToDictionaryAsync(c => c.Id, cancellationToken);
+        return new AlertPage(
+            shown.ConvertAll(a => new AlertLine(
+                a.Id, AlertKinds.Parse(a.Kind) ?? AlertKind.Test, a.Severity, a.Title, a.Text, a.Path, AlertFacts.Read(a.Facts), a.At, a.AcknowledgedAt, a.AcknowledgedBy,
+                [.. deliveries.Where(d => d.AlertId == a.Id).Select(d => (Delivery: d, Channel: channels[d.ChannelId])).OrderBy(d => d.Channel.Name, StringComparer.OrdinalIgnoreCase)
+                    .Select(d => new DeliveryLine(d.Channel.Id, d.Channel.Name, d.Channel.Kind, d.Delivery.Attempts, d.Delivery.NextAt, d.Delivery.DeliveredAt, d.Delivery.FailedAt, d.Delivery.Answer))])),
+            rows.Count > limit ? shown[^1].Id : null);
+    }
+}
+
+/// <summary>How an alert's facts stand in the store.</summary>
+public static class AlertFacts
+{
+    public static string Write(IReadOnlyList<AlertFact> facts) => System.Text.Json.JsonSerializer.Serialize(facts.Select(f => new[] { f.Name, f.Value }));
+
+    public static IReadOnlyList<AlertFact> Read(string json) => [.. (System.Text.Json.JsonSerializer.Deserialize<string[][]>(json) ?? []).Select(f => new AlertFact(f[0], f[1]))];
+}
+
+/// <summary>Says that somebody looks after it.</summary>
+public sealed record AcknowledgeAlert(Caller Caller, string TenantId, string AlertId) : IUseCase<AlertAcknowledged>, IChange
+{
+    public Right Needs => Right.ManageKeys;
+
+    public string AuditDetail => "";
+}
+
+public sealed record AlertAcknowledged(string AlertId, DateTimeOffset At, string By) : IAuditSubject
+{
+    public string AuditSubject => AlertId;
+}
+
+internal sealed class AcknowledgeAlertHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<AcknowledgeAlert, Outcome<AlertAcknowledged>>
+{
+    public async Task<Outcome<AlertAcknowledged>> Handle(AcknowledgeAlert request, CancellationToken cancellationToken)
+    {
+        var alert = await db.Alerts.FirstOrDefaultAsync(a => a.TenantId == request.TenantId && a.Id == request.AlertId, cancellationToken);
+        if (alert is null)
+            return Refusal.NotFound("alert");
+        alert.AcknowledgedAt ??= time.GetUtcNow();
+        alert.AcknowledgedBy ??= request.Caller.Actor;
+        return new AlertAcknowledged(alert.Id, alert.AcknowledgedAt.Value, alert.AcknowledgedBy);
+    }
+}
+
+/// <summary>Sends an alert to a channel once more, with the id that it had.</summary>
+public sealed record ReplayDelivery(Caller Caller, string TenantId, string AlertId, string ChannelId) : IUseCase<DeliveryReplayed>, IChange
+{
+    public Right Needs => Right.ManageCredentials;
+
+    public string AuditDetail => ChannelId;
+}
+
+public sealed record DeliveryReplayed(string AlertId) : IAuditSubject
+{
+    public string AuditSubject => AlertId;
+}
+
+internal sealed class ReplayDeliveryHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<ReplayDelivery, Outcome<DeliveryReplayed>>
+{
+    public async Task<Outcome<DeliveryReplayed>> Handle(ReplayDelivery request, CancellationToken cancellationToken)
+    {
+        var channel = await db.AlertChannels.FirstOrDefaultAsync(c => c.TenantId == request.TenantId && c.Id == request.ChannelId && c.RemovedAt == null, cancellationToken);
+        var delivery = await db.AlertDeliveries.FirstOrDefaultAsync(d => d.TenantId == request.TenantId && d.AlertId == request.AlertId && d.ChannelId == request.ChannelId, cancellationToken);
+        if (channel is null || delivery is null)
+            return Refusal.NotFound("delivery");
+        if (channel.DisabledAt is not null)
+            return new Refusal(RefusalKind.Conflict, "channel_disabled", $"The channel {channel.Name} is off ({channel.DisabledWhy}): switch it on first.");
+        if (delivery.NextAt is not null)
+            return new Refusal(RefusalKind.Conflict, "delivery_waits", "It is on its way already.");
+        (delivery.NextAt, delivery.FailedAt, delivery.DeliveredAt, delivery.Attempts) = (time.GetUtcNow(), null, null, 0);
+        return new DeliveryReplayed(delivery.AlertId);
+    }
+}
