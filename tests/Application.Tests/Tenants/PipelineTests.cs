@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
@@ -9,6 +10,7 @@ using Tokonomics.Application.Secrets;
 using Tokonomics.Application.RateLimits;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
+using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
@@ -94,6 +96,15 @@ public sealed class PipelineTests
             (Right.ManageBilling, c => Send(new OpenPaymentPages(c, t))),
             (Right.ManageBilling, c => Send(new GetStatements(c, t, null))),
             (Right.ManageBilling, c => Send(new SetCustomerTerms(c, t, "acme", 10, []))),
+            (Right.ReadUsage, c => Send(new ListAlerts(c, t))),
+            (Right.ManageKeys, c => Send(new AcknowledgeAlert(c, t, "alert_x"))),
+            (Right.ReadKeys, c => Send(new ListAlertChannels(c, t))),
+            (Right.ManageCredentials, c => Send(new AddAlertChannel(c, t, ChannelKind.Email, "on-call", "oncall@example.com", []))),
+            (Right.ManageCredentials, c => Send(new ChangeAlertChannel(c, t, "chan_x", "on-call", true, []))),
+            (Right.ManageCredentials, c => Send(new TestAlertChannel(c, t, "chan_x"))),
+            (Right.ManageCredentials, c => Send(new RotateChannelSecret(c, t, "chan_x"))),
+            (Right.ManageCredentials, c => Send(new RemoveAlertChannel(c, t, "chan_x"))),
+            (Right.ManageCredentials, c => Send(new ReplayDelivery(c, t, "alert_x", "chan_x"))),
             (Right.ReadAudit, c => Send(new ListAudit(c, t))),
             (Right.ManageTenant, c => Send(new ExportTenant(c, t))),
             (Right.ManageTenant, c => Send(new RequestTenantDeletion(c, t, "not its name"))),

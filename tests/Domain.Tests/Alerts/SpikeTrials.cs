@@ -26,7 +26,7 @@ public static class SpikeTrials
         var (planted, inTen, inHour, missed, wrong) = (0, 0, 0, 0, 0);
         for (var tenant = 0; tenant < tenants; tenant++)
         {
-            var random = new Random(HashCode.Combine(seed, tenant, pattern.Name.Length));
+            var random = new Random((seed * 1_000_003) + (tenant * 7919) + pattern.Name.Length);
             var total = (History + Watched) * Week;
             // Two of the four weeks have spikes, one at most in eight hours, each of 40 to 120 minutes, where there is something to multiply.
             var spikes = new List<(int From, int To)>();
