@@ -174,17 +174,17 @@ internal sealed class AlertOutbox(ISqlStore store, ISecretBox box, IPortalLinks 
 
         if (cause.Threshold < 100)
             return (AlertKind.BudgetThreshold, AlertSeverity.Warning, $"{cause.Threshold} % of the {per} budget is spent: {whose}",
-                $"{posted} of {limit} {(cause.Period == "total" ? "is" : "are")} spent {period}. At 100 % {After(cause.Action)}{(ends is null ? "" : $", until {ends}")}.", facts);
+                $"{posted} of {limit} {(cause.Period == "total" ? "is" : "are")} spent {period}. At 100 % {After(cause.Action, ends)}.", facts);
         return (AlertKind.BudgetExhausted, cause.Action == "alert" ? AlertSeverity.Warning : AlertSeverity.Critical, $"{(cause.Threshold == 100 ? "The" : $"{cause.Threshold} % of the")} {per} budget is used up: {whose}",
-            $"{posted} of {limit} are spent {period}. From now on {After(cause.Action)}{(ends is null ? "" : $", until {ends}")}. To go on at once, raise the cap or give it an increase that ends by itself.", facts);
+            $"{posted} of {limit} are spent {period}. From now on {After(cause.Action, ends)}.{(cause.Action == "alert" ? "" : " To go on at once, raise the cap or give it an increase that ends by itself.")}", facts);
     }
 
-    private static string After(string action) => action switch
+    private static string After(string action, string? ends) => (action switch
     {
         "block" => "calls that it counts are refused (status 429)",
         "downgrade" => "calls that it counts go to the cheaper model",
-        _ => "nothing is refused: it only tells",
-    };
+        _ => "nothing changes: this budget only tells",
+    }) + (ends is null || action == "alert" ? "" : $", until {ends}");
 
     private static string Usd(long nano) => "$" + Math.Round(new NanoUsd(nano).Usd, nano < NanoUsd.PerUsd ? 4 : 2).ToString(nano < NanoUsd.PerUsd ? "0.00##" : "#,0.00", CultureInfo.InvariantCulture);
 
