@@ -88,13 +88,48 @@ public sealed record TestAlertChannel(Caller Caller, string TenantId, string Cha
     public Right Needs => Right.ManageCredentials;
 }
 
-internal sealed class TestAlertChannelHandler(TokonomicsDbContext db, ISecretBox box, IAlertSender sender, IPortalLinks links, TimeProvider time) : IRequestHandler<TestAlertChannel, Outcome<SendResult>>
+/// <summary>How many tests a tenant may send: somebody else's mailbox is not to be filled by the button. In memory, of one process.</summary>
+public sealed class TestPace(TimeProvider time)
+{
+    private const int Most = 10;
+    private static readonly TimeSpan Within = TimeSpan.FromMinutes(10);
+
+    private readonly Lock _turn = new();
+    private readonly Dictionary<string, Queue<DateTimeOffset>> _sent = new(StringComparer.Ordinal);
+
+    /// <returns>False where it is one too many.</returns>
+    public bool Take(string tenantId)
+    {
+        var now = time.GetUtcNow();
+        lock (_turn)
+        {
+            foreach (var (tenant, times) in _sent.ToList())
+            {
+                while (times.TryPeek(out var first) && now - first >= Within)
+                    times.Dequeue();
+                if (times.Count == 0)
+                    _sent.Remove(tenant);
+            }
+
+            if (!_sent.TryGetValue(tenantId, out var mine))
+                _sent[tenantId] = mine = new Queue<DateTimeOffset>();
+            if (mine.Count >= Most)
+                return false;
+            mine.Enqueue(now);
+            return true;
+        }
+    }
+}
+
+internal sealed class TestAlertChannelHandler(TokonomicsDbContext db, ISecretBox box, IAlertSender sender, IPortalLinks links, TestPace pace, TimeProvider time) : IRequestHandler<TestAlertChannel, Outcome<SendResult>>
 {
     public async Task<Outcome<SendResult>> Handle(TestAlertChannel request, CancellationToken cancellationToken)
     {
         var channel = await db.AlertChannels.AsNoTracking().FirstOrDefaultAsync(c => c.TenantId == request.TenantId && c.Id == request.ChannelId && c.RemovedAt == null, cancellationToken);
         if (channel is null)
             return Refusal.NotFound("channel");
+        if (!pace.Take(request.TenantId))
+            return new Refusal(RefusalKind.Conflict, "too_many_tests", "Ten tests were sent within ten minutes: wait a little before the next.");
         var (now, name) = (time.GetUtcNow(), await db.Tenants.Where(t => t.Id == request.TenantId).Select(t => t.Name).FirstAsync(cancellationToken));
         var ids = new[] { channel.AddressId, channel.SigningId, channel.SigningOldEnd > now ? channel.SigningOldId : null }.OfType<string>().ToList();
         var secrets = await db.Secrets.AsNoTracking().Where(s => s.TenantId == request.TenantId && ids.Contains(s.Id)).ToDictionaryAsync(s => s.Id, cancellationToken);

@@ -2,9 +2,11 @@ using System.Data.Common;
 using System.Globalization;
 using System.Security.Cryptography;
 using Tokonomics.Application.Alerts;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Mails;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Domain.Alerts;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.Ledger;
@@ -23,7 +25,7 @@ internal sealed record DueDelivery(string TenantId, string AlertId, string Chann
 /// Alerts on their way out of the store. What the ledger wrote with the call that caused it becomes an alert with one delivery for each channel, in one transaction that marks it as
 /// done: once, however many hosts look. A delivery is taken by moving its time on; who takes it and dies is followed by another when that time has come, with the same message id.
 /// </summary>
-internal sealed class AlertOutbox(ISqlStore store, ISecretBox box, IPortalLinks links, TimeProvider time)
+internal sealed class AlertOutbox(ISqlStore store, ISecretBox box, IPortalLinks links, PlanBook plans, BillingOptions billing, TimeProvider time)
 {
     private const int Batch = 100;
     private const int MostChannels = 1000;
@@ -142,14 +144,21 @@ internal sealed class AlertOutbox(ISqlStore store, ISecretBox box, IPortalLinks 
             """,
             ("@tenant", cause.TenantId), ("@id", id), ("@cause", "budget_alert:" + cause.Id.ToString(CultureInfo.InvariantCulture)), ("@kind", kind.Word()), ("@severity", severity.ToString().ToLowerInvariant()),
             ("@title", title), ("@text", text), ("@path", "/budgets/" + cause.BudgetId), ("@facts", AlertFacts.Write(facts)), ("@at", cause.At));
-        return transaction.Execute(
+        // It stands on the page on every plan; being told of it is what some plans have.
+        if (!MayBeTold(transaction, cause.TenantId))
+            return 1;
+        transaction.Execute(
             """
             INSERT INTO alert_deliveries (tenant_id, alert_id, channel_id, next_at)
             SELECT tenant_id, @id, id, @now FROM alert_channels
             WHERE tenant_id = @tenant AND disabled_at IS NULL AND removed_at IS NULL AND ',' || leaves_out || ',' NOT LIKE @kind
             """,
             ("@tenant", cause.TenantId), ("@id", id), ("@now", UsageRow.Micros(now)), ("@kind", $"%,{kind.Word()},%"));
+        return 1;
     }
+
+    private bool MayBeTold(DbTransaction transaction, string tenantId) => !billing.Enabled
+        || (plans.Find(transaction.Command("SELECT plan FROM billing_accounts WHERE tenant_id = @tenant", ("@tenant", tenantId)).Rows(row => row.GetString(0)).FirstOrDefault()) ?? plans.Free).Has(PlanFeatures.Alerts);
 
     private static (AlertKind Kind, AlertSeverity Severity, string Title, string Text, IReadOnlyList<AlertFact> Facts) Words(Cause cause)
     {

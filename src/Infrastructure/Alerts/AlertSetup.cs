@@ -18,6 +18,7 @@ public static class AlertSetup
         services.AddMailTransport(configuration);
         services.AddSingleton<IAlertSender, AlertSender>();
         services.AddSingleton<AlertOutbox>();
+        services.AddSingleton<TestPace>();
         return services;
     }
 

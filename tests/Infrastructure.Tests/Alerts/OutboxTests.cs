@@ -217,6 +217,17 @@ public abstract class OutboxTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Somebody_elses_mailbox_is_not_filled_by_the_button()
+    {
+        var channel = await ChannelAsync("one", ChannelKind.Email); // without a mail server they are shown
+        for (var i = 0; i < 10; i++)
+            (await _store.SendAsync(new TestAlertChannel(Caller.Operator, _tenant, channel))).Value.Delivered.ShouldBeTrue();
+        (await _store.SendAsync(new TestAlertChannel(Caller.Operator, _tenant, channel))).Refusal!.Code.ShouldBe("too_many_tests");
+        _store.Clock.Ahead += TimeSpan.FromMinutes(11);
+        (await _store.SendAsync(new TestAlertChannel(Caller.Operator, _tenant, channel))).Value.Delivered.ShouldBeTrue();
+    }
+
+    [Fact]
     public async Task A_channel_that_is_removed_leaves_no_address_and_gets_nothing_more()
     {
         var channel = await ChannelAsync("one");
