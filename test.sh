@@ -29,6 +29,7 @@ install strace strace
 install redis-server redis-server
 install oathtool oathtool
 install pgrep procps
+install python3 python3
 
 echo "Building"
 dotnet build Tokonomics.sln --nologo -v quiet || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }

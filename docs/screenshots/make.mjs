@@ -1,6 +1,6 @@
 // Makes the pictures of this folder anew, from demo data.
 //   dotnet build src/Standalone && npm ci --prefix tests/clients && node docs/screenshots/make.mjs
-//   node docs/screenshots/make.mjs --all FOLDER      every page instead: light and dark, desktop and phone, as PNG into that folder
+//   node docs/screenshots/make.mjs --all FOLDER [NAME…]   every page instead, or those: light and dark, desktop and phone, as PNG into that folder
 // Needs /usr/bin/chromium. CHROMIUM names another; DEMO_EVENTS sets how much traffic is invented.
 import { spawn, execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
@@ -13,6 +13,7 @@ import { createRequire } from 'node:module';
 
 const here = dirname(fileURLToPath(import.meta.url)), root = join(here, '../..');
 const all = process.argv[2] === '--all';
+const only = new Set(all ? process.argv.slice(4) : []);
 const folder = all ? resolve(process.argv[3] ?? 'pictures') : here;
 mkdirSync(folder, { recursive: true });
 const { chromium } = createRequire(join(root, 'tests/clients/package.json'))('playwright-core');
@@ -41,7 +42,7 @@ try {
     return context.newPage();
   };
   const page = await person();
-  if (all) await pictures(page, { landing: '/', 'sign-up': '/signup', 'sign-in': '/login', forgot: '/forgot', 'not-found': '/no-such-page' });
+  if (all) await pictures(page, { landing: '/', 'sign-up': '/signup', 'sign-in': '/login', forgot: '/forgot', pricing: '/pricing', 'not-found': '/no-such-page' });
   await signIn(page, email, password);
 
   const first = async (path, selector) => { await page.goto(base + path); return new URL(await page.locator(selector).first().getAttribute('href'), base).pathname; };
@@ -64,7 +65,7 @@ try {
     await page.fill('[name=Code]', code(seed));
     await page.click('main button:has-text("Turn on")');
     await page.waitForSelector('#codes');
-    await pictures(page, { operator: '/operator', 'operator-system': '/operator/system', 'operator-audit': '/operator/audit' });
+    await pictures(page, { operator: '/operator', 'operator-accounts': '/operator/accounts', 'operator-system': '/operator/system', 'operator-audit': '/operator/audit' });
     // Somebody for whom there is nothing yet.
     const other = await person();
     await other.goto(base + '/signup');
@@ -98,7 +99,7 @@ try {
   }
 
   async function pictures(who, paths, wanted = { light: ['desktop', 'phone'], dark: ['desktop', 'phone'] }) {
-    for (const [name, path] of Object.entries(paths))
+    for (const [name, path] of Object.entries(paths).filter(([name]) => only.size === 0 || only.has(name)))
       for (const [colorScheme, sizes] of Object.entries(wanted))
         for (const size of sizes) {
           await who.setViewportSize(size === 'phone' ? { width: 390, height: 844 } : { width: 1280, height: 820 });

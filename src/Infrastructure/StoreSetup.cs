@@ -79,6 +79,7 @@ public static class StoreSetup
         services.AddSingleton<UsageQueries>();
         services.AddSingleton<SpendQueries>();
         services.AddHistoryByPlan();
+        services.AddSingleton<IPalettePlaces, SqlPalettePlaces>();
         services.AddSingleton<IKeyUsage, KeyUsage>();
         services.AddSingleton<IBudgetHistory, SqlBudgetHistory>();
         services.AddSingleton<IRetention, Retention>();

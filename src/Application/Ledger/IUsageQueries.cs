@@ -110,7 +110,8 @@ public enum SummaryDimension
 
 /// <summary>
 /// What to sum, and by what to group. Read from the hourly rollups wherever they can answer. Events are read for hours that a bucket's edge
-/// divides (zones that aren't whole hours from UTC, ranges that begin within an hour), and throughout where a tag meets a key, project or team.
+/// divides (zones that aren't whole hours from UTC, ranges that begin within an hour), and throughout where a tag meets a key, project or team, or another tag than
+/// customer and feature meet each other.
 /// </summary>
 public sealed record SummaryQuestion(string TenantId, DateTimeOffset From, DateTimeOffset To)
 {

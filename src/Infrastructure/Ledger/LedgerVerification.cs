@@ -79,6 +79,14 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
             $"tenant_id, environment, at - at % {Measures.Hour}, provider, model, key_id, project_id, team_id", "usage_events")),
         ("hourly_tags_equal_events", Difference("usage_hourly_tags", "tenant_id, environment, tag, hour, tag_value, provider, model",
             $"tenant_id, environment, t.key, at - at % {Measures.Hour}, t.value, provider, model", $"usage_events, {store.EachTag("usage_events.tags")} AS t")),
+        ("hourly_pairs_equal_events", Difference($"(SELECT * FROM usage_hourly_pairs WHERE {Counted}) AS p", "tenant_id, environment, hour, customer, feature", "tenant_id, environment, hour, customer, feature", $"""
+            (SELECT * FROM (SELECT usage_events.*, at - at % {Measures.Hour} AS hour, {store.TagValue("tags", "'customer'")} AS customer, {store.TagValue("tags", "'feature'")} AS feature FROM usage_events) AS t
+             WHERE {Counted} AND customer IS NOT NULL AND feature IS NOT NULL) AS e
+            """)),
+        ("hourly_dearest_are_dearest", Dearest("usage_hourly", "tenant_id, environment, hour, provider, model, key_id, project_id, team_id",
+            $"tenant_id, environment, at - at % {Measures.Hour}, provider, model, key_id, project_id, team_id", "usage_events")),
+        ("hourly_tags_dearest_are_dearest", Dearest("usage_hourly_tags", "tenant_id, environment, tag, hour, tag_value, provider, model",
+            $"tenant_id, environment, t.key, at - at % {Measures.Hour}, t.value, provider, model", $"usage_events, {store.EachTag("usage_events.tags")} AS t")),
         ("savings_have_cached_calls", $"""
             SELECT tenant_id, environment, hour, provider, model, key_id, project_id, team_id, saved_nano, extra_nano FROM cache_savings_hourly AS s WHERE {Mine}
             AND NOT EXISTS (SELECT 1 FROM usage_hourly AS h WHERE h.tenant_id = s.tenant_id AND h.environment = s.environment AND h.hour = s.hour AND h.provider = s.provider AND h.model = s.model
@@ -124,6 +132,9 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
         ("lease_counted_as_spent", $"SELECT tenant_id, budget_id, subject, period_start, owner, amount_nano FROM budget_forfeits WHERE {Mine} AND amount_nano > 0 ORDER BY at DESC, owner"),
     ];
 
+    // Hours of which every call was added by a version that keeps pairs.
+    private const string Counted = "(tenant_id, environment, hour) NOT IN (SELECT tenant_id, environment, hour FROM usage_hourly WHERE counted <> calls)";
+
     // What the rollup has and what the events make, added with opposite signs: whatever is left is a difference, whichever side lacks the row.
     private static string Difference(string rollup, string key, string keyOfEvent, string events) => $"""
         SELECT {key}, {string.Join(", ", Measures.All.Select(m => $"CAST(sum({m.Column}) AS bigint) AS {m.Column}_too_many"))}
@@ -131,6 +142,15 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
               UNION ALL
               SELECT {keyOfEvent}, {string.Join(", ", Measures.All.Select(m => $"-({m.OfEvent})"))} FROM {events} WHERE {Mine} AND at >= {WholeFrom}) AS d
         GROUP BY {key} HAVING {string.Join(" OR ", Measures.All.Select(m => $"sum({m.Column}) <> 0"))}
+        """;
+
+    // Only where the rollup says that it knows: null compares with nothing.
+    private static string Dearest(string rollup, string key, string keyOfEvent, string events) => $"""
+        SELECT {key}, max(dearest) AS in_rollup, max(cost) AS in_events
+        FROM (SELECT {key}, CASE WHEN counted = calls THEN dearest_nano END AS dearest, NULL AS cost FROM {rollup} WHERE {Mine} AND hour >= {WholeFrom}
+              UNION ALL
+              SELECT {keyOfEvent}, NULL, coalesce(cost_nano, 0) FROM {events} WHERE {Mine} AND at >= {WholeFrom}) AS d
+        GROUP BY {key} HAVING max(dearest) <> max(cost)
         """;
 
     private List<Finding> Rows(DbTransaction transaction, string name, string sql, string? tenantId)

@@ -31,20 +31,23 @@ public sealed class SpendQueries(ISqlStore store) : ISpendQueries
     public Task<IReadOnlyList<UsageEvent>> TopCallsAsync(SummaryQuestion question, int count, CancellationToken cancellationToken) =>
         Task.Run<IReadOnlyList<UsageEvent>>(() => TopCalls(question, Math.Clamp(count, 1, MostTop), cancellationToken), cancellationToken);
 
-    // The dearest n calls lie in the n hours whose dearest call is dearest: the rollups name the hours, an index gives the dearest call of each, and only of
-    // those n hours are calls read.
+    // The dearest n calls lie in the hours that have the dearest ones. The rollups say what the calls of an hour that match cost at most; the dearest hours are
+    // read first, each by the index from that cost down, until the next hour can't have a dearer one than the n that were found.
     private List<UsageEvent> TopCalls(SummaryQuestion question, int count, CancellationToken cancellationToken)
     {
         using var connection = store.Open();
         using var transaction = store.BeginReading(connection);
         var top = new List<UsageEvent>();
-        foreach (var (hour, dearest) in DearestOfHours(question, transaction).OrderByDescending(h => h.Dearest).ThenByDescending(h => h.Hour))
+        foreach (var (hour, most) in DearestOfHours(question, transaction).OrderByDescending(h => h.Most).ThenByDescending(h => h.Hour))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (top.Count >= count && top[count - 1].Cost!.Value.Value > dearest)
+            long? least = top.Count >= count ? top[count - 1].Cost!.Value.Value : null;
+            if (least > most)
                 break;
             using var command = transaction.Command("", ("@hour", hour));
             var where = Events(question, command, "@hour");
+            where.Compare("cost_nano", "<=", most);
+            where.Compare("cost_nano", ">=", least);
             command.CommandText = $"SELECT {UsageRow.ColumnList} FROM {store.ByIndex("usage_events", ByCost)} WHERE {where} ORDER BY cost_nano DESC LIMIT {count}";
             top.AddRange(command.Rows(UsageRow.Read));
             top.Sort((a, b) => b.Cost!.Value.CompareTo(a.Cost!.Value) is not 0 and var cost ? cost : b.At.CompareTo(a.At) is not 0 and var at ? at : string.CompareOrdinal(a.RequestId, b.RequestId));
@@ -55,22 +58,29 @@ public sealed class SpendQueries(ISqlStore store) : ISpendQueries
         return top;
     }
 
-    private List<(long Hour, long Dearest)> DearestOfHours(SummaryQuestion question, DbTransaction transaction)
+    // What an hour's calls cost at most: exactly for what a rollup keeps apart, otherwise (a tag with a key, an hour that the range divides) no less than that. Where
+    // the rollup doesn't know, it is the dearest call of the whole hour.
+    private List<(long Hour, long Most)> DearestOfHours(SummaryQuestion question, DbTransaction transaction)
     {
         using var command = transaction.Command("");
         var hours = new Where(store, command);
         hours.Is("tenant_id", question.TenantId);
         hours.Is("environment", (short)(question.Environment ?? KeyEnvironment.Live));
         var from = UsageRow.Micros(question.From);
+        hours.Is("tag", question.Tag?.Name);
         hours.Compare("hour", ">=", from - (from % Measures.Hour));
         hours.Compare("hour", "<", UsageRow.Micros(question.To));
-        hours.Matches(question);
+        hours.Is("tag_value", question.Tag?.Value);
+        hours.Matches(question.Tag is null ? question : question with { KeyId = null, ProjectId = null, TeamId = null });
         hours.Compare("cost_nano", ">", 0L);
+        var all = new SummaryQuestion(question.TenantId, question.From, question.To) { Environment = question.Environment };
         command.CommandText = $"""
-            SELECT hour, dearest FROM (
-                SELECT h.hour AS hour, (SELECT cost_nano FROM {store.ByIndex("usage_events", ByCost)} WHERE {Events(question, command, "+h.hour")} ORDER BY cost_nano DESC LIMIT 1) AS dearest
-                FROM (SELECT DISTINCT hour FROM usage_hourly WHERE {hours}) AS h) AS d
-            WHERE dearest IS NOT NULL
+            SELECT hour, most FROM (
+                SELECT h.hour AS hour, CASE WHEN h.known = 1 THEN h.dearest
+                    ELSE (SELECT cost_nano FROM {store.ByIndex("usage_events", ByCost)} WHERE {Events(all, command, "+h.hour")} ORDER BY cost_nano DESC LIMIT 1) END AS most
+                FROM (SELECT hour, max(dearest_nano) AS dearest, min(CASE WHEN counted = calls THEN 1 ELSE 0 END) AS known
+                      FROM {(question.Tag is null ? "usage_hourly" : "usage_hourly_tags")} WHERE {hours} GROUP BY hour) AS h) AS d
+            WHERE most > 0
             """;
         return command.Rows(row => (row.GetInt64(0), row.GetInt64(1)));
     }

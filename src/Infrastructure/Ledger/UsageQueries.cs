@@ -221,19 +221,46 @@ public sealed class UsageQueries(ISqlStore store, TimeProvider time) : IUsageQue
         var ofOneTag = tag is null || question.Tag is null || question.Tag.Value.Name == tag;
         var ofKey = question.KeyId is not null || question.ProjectId is not null || question.TeamId is not null
             || question.GroupBy.Any(d => d is SummaryDimension.Key or SummaryDimension.Project or SummaryDimension.Team);
-        if (tag is not null && (ofKey || !ofOneTag))
+        if (tag is null || (!ofKey && ofOneTag))
+        {
+            FromRollup(question, tag is null ? "usage_hourly" : "usage_hourly_tags", tag, buckets, connection, sums);
+            FromEvents(question, PartialHours(buckets), connection, sums);
+        }
+        else if (OfPair(question))
+        {
+            var uncounted = Uncounted(question, buckets, connection);
+            FromRollup(question, "usage_hourly_pairs", null, buckets, connection, sums, uncounted);
+            FromEvents(question, PartialHours(buckets).Concat(uncounted.SelectMany(hour => buckets.Where(b => b.Low <= hour && hour <= b.High - Measures.Hour).Select(b => (b.Low, hour, hour + Measures.Hour)))), connection, sums);
+        }
+        else
         {
             FromEvents(question, buckets.Select(b => (b.Low, b.Low, b.High)), connection, sums);
-            return sums;
         }
 
-        FromRollup(question, tag, buckets, connection, sums);
-        FromEvents(question, PartialHours(buckets), connection, sums);
         return sums;
     }
 
+    // One value of customer by feature, or the other way round, of nothing narrower.
+    private static bool OfPair(SummaryQuestion question) =>
+        (question.Tag?.Name, question.GroupByTag) is ("customer", "feature") or ("feature", "customer") && question is { Provider: null, Model: null, KeyId: null, ProjectId: null, TeamId: null }
+        && question.GroupBy.All(d => d is SummaryDimension.Environment);
+
+    // Hours that have calls of a node which kept no pairs: an older version, before it was replaced.
+    private List<long> Uncounted(SummaryQuestion question, List<(long Low, long High)> buckets, DbConnection connection)
+    {
+        using var command = connection.CreateCommand();
+        var where = new Where(store, command);
+        where.Is("tenant_id", question.TenantId);
+        where.Text(question.Environment is { } environment ? $"environment = {(int)environment}" : "environment IN (0, 1)");
+        where.Compare("hour", ">=", buckets.Min(b => b.Low));
+        where.Compare("hour", "<", buckets.Max(b => b.High));
+        where.Text("counted <> calls");
+        command.CommandText = $"SELECT DISTINCT hour FROM usage_hourly WHERE {where}";
+        return command.Rows(row => row.GetInt64(0));
+    }
+
     // Rollups answer for the hours that lie whole in a bucket.
-    private void FromRollup(SummaryQuestion question, string? tag, List<(long Low, long High)> buckets, DbConnection connection, Dictionary<GroupKey, long[]> sums)
+    private void FromRollup(SummaryQuestion question, string rollup, string? tag, List<(long Low, long High)> buckets, DbConnection connection, Dictionary<GroupKey, long[]> sums, IReadOnlyList<long>? without = null)
     {
         using var command = connection.CreateCommand();
         var where = new Where(store, command);
@@ -244,14 +271,20 @@ public sealed class UsageQueries(ISqlStore store, TimeProvider time) : IUsageQue
             where.Is("tag", tag);
             where.Is("tag_value", question.Tag?.Value);
         }
+        else if (question.Tag is { } of)
+        {
+            where.Is(of.Name, of.Value); // a pair's column has its tag's name
+        }
 
         where.Matches(question);
         where.Text($"hour >= b.low AND hour <= b.high - {Measures.Hour}"); // bare column on the left: each bucket is one range of the primary key
-        var groups = Groups(question, "tag_value");
+        if (without is { Count: > 0 })
+            where.Text($"hour NOT IN ({string.Join(", ", without.Select(hour => hour.ToString(CultureInfo.InvariantCulture)))})");
+        var groups = Groups(question, tag is null ? question.GroupByTag ?? "" : "tag_value");
         command.CommandText = $"""
             WITH b (bucket, low, high) AS ({Rows(buckets.Select(b => (b.Low, b.Low, b.High)))})
             SELECT b.bucket{groups}, {Measures.SumOfRollups(question.WithDurations)}
-            FROM b CROSS JOIN {(tag is null ? "usage_hourly" : "usage_hourly_tags")}
+            FROM b CROSS JOIN {rollup}
             WHERE {where}
             GROUP BY b.bucket{groups}
             """;

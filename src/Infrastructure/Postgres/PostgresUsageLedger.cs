@@ -51,6 +51,7 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
     private readonly IPriceVersions? _prices;
     private readonly string _addHourly;
     private readonly string _addHourlyTags;
+    private readonly string _addPairs;
     private readonly BudgetPosting _new;
     private readonly BudgetPosting _all;
     private readonly SemaphoreSlim _turn = new(1, 1);
@@ -62,6 +63,7 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
         (_database, _time, _watchers, _prices) = (database, time, watchers, prices);
         _addHourly = Rollups.AddHourly(Added, "TRUE");
         _addHourlyTags = Rollups.AddHourlyTags(database, Added, "TRUE");
+        _addPairs = Rollups.AddPairs(database, Added, "TRUE");
         _new = new BudgetPosting(database, Added, "TRUE");
         _all = new BudgetPosting(database, Incoming, "TRUE");
     }
@@ -110,6 +112,7 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
         {
             transaction.Execute(_addHourly);
             transaction.Execute(_addHourlyTags);
+            transaction.Execute(_addPairs);
             transaction.Execute(NoteLate, ("@late", UsageRow.Micros(now - Rollups.Late)));
             savings.Add(transaction, added, Storable);
             _new.Post(transaction, added, now);

@@ -71,6 +71,8 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
             prepared.Hourly.ExecuteNonQuery();
             prepared.HourlyTags.Parameters[0].Value = after;
             prepared.HourlyTags.ExecuteNonQuery();
+            prepared.Pairs.Parameters[0].Value = after;
+            prepared.Pairs.ExecuteNonQuery();
             var now = time.GetUtcNow();
             prepared.Late.Parameters[0].Value = after;
             prepared.Late.Parameters[1].Value = UsageRow.Micros(now - Rollups.Late);
@@ -102,6 +104,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
                 $"INSERT INTO usage_events ({UsageRow.ColumnList}) VALUES ({string.Join(", ", UsageRow.Columns.Select(c => "@" + c))}) ON CONFLICT (request_id, attempt) DO NOTHING", UsageRow.Columns);
             Hourly = Command(Rollups.AddHourly("usage_events", New), "after");
             HourlyTags = Command(Rollups.AddHourlyTags(database, "usage_events", New), "after");
+            Pairs = Command(Rollups.AddPairs(database, "usage_events", New), "after");
             Late = Command(Rollups.NoteLate("usage_events", New), "after", "late");
         }
 
@@ -115,10 +118,12 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
 
         public SqliteCommand HourlyTags { get; }
 
+        public SqliteCommand Pairs { get; }
+
         public SqliteCommand Late { get; }
 
         public void Enlist(SqliteTransaction transaction) =>
-            LastRow.Transaction = Insert.Transaction = Hourly.Transaction = HourlyTags.Transaction = Late.Transaction = transaction;
+            LastRow.Transaction = Insert.Transaction = Hourly.Transaction = HourlyTags.Transaction = Pairs.Transaction = Late.Transaction = transaction;
 
         public void Dispose()
         {
@@ -126,6 +131,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
             Insert.Dispose();
             Hourly.Dispose();
             HourlyTags.Dispose();
+            Pairs.Dispose();
             Late.Dispose();
             Connection.Dispose();
         }

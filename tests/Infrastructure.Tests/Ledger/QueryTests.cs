@@ -117,11 +117,30 @@ public abstract class QueryTests<TKind>
         await Check(all with { GroupByTag = "customer", KeyId = "key_1" }, events.Where(e => e.KeyId == "key_1"), l => l.TagValue ?? "-", e => Customer(e) ?? "-"); // from events
         await Check(all with { GroupByTag = "customer", Tag = new Tag("feature", "chat"), From = Some.Noon.AddHours(-7.5) },
             events.Where(e => e.Tags.Contains(new Tag("feature", "chat")) && e.At >= Some.Noon.AddHours(-7.5)), l => l.TagValue ?? "-", e => Customer(e) ?? "-");
+        await CheckPairs();
+        // Where a node with a version from before kept no pairs, events answer: here for every other hour.
+        store.Execute("UPDATE usage_hourly SET counted = counted - 1 WHERE hour % 7200000000 = 0");
+        store.Execute("DELETE FROM usage_hourly_pairs WHERE hour % 7200000000 = 0");
+        await CheckPairs();
+        (await store.Get<ILedgerVerification>().RunAsync(null, Cancel)).Findings.Where(f => f.Check == "hourly_pairs_equal_events").ShouldBeEmpty();
         await Check(all with { Tag = new Tag("customer", "acme"), GroupBy = [SummaryDimension.Team] }, events.Where(e => Customer(e) == "acme"), l => l.Group[0], e => e.TeamId ?? "");
         await Check(all with { Tag = new Tag("customer", "acme"), GroupBy = [SummaryDimension.Provider], From = Some.Noon.AddHours(-7.5) },
             events.Where(e => Customer(e) == "acme" && e.At >= Some.Noon.AddHours(-7.5)), l => l.Group[0], e => e.Provider);
         await Check(all with { GroupBy = [SummaryDimension.Key, SummaryDimension.Project, SummaryDimension.Environment] }, events,
             l => string.Join('/', l.Group), e => $"{e.KeyId}/{e.ProjectId}/{e.Environment}");
+
+        async Task CheckPairs()
+        {
+            var (chat, acme) = (new Tag("feature", "chat"), new Tag("customer", "acme"));
+            static string Feature(UsageEvent e) => e.Tags.Where(t => t.Name == "feature").Select(t => t.Value).FirstOrDefault() ?? "-";
+            var day = all with { Grain = TimeGrain.Day, TimeZone = TimeZoneInfo.FindSystemTimeZoneById("Asia/Kathmandu") }; // its days divide hours
+            await Check(all with { GroupByTag = "customer", Tag = chat }, events.Where(e => e.Tags.Contains(chat)), l => l.TagValue ?? "-", e => Customer(e) ?? "-");
+            await Check(day with { GroupByTag = "customer", Tag = chat }, events.Where(e => e.Tags.Contains(chat)), l => $"{l.BucketEnd.AddTicks(-1).AddHours(5.75):yyyy-MM-dd} {l.TagValue ?? "-"}", e => $"{e.At.AddHours(5.75):yyyy-MM-dd} {Customer(e) ?? "-"}");
+            await Check(all with { GroupByTag = "feature", Tag = acme, From = Some.Noon.AddHours(-7.5) }, events.Where(e => e.Tags.Contains(acme) && e.At >= Some.Noon.AddHours(-7.5)), l => l.TagValue ?? "-", Feature);
+            await Check(all with { GroupByTag = "feature", Tag = acme, GroupBy = [SummaryDimension.Environment] }, events.Where(e => e.Tags.Contains(acme)), l => $"{l.Group[0]} {l.TagValue ?? "-"}", e => $"{e.Environment} {Feature(e)}");
+            await Check(all with { GroupByTag = "feature", Tag = acme, Environment = KeyEnvironment.Live }, events.Where(e => e.Tags.Contains(acme) && e.Environment == KeyEnvironment.Live), l => l.TagValue ?? "-", Feature);
+            await Check(all with { GroupByTag = "feature", Tag = acme, Provider = "anthropic" }, events.Where(e => e.Tags.Contains(acme) && e.Provider == "anthropic"), l => l.TagValue ?? "-", Feature); // from events
+        }
     }
 
     [Fact]

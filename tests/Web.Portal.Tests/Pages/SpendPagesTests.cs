@@ -160,6 +160,28 @@ public sealed partial class SpendPagesTests : IAsyncLifetime
         page.ShouldContain("aria-label=\"Spend by model and hour, USD.");
     }
 
+    [Fact]
+    public async Task A_model_has_one_colour_on_every_page_whatever_its_rank_there()
+    {
+        var (tenant, visitor) = await TenantAsync();
+        var now = DateTimeOffset.UtcNow;
+        await AppendAsync(
+            Event(tenant, now.AddMinutes(-1), "gpt-4.1", tags: [("customer", "acme")]), Event(tenant, now.AddMinutes(-1), "gpt-4.1-mini", tags: [("customer", "globex")]), Event(tenant, now.AddMinutes(-1), "gpt-4.1-nano", tags: [("customer", "globex")]));
+        var overview = Colours(await visitor.ReadAsync("/overview"), 1);
+        overview.ShouldBe(new Dictionary<string, string> { ["gpt-4.1"] = "series-0", ["gpt-4.1-mini"] = "series-1", ["gpt-4.1-nano"] = "series-2" });
+        // Of one customer the second and third are the first and second; a new model in front of all takes no colour away.
+        Colours(await visitor.ReadAsync("/explore?range=today&tag=customer%3Dglobex")).ShouldBe(new Dictionary<string, string> { ["gpt-4.1-mini"] = "series-1", ["gpt-4.1-nano"] = "series-2" });
+        await AppendAsync(Event(tenant, now.AddMinutes(-1), "gpt-5.1", "Input=9000000,Output=1"));
+        var page = await visitor.ReadAsync("/explore?range=today");
+        Colours(page).ShouldBe(new Dictionary<string, string> { ["gpt-5.1"] = "series-3", ["gpt-4.1"] = "series-0", ["gpt-4.1-mini"] = "series-1", ["gpt-4.1-nano"] = "series-2" });
+        page.ShouldContain("class=\"series-3\" /></svg><a href=\"/explore?range=today&amp;model=gpt-5.1");
+        // Another dimension counts its own.
+        Colours(await visitor.ReadAsync("/explore?range=today&by=provider")).ShouldBe(new Dictionary<string, string> { ["openai"] = "series-0" });
+    }
+
+    private static Dictionary<string, string> Colours(string page, int chart = 0) => JsonDocument.Parse(ChartData().Matches(page)[chart].Groups[1].Value).RootElement
+        .GetProperty("series").EnumerateArray().ToDictionary(s => s.GetProperty("name").GetString()!, s => s.GetProperty("colour").GetString()!);
+
     [Theory]
     [InlineData("gpt-4.1", "Input=1237,CacheRead=4099,Output=511")]
     [InlineData("gpt-4o-mini", "Input=1,Output=1")]

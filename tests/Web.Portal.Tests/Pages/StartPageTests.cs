@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Tokonomics.Application.Providers;
@@ -112,6 +113,44 @@ public sealed class StartPageTests : IAsyncLifetime
 
         // The page is told the public address; this product is on a port of its own.
         string Here(string program) => program.Replace(settings.CallsUrl.ToString().TrimEnd('/'), _product.Url.ToString().TrimEnd('/'), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_program_of_the_page_runs_as_it_stands_in_Python_and_in_CSharp(bool ownProviderKey)
+    {
+        // A test key reaches the sandbox; the application's own provider key goes with a live one.
+        var owner = await PortalVisitor.SignedInAsync(_product, _product.TenantId);
+        string page;
+        using (var made = await owner.PostAsync("/start", [new("KeyEnvironment", ownProviderKey ? "Live" : "Test")]))
+            page = await made.Content.ReadAsStringAsync();
+        var shown = _product.Services.GetRequiredService<Microsoft.Extensions.Options.IOptions<PortalOptions>>().Value.CallsUrl.ToString().TrimEnd('/');
+        var environment = KeyValuePair.Create("OPENAI_API_KEY", FakeOpenAi.Key);
+        foreach (var (language, run) in new (string, Func<string, Task<(int, string)>>)[] { ("python", p => SdkProgram.PythonAsync(p, environment)), ("csharp", p => SdkProgram.CSharpAsync(p, environment)) })
+        {
+            var program = Text(page, $"{(ownProviderKey ? "own" : "snippet")}-{language}-text");
+            program.ShouldContain(shown, Case.Sensitive, language);
+            var (exitCode, output) = await run(program.Replace(shown, _product.Url.ToString().TrimEnd('/'), StringComparison.Ordinal));
+            exitCode.ShouldBe(0, $"{language}: {output}");
+            output.Trim().ShouldNotBeEmpty(language);
+            if (ownProviderKey)
+                output.ShouldContain("Hello to you", Case.Sensitive, language);
+        }
+
+        (ownProviderKey ? _openAi.Requests.Count(r => r.Line.StartsWith("POST /v1/chat/completions", StringComparison.Ordinal) && r.Header("Authorization") == "Bearer " + FakeOpenAi.Key) : _product.Sandbox.Bill.Lines.Count(l => l.Status == 200)).ShouldBe(2);
+    }
+
+    // No Go compiler is among what the tests install: this is gofmt's own parser and printer, which know nothing of types.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_program_of_the_page_in_Go_is_as_gofmt_writes_it(bool ownProviderKey)
+    {
+        var program = Snippets.Of("http://localhost:5000", "mk_test_0123", "sandbox-small", ownProviderKey).Single(s => s.Id == "go").Text + "\n";
+        var (exitCode, output) = await SdkProgram.RunAsync($"import {{ format }} from '@wasm-fmt/gofmt';\nprocess.stdout.write(format({JsonSerializer.Serialize(program)}));");
+        exitCode.ShouldBe(0, output);
+        output.ShouldBe(program);
     }
 
     [Fact]

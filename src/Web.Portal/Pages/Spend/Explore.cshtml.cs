@@ -6,7 +6,7 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Spend;
 
 /// <summary>Spend of any range, filtered and split by anything; with <c>format=csv</c> its table as a file, with <c>format=csv-time</c> its chart.</summary>
-public sealed class ExploreModel(IUsageQueries usage, TimeProvider time) : PortalPage
+public sealed class ExploreModel(IUsageQueries usage, IPalettePlaces palette, TimeProvider time) : PortalPage
 {
     public static readonly IReadOnlyList<(string Name, string Title)> Dimensions = [("model", "Model"), ("provider", "Provider"), ("key", "Key"), ("project", "Project"), ("team", "Team"), ("feature", "Feature"), ("customer", "Customer")];
 
@@ -20,6 +20,8 @@ public sealed class ExploreModel(IUsageQueries usage, TimeProvider time) : Porta
         ["output"] = l => l.Totals.OutputTokens,
         ["latency"] = l => l.Totals.Latency.Quantile(0.95)?.Ticks ?? -1,
     };
+
+    private IReadOnlyDictionary<string, string> _colours = new Dictionary<string, string>();
 
     public SpendView View { get; private set; } = null!;
 
@@ -48,6 +50,7 @@ public sealed class ExploreModel(IUsageQueries usage, TimeProvider time) : Porta
         Lines = Sort == "cost" ? exploration.Lines : [.. exploration.Lines.OrderByDescending(Sorts[Sort])];
         if (format is "csv" or "csv-time")
             return (format == "csv" ? Table() : OverTime()).File($"tokonomics-{View.By.ToString().Replace(':', '-')}-{View.FirstDay:yyyy-MM-dd}-{View.LastDay:yyyy-MM-dd}.csv");
+        _colours = await palette.ColoursAsync(TenantId, View.By, exploration.Stacks, Cancel);
         Comparison = await AskAsync(new CompareSpend(Caller, View.Question));
         Tags = [.. (await usage.TagNamesAsync(TenantId, Environment, View.Question.From, View.Question.To, Cancel)).Where(t => t is not ("feature" or "customer"))];
         return Page();
@@ -70,14 +73,10 @@ public sealed class ExploreModel(IUsageQueries usage, TimeProvider time) : Porta
     }
 
     public SpendChart Chart() => SpendChart.Of(
-        $"Spend by {View.By.ToString().Replace("tag:", "", StringComparison.Ordinal)} and {View.Question.Grain.ToString().ToLowerInvariant()}, USD", Exploration.Stacks, View.Question, Name, (start, end) => View.Closer(start, end), Sentence());
+        $"Spend by {View.By.ToString().Replace("tag:", "", StringComparison.Ordinal)} and {View.Question.Grain.ToString().ToLowerInvariant()}, USD", Exploration.Stacks, _colours, View.Question, Name, (start, end) => View.Closer(start, end), Sentence());
 
     /// <summary>Each value's colour, as in the chart; those that are not in it have the others'.</summary>
-    public Func<string, string> Colours()
-    {
-        var colours = SeriesColours.For(Exploration.Stacks.Stacks.Select(s => s.Key).OfType<string>());
-        return value => colours.TryGetValue(value, out var colour) ? colour : SeriesColours.Other;
-    }
+    public string Colour(string value) => _colours.GetValueOrDefault(value, SeriesColours.Other);
 
     /// <summary>Whether the last bucket is still filling.</summary>
     public bool IsPartial => View.Question.To > Now;

@@ -11,13 +11,14 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Spend;
 
 /// <summary>How the month stands: one sentence, one number, and what explains them.</summary>
-public sealed class OverviewModel(TimeProvider time, IOptions<PortalOptions> options) : PortalPage
+public sealed class OverviewModel(IPalettePlaces palette, TimeProvider time, IOptions<PortalOptions> options) : PortalPage
 {
-    private const string Line = "#0072b2";
-
     public SpendOverview Overview { get; private set; } = null!;
 
     public SpendView View { get; private set; } = null!;
+
+    /// <summary>Of the models.</summary>
+    public IReadOnlyDictionary<string, string> Colours { get; private set; } = new Dictionary<string, string>();
 
     public IReadOnlyList<BudgetLine> Budgets { get; private set; } = [];
 
@@ -33,6 +34,7 @@ public sealed class OverviewModel(TimeProvider time, IOptions<PortalOptions> opt
         if (await AskAsync(new GetOverview(Caller, TenantId, Environment)) is not { } overview)
             return Refused ?? BadRequest();
         Overview = overview;
+        Colours = await palette.ColoursAsync(TenantId, SpendDimension.Of(SummaryDimension.Model), overview.Days, Cancel);
         View = SpendView.Read(new QueryCollection(), TenantId, Environment, Zone, Now);
         if (await AskAsync(new ListBudgets(Caller, TenantId)) is { } budgets)
             Budgets = [.. budgets.Budgets.Where(b => b.Budget.Environment == Environment)];
@@ -57,7 +59,7 @@ public sealed class OverviewModel(TimeProvider time, IOptions<PortalOptions> opt
             (reached[i], today) = (sum, i);
         }
 
-        var series = new List<SpendSeries> { new("Spent", Line, reached) };
+        var series = new List<SpendSeries> { new("Spent", SeriesColours.Spent, reached) };
         if (Overview.Forecast is { } forecast && today >= 0)
         {
             var (low, high, expected) = (new decimal?[days.Count], new decimal?[days.Count], new decimal?[days.Count]);
@@ -66,9 +68,9 @@ public sealed class OverviewModel(TimeProvider time, IOptions<PortalOptions> opt
                 (low[today - 1], high[today - 1], expected[today - 1]) = (reached[today - 1], reached[today - 1], reached[today - 1]);
             for (var i = 0; i < forecast.Days.Count && today + i < days.Count; i++)
                 (low[today + i], high[today + i], expected[today + i]) = (forecast.Days[i].Low.Usd, forecast.Days[i].High.Usd, forecast.Days[i].Expected.Usd);
-            series.Add(new SpendSeries("low", Line, low, "low"));
-            series.Add(new SpendSeries("4 in 5 months end in here", Line, high, "high"));
-            series.Add(new SpendSeries("Forecast", Line, expected, "forecast"));
+            series.Add(new SpendSeries("low", SeriesColours.Spent, low, "low"));
+            series.Add(new SpendSeries("4 in 5 months end in here", SeriesColours.Spent, high, "high"));
+            series.Add(new SpendSeries("Forecast", SeriesColours.Spent, expected, "forecast"));
         }
 
         return new SpendChart(
@@ -77,7 +79,7 @@ public sealed class OverviewModel(TimeProvider time, IOptions<PortalOptions> opt
     }
 
     public SpendChart DaysChart() => SpendChart.Of(
-        "By day and model, USD", Overview.Days, Overview.Question, n => n.Length == 0 ? "no model" : n, (start, end) => start > Now ? null : View.Closer(start, end),
+        "By day and model, USD", Overview.Days, Colours, Overview.Question, n => n.Length == 0 ? "no model" : n, (start, end) => start > Now ? null : View.Closer(start, end),
         Overview.Days.Stacks.Count == 0 ? "Nothing was spent yet." : $"Largest: {string.Join(", ", Overview.Days.Stacks.Take(3).Select(s => $"{s.Key ?? "other"} {Figures.Money(s.Cost).Text}"))}.");
 
     /// <summary>The views of a cause: its calls' spend.</summary>

@@ -21,13 +21,10 @@ public sealed record SpendChart(string Title, string Summary, IReadOnlyList<stri
     /// <summary>For a script element of type application/json: <c>&lt;</c> and its like are escaped.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
-    public static SpendChart Of(string title, SpendStacks stacks, SummaryQuestion question, Func<string, string> name, Func<DateTimeOffset, DateTimeOffset, string?> link, string summary)
-    {
-        var colours = SeriesColours.For(stacks.Stacks.Select(s => s.Key).OfType<string>());
-        return new SpendChart(
-            title, summary, [.. stacks.Buckets.Select(b => Label(b.Start, question))], [.. stacks.Buckets.Select(b => link(b.Start, b.End))],
-            [.. stacks.Stacks.Select(s => new SpendSeries(s.Key is null ? "other" : name(s.Key), s.Key is null ? SeriesColours.Other : colours[s.Key], [.. s.Costs.Select(c => (decimal?)c.Usd)]))], Stacked: true);
-    }
+    public static SpendChart Of(
+        string title, SpendStacks stacks, IReadOnlyDictionary<string, string> colours, SummaryQuestion question, Func<string, string> name, Func<DateTimeOffset, DateTimeOffset, string?> link, string summary) => new(
+        title, summary, [.. stacks.Buckets.Select(b => Label(b.Start, question))], [.. stacks.Buckets.Select(b => link(b.Start, b.End))],
+        [.. stacks.Stacks.Select(s => new SpendSeries(s.Key is null ? "other" : name(s.Key), s.Key is null ? SeriesColours.Other : colours[s.Key], [.. s.Costs.Select(c => (decimal?)c.Usd)]))], Stacked: true);
 
     /// <summary>A bucket's name in the tenant's zone.</summary>
     public static string Label(DateTimeOffset start, SummaryQuestion question) => TimeZoneInfo.ConvertTime(start, question.TimeZone).ToString(
@@ -40,41 +37,41 @@ public sealed record SpendChart(string Title, string Summary, IReadOnlyList<stri
         CultureInfo.InvariantCulture);
 }
 
+/// <param name="Colour">One of <c>css/spend.css</c>, which has it for light and for dark.</param>
 /// <param name="Role">What kind of line it is; null for a layer or a plain line.</param>
 public sealed record SpendSeries(string Name, string Colour, IReadOnlyList<decimal?> Values, string? Role = null);
 
 public sealed record ChartLimit(string Name, decimal Usd);
 
 /// <summary>
-/// Colours that people with the usual colour blindnesses tell apart, on light and dark alike (after Okabe and Ito). A name's place comes from the name alone, so
-/// that a model has one colour on every page; where two that are shown together would share it, the later by place takes the next free one.
+/// The colours of values, by the places that they keep. As many values as there are colours never share one; beyond that two that are shown together could:
+/// then the one with the lower place has its own, and the other the next that is free.
 /// </summary>
 public static class SeriesColours
 {
-    public const string Other = "#8a96a3";
+    public const int Count = 10;
 
-    private static readonly string[] Palette = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1", "#b3a100", "#2aa198", "#a65628"];
+    public const string Other = "series-other";
 
-    public static IReadOnlyDictionary<string, string> For(IEnumerable<string> names)
+    /// <summary>Of what is spent, whatever on.</summary>
+    public const string Spent = "spent";
+
+    /// <param name="places">Of the values that are shown together.</param>
+    public static IReadOnlyDictionary<string, string> Of(IReadOnlyDictionary<string, int> places)
     {
         var (taken, colours) = (new HashSet<int>(), new Dictionary<string, string>(StringComparer.Ordinal));
-        foreach (var (name, place) in names.Distinct().Select(n => (n, Place(n))).OrderBy(n => n.Item2).ThenBy(n => n.n, StringComparer.Ordinal))
+        foreach (var (value, place) in places.OrderBy(p => p.Value))
         {
             var at = place;
-            while (taken.Count < Palette.Length && !taken.Add(at % Palette.Length))
+            while (taken.Count < Count && !taken.Add(at % Count))
                 at++;
-            colours[name] = Palette[at % Palette.Length];
+            colours[value] = "series-" + (at % Count).ToString(CultureInfo.InvariantCulture);
         }
 
         return colours;
     }
 
-    // FNV-1a: string.GetHashCode differs from one start to the next.
-    private static int Place(string name)
-    {
-        var hash = 2166136261u;
-        foreach (var c in name)
-            hash = (hash ^ c) * 16777619u;
-        return (int)(hash % (uint)Palette.Length);
-    }
+    /// <summary>Of the layers of a chart.</summary>
+    public static async Task<IReadOnlyDictionary<string, string>> ColoursAsync(this IPalettePlaces palette, string tenantId, SpendDimension by, SpendStacks stacks, CancellationToken cancellationToken) =>
+        Of(await palette.OfAsync(tenantId, by, [.. stacks.Stacks.Select(s => s.Key).OfType<string>()], cancellationToken));
 }

@@ -4,7 +4,10 @@ namespace Tokonomics.Web.Portal.Pages.Start;
 /// <param name="Language">What its tab says.</param>
 public sealed record Snippet(string Id, string Language, string Text);
 
-/// <summary>The first call in each language, for both key modes. Tests run those of curl and Node.</summary>
+/// <summary>
+/// The first call in each language, for both key modes. Tests run them as a page shows them: curl's, Node's and C#'s with what they name, Python's with a stand-in for its
+/// package (by hand with openai 3.3.1 itself, 2026-11-29). Go's is held to gofmt and was read against the source of openai-go 3.52; no test compiles it.
+/// </summary>
 public static class Snippets
 {
     // A cheap chat model of each provider that speaks OpenAI's chat completions; each stands in the provider's price sheet. The name before the slash says where a call goes.
@@ -68,13 +71,14 @@ public static class Snippets
                 """),
             new("csharp", "C#", ownProviderKey
                 ? $$"""
+                using System.ClientModel;
                 using System.ClientModel.Primitives;
                 using OpenAI;
                 using OpenAI.Chat;
 
                 var options = new OpenAIClientOptions { Endpoint = new Uri("{{url}}") };
                 options.AddPolicy(new Metered(), PipelinePosition.PerCall);
-                var client = new ChatClient("{{model}}", new(Environment.GetEnvironmentVariable("OPENAI_API_KEY")!), options);
+                var client = new ChatClient("{{model}}", new ApiKeyCredential(Environment.GetEnvironmentVariable("OPENAI_API_KEY")!), options);
                 Console.WriteLine(client.CompleteChat("Hello").Value.Content[0].Text);
 
                 sealed class Metered : PipelinePolicy
@@ -93,10 +97,11 @@ public static class Snippets
                 }
                 """
                 : $$"""
+                using System.ClientModel;
                 using OpenAI;
                 using OpenAI.Chat;
 
-                var client = new ChatClient("{{model}}", new("{{key}}"), new OpenAIClientOptions { Endpoint = new Uri("{{url}}") });
+                var client = new ChatClient("{{model}}", new ApiKeyCredential("{{key}}"), new OpenAIClientOptions { Endpoint = new Uri("{{url}}") });
                 Console.WriteLine(client.CompleteChat("Hello").Value.Content[0].Text);
                 """),
             new("go", "Go", $$"""
@@ -106,8 +111,8 @@ public static class Snippets
                 	"context"
                 	"fmt"
 
-                	"github.com/openai/openai-go"
-                	"github.com/openai/openai-go/option"
+                	"github.com/openai/openai-go/v3"
+                	"github.com/openai/openai-go/v3/option"
                 )
 
                 func main() {

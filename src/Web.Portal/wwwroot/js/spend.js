@@ -30,12 +30,13 @@
   };
 
   const dataset = (s, data) => {
-    const line = { label: s.name, data: s.values, borderColor: s.colour, backgroundColor: s.colour, pointRadius: 0, pointHoverRadius: 4, tension: 0, spanGaps: false };
-    if (data.stacked) return { label: s.name, data: s.values, backgroundColor: s.colour, borderWidth: 0, stack: 'spend', maxBarThickness: 46 };
+    const colour = css('--' + s.colour);
+    const line = { label: s.name, data: s.values, borderColor: colour, backgroundColor: colour, pointRadius: 0, pointHoverRadius: 4, tension: 0, spanGaps: false };
+    if (data.stacked) return { label: s.name, data: s.values, backgroundColor: colour, borderWidth: 0, stack: 'spend', maxBarThickness: 46 };
     if (s.role === 'low') return { ...line, borderWidth: 0, pointHoverRadius: 0 };
-    if (s.role === 'high') return { ...line, borderWidth: 0, pointHoverRadius: 0, backgroundColor: s.colour + '2e', fill: '-1' };
+    if (s.role === 'high') return { ...line, borderWidth: 0, pointHoverRadius: 0, backgroundColor: colour + '2e', fill: '-1' };
     if (s.role === 'forecast') return { ...line, borderDash: [6, 5], borderWidth: 2 };
-    return { ...line, borderWidth: 2.5, fill: 'origin', backgroundColor: s.colour + '1f' };
+    return { ...line, borderWidth: 2.5, fill: 'origin', backgroundColor: colour + '1f' };
   };
 
   const draw = (figure) => {
