@@ -20,14 +20,14 @@ internal static class OperatorApi
         var api = app.MapGroup("/api/v1/operator").AddEndpointFilter(AuthenticateAsync).WithTags("Operator")
             .WithMetadata(new ProducesResponseTypeAttribute(typeof(ProblemDetails), 401, "application/problem+json"));
         api.MapGet("/tenants", async (IMediator mediator, CancellationToken cancel, string? search = null, string? cursor = null, int limit = 50) =>
-            (await mediator.Send(new ListTenants(Caller.Operator) { Search = search, After = cursor, Limit = limit }, cancel)).Answer(p => new TenantList([.. p.Tenants.Select(TenantShape.Of)], p.Next)))
+            (await mediator.Send(new ListTenants(Caller.Operator) { Search = search, After = cursor, Limit = limit }, cancel)).Answer(p => new TenantList([.. p.Lines.Select(TenantShape.Of)], p.Next)))
             .Produces<TenantList>().WithSummary("All tenants, the newest first, a page at a time: send next_cursor as cursor");
         api.MapPost("/tenants/{id}/suspend", (IMediator mediator, string id, CancellationToken cancel) => SetAsync(mediator, id, TenantStatus.Suspended, cancel))
             .Produces(204).WithSummary("Its keys are refused within a second; its people can read, not change");
         api.MapPost("/tenants/{id}/resume", (IMediator mediator, string id, CancellationToken cancel) => SetAsync(mediator, id, TenantStatus.Active, cancel))
             .Produces(204).WithSummary("Its keys are accepted again");
         api.MapGet("/accounts", async (IMediator mediator, CancellationToken cancel, string? search = null, string? cursor = null, int limit = 50) =>
-            (await mediator.Send(new ListAccounts(Caller.Operator) { Search = search, After = cursor, Limit = limit }, cancel)).Answer(p => new AccountList(p.Accounts, p.Next)))
+            (await mediator.Send(new ListAccounts(Caller.Operator) { Search = search, After = cursor, Limit = limit }, cancel)).Answer(p => new AccountList(p.Lines, p.Next)))
             .Produces<AccountList>().WithSummary("All accounts of people, the newest first, a page at a time");
         api.MapPost("/accounts/{id}/resend-verification", async (IMediator mediator, string id, CancellationToken cancel) =>
             (await mediator.Send(new ResendVerification(Caller.Operator, id), cancel)).Answer(_ => null))

@@ -1,13 +1,12 @@
 using Microsoft.AspNetCore.Mvc;
 using Tokonomics.Application.Billing;
-using Tokonomics.Domain.Tenants;
 using Tokonomics.Web.Portal.Frame;
 
 namespace Tokonomics.Web.Portal.Pages.Billing;
 
 /// <summary>Does our own Stripe account have what our customers' statements say, and if not, why?</summary>
 [ProveIdentity(Handlers = ["Store", "Remove", "Connect"])]
-public sealed class MeterModel : PortalPage
+public sealed class MeterModel : RebillingPage
 {
     [BindProperty]
     public string? SecretKey { get; set; }
@@ -32,9 +31,6 @@ public sealed class MeterModel : PortalPage
     public bool Arrived { get; set; }
 
     public StripeMeterView View { get; private set; } = null!;
-
-    /// <summary>The plan has no statements: this says so.</summary>
-    public string? Lacks { get; private set; }
 
     public Task<IActionResult> OnGetAsync() => ShowAsync();
 
@@ -117,15 +113,10 @@ public sealed class MeterModel : PortalPage
 
     private async Task<IActionResult> ShowAsync()
     {
-        if (!May(Right.ManageBilling))
-            return StatusCode(403);
-        var outcome = await Mediator.Send(new GetStripeMeter(Caller, TenantId), Cancel);
-        if (outcome.Succeeded)
-            View = outcome.Value;
-        else if (outcome.Refusal!.Code == "plan_exceeded")
-            Lacks = outcome.Refusal.Message;
-        else
-            return StatusCode(403);
+        var (found, instead) = await ReadAsync(new GetStripeMeter(Caller, TenantId));
+        if (instead is not null)
+            return instead;
+        View = found!;
         if (HttpMethods.IsGet(Request.Method))
             EventName = Lacks is null ? View.Meter?.EventName : null;
         return Page();
