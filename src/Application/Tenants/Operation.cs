@@ -1,4 +1,5 @@
 using MediatR;
+using Tokonomics.Application.Billing;
 using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Tenants;
@@ -8,10 +9,11 @@ namespace Tokonomics.Application.Tenants;
 /// <summary>All tenants of the installation. What is searched is in the name, or is an id.</summary>
 public sealed record ListTenants(Caller Caller) : OperatorList<TenantLine>(Caller);
 
+/// <param name="Plan">The one in force.</param>
 /// <param name="SpentThisMonth">Live calls since the month began in UTC.</param>
 /// <param name="LastCallAt">Null where it made none, or its events are deleted.</param>
 public sealed record TenantLine(
-    string Id, string Name, TenantPlan Plan, TenantStatus Status, DateTimeOffset? DeleteAt, DateTimeOffset CreatedAt, int Members, int Keys, NanoUsd SpentThisMonth, long CallsThisMonth, DateTimeOffset? LastCallAt);
+    string Id, string Name, PlanStanding Plan, TenantStatus Status, DateTimeOffset? DeleteAt, DateTimeOffset CreatedAt, int Members, int Keys, NanoUsd SpentThisMonth, long CallsThisMonth, DateTimeOffset? LastCallAt);
 
 internal sealed class ListTenantsRules() : OperatorListRules<ListTenants, TenantLine>("tenants");
 

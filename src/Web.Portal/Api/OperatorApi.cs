@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Web.Portal.Api;
@@ -58,11 +59,15 @@ internal static class OperatorApi
         return ApiHost.Problem(401, "token_invalid", "Send one of the operator's tokens (Portal:OperatorTokens) in the Authorization header: Bearer ….");
     }
 
+    /// <param name="Plan">The one in force.</param>
+    /// <param name="PlanReason">Why it is that.</param>
+    /// <param name="PlanEndsAt">When it ends as things are.</param>
+    /// <param name="GrantedPlan">The one that the operator gave; null for none.</param>
     internal sealed record TenantShape(
-        string Id, string Name, TenantPlan Plan, TenantStatus Status, DateTimeOffset CreatedAt, DateTimeOffset? DeleteAt, int Members, int Keys, string SpentThisMonthUsd, long CallsThisMonth, DateTimeOffset? LastCallAt)
+        string Id, string Name, string Plan, EntitlementReason PlanReason, DateTimeOffset? PlanEndsAt, string? GrantedPlan, TenantStatus Status, DateTimeOffset CreatedAt, DateTimeOffset? DeleteAt, int Members, int Keys, string SpentThisMonthUsd, long CallsThisMonth, DateTimeOffset? LastCallAt)
     {
         public static TenantShape Of(TenantLine t) =>
-            new(t.Id, t.Name, t.Plan, t.Status, t.CreatedAt, t.DeleteAt, t.Members, t.Keys, t.SpentThisMonth.ToString(), t.CallsThisMonth, t.LastCallAt);
+            new(t.Id, t.Name, t.Plan.Name, t.Plan.Reason, t.Plan.EndsAt, t.Plan.Granted, t.Status, t.CreatedAt, t.DeleteAt, t.Members, t.Keys, t.SpentThisMonth.ToString(), t.CallsThisMonth, t.LastCallAt);
     }
 
     internal sealed record TenantList(IReadOnlyList<TenantShape> Data, string? NextCursor);

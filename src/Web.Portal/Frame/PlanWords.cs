@@ -36,6 +36,27 @@ public static class PlanWords
             ? string.Create(CultureInfo.InvariantCulture, $"{amount} {currency.ToUpperInvariant()}")
             : string.Create(CultureInfo.InvariantCulture, $"{amount / 100m:0.00} {currency.ToUpperInvariant()}");
 
+    /// <summary>The plan in force, and why it is that where it isn't plain: <c>Pro until 3 December, payment overdue</c>.</summary>
+    public static string Standing(PlanStanding plan, TimeZoneInfo zone)
+    {
+        var until = plan.EndsAt is { } at ? " until " + TimeZoneInfo.ConvertTime(at, zone).ToString("d MMMM", CultureInfo.InvariantCulture) : "";
+        var why = plan.Reason switch
+        {
+            EntitlementReason.Granted => "granted",
+            EntitlementReason.Paid when plan.EndsAt is not null => "cancelled",
+            EntitlementReason.Trial => "trial",
+            EntitlementReason.PaymentDue or EntitlementReason.GraceOver => "payment overdue",
+            EntitlementReason.Unpaid => "all payments failed",
+            EntitlementReason.Paused => "trial over",
+            EntitlementReason.Incomplete => "first payment not made yet",
+            EntitlementReason.Canceled => "subscription ended",
+            EntitlementReason.CustomerDeleted => "customer deleted at Stripe",
+            EntitlementReason.UnknownPrice => "paid for no plan of the list",
+            _ => "",
+        };
+        return why.Length == 0 ? plan.Title + until : $"{plan.Title}{until}, {why}";
+    }
+
     /// <summary>Why the plan is what it is, where that is worth a sentence: what is wrong with a payment, and what mends it. Null where all is well.</summary>
     public static string? Trouble(EntitlementReason reason, string plan, string? ends) => reason switch
     {

@@ -114,8 +114,12 @@ public sealed partial class BillingPagesTests : IAsyncLifetime
         due.ShouldContain("The last payment failed. Pro stays until");
         due.ShouldContain("payment failed; tried again");
         due.ShouldContain(">Pay</a>");
+        // Wherever the plan stands it is the one in force, and why.
+        foreach (var path in new[] { "/overview", "/settings", "/account/tenants" })
+            (await _owner.ReadAsync(path)).ShouldMatch("Pro until [0-9]+ [A-Z][a-z]+, payment overdue", path);
         _stripe.Stripe.GiveUp(id, "unpaid");
         (await _owner.ReadAsync("/billing")).ShouldContain("All tries to charge your card have failed");
+        (await _owner.ReadAsync("/settings")).ShouldContain("has the plan Free, all payments failed");
         _stripe.Stripe.PayOpen(id);
         (await _owner.ReadAsync("/billing")).ShouldNotContain("failed.");
     }
