@@ -90,6 +90,11 @@ assert.equal((await stripe.customers.del(customer.id)).deleted, true);
 assert.equal((await stripe.customers.retrieve(customer.id)).deleted, true);
 said('events');
 
+assert.equal((await stripe.charges.list({ customer: customer.id, limit: 100 })).data.length, 0);
+assert.equal((await stripe.disputes.list({ charge: 'ch_none', limit: 100 })).data.length, 0);
+await assert.rejects(stripe.disputes.retrieve('dp_none', { expand: ['charge'] }), (e) => e.code === 'resource_missing' && e.statusCode === 404);
+said('disputes');
+
 await assert.rejects(new Stripe('nonsense', { host: base.hostname, port: Number(base.port), protocol: 'http' }).customers.list(), (e) => e.type === 'StripeAuthenticationError');
 said('keys');
 process.stdout.write(calls.join(', '));

@@ -13,7 +13,11 @@ public sealed record ListTenants(Caller Caller) : OperatorList<TenantLine>(Calle
 /// <param name="SpentThisMonth">Live calls since the month began in UTC.</param>
 /// <param name="LastCallAt">Null where it made none, or its events are deleted.</param>
 public sealed record TenantLine(
-    string Id, string Name, PlanStanding Plan, TenantStatus Status, DateTimeOffset? DeleteAt, DateTimeOffset CreatedAt, int Members, int Keys, NanoUsd SpentThisMonth, long CallsThisMonth, DateTimeOffset? LastCallAt);
+    string Id, string Name, PlanStanding Plan, TenantStatus Status, DateTimeOffset? DeleteAt, DateTimeOffset CreatedAt, int Members, int Keys, NanoUsd SpentThisMonth, long CallsThisMonth, DateTimeOffset? LastCallAt)
+{
+    /// <summary>Payments that are disputed, or were so or paid back within half a year; the newest first.</summary>
+    public IReadOnlyList<PaymentTrouble> Troubles { get; init; } = [];
+}
 
 internal sealed class ListTenantsRules() : OperatorListRules<ListTenants, TenantLine>("tenants");
 

@@ -49,6 +49,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<StoredCustomerTerms> CustomerTerms => Set<StoredCustomerTerms>();
 
+    public DbSet<StoredPaymentTrouble> PaymentTroubles => Set<StoredPaymentTrouble>();
+
     public DbSet<StripeMeter> StripeMeters => Set<StripeMeter>();
 
     public DbSet<MeteredCustomer> MeteredCustomers => Set<MeteredCustomer>();
@@ -76,6 +78,7 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         configurationBuilder.Properties<BudgetMode>().HaveConversion<LowerCase<BudgetMode>>();
         configurationBuilder.Properties<EntitlementReason>().HaveConversion<LowerCase<EntitlementReason>>();
         configurationBuilder.Properties<SubscriptionStatus>().HaveConversion<LowerCase<SubscriptionStatus>>();
+        configurationBuilder.Properties<PaymentTroubleKind>().HaveConversion<LowerCase<PaymentTroubleKind>>();
         configurationBuilder.Properties<MeterReportState>().HaveConversion<LowerCase<MeterReportState>>();
         configurationBuilder.Properties<AuditResult>().HaveConversion<LowerCase<AuditResult>>();
     }
@@ -99,6 +102,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<BillingAccount>().HasOne<Tenant>().WithMany().HasForeignKey(b => b.TenantId);
         modelBuilder.Entity<StoredCustomerTerms>().ToTable("customer_terms").HasKey(t => new { t.TenantId, t.Customer, t.FromMonth });
         modelBuilder.Entity<StoredCustomerTerms>().HasOne<Tenant>().WithMany().HasForeignKey(t => t.TenantId);
+        modelBuilder.Entity<StoredPaymentTrouble>().ToTable("payment_troubles").HasKey(t => new { t.TenantId, t.Id });
+        modelBuilder.Entity<StoredPaymentTrouble>().HasOne<Tenant>().WithMany().HasForeignKey(t => t.TenantId);
         modelBuilder.Entity<StripeMeter>().ToTable("stripe_meters").HasKey(m => m.TenantId);
         modelBuilder.Entity<StripeMeter>().HasOne<Tenant>().WithMany().HasForeignKey(m => m.TenantId);
         modelBuilder.Entity<MeteredCustomer>().ToTable("metered_customers").HasKey(c => new { c.TenantId, c.Customer });

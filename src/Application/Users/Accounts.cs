@@ -11,7 +11,8 @@ namespace Tokonomics.Application.Users;
 public sealed record ListAccounts(Caller Caller) : OperatorList<AccountLine>(Caller);
 
 /// <param name="Tenants">Of how many it is a member.</param>
-public sealed record AccountLine(string Id, string Email, bool Verified, bool OneTimeCodes, DateTimeOffset CreatedAt, int Tenants);
+/// <param name="Disputes">Payments of those of them that it owns or pays for which are disputed now.</param>
+public sealed record AccountLine(string Id, string Email, bool Verified, bool OneTimeCodes, DateTimeOffset CreatedAt, int Tenants, int Disputes);
 
 internal sealed class ListAccountsRules() : OperatorListRules<ListAccounts, AccountLine>("accounts");
 
@@ -25,7 +26,8 @@ internal sealed class ListAccountsHandler(TokonomicsDbContext db) : IRequestHand
         if (request.After is { } after)
             users = users.Where(u => u.Id.CompareTo(after) < 0);
         var lines = await users.OrderByDescending(u => u.Id).Take(request.Limit + 1)
-            .Select(u => new AccountLine(u.Id, u.Email!, u.EmailConfirmed, u.TwoFactorEnabled, u.CreatedAt, db.Members.Count(m => m.UserId == u.Id)))
+            .Select(u => new AccountLine(u.Id, u.Email!, u.EmailConfirmed, u.TwoFactorEnabled, u.CreatedAt, db.Members.Count(m => m.UserId == u.Id),
+                db.PaymentTroubles.Count(t => t.IsOpen && db.Members.Any(m => m.UserId == u.Id && m.TenantId == t.TenantId && (m.Role == Role.Owner || m.Role == Role.Billing)))))
             .ToListAsync(cancellationToken);
         return request.Cut(lines, l => l.Id);
     }

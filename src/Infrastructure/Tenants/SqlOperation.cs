@@ -16,6 +16,8 @@ public sealed class SqlOperation(ISqlStore store, PlanBook plans, BillingOptions
     // Three reports missed.
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(100);
 
+    private static readonly TimeSpan TroublesShown = TimeSpan.FromDays(180);
+
     public Task<IReadOnlyList<TenantLine>> TenantsAsync(string? search, string? after, int limit, CancellationToken cancellationToken) =>
         Task.Run<IReadOnlyList<TenantLine>>(() => Tenants(search, after, limit), cancellationToken);
 
@@ -24,7 +26,7 @@ public sealed class SqlOperation(ISqlStore store, PlanBook plans, BillingOptions
         var now = time.GetUtcNow();
         using var connection = store.Open();
         // Each figure is a look-up by tenant, for the tenants of one page.
-        return connection.Command(
+        var lines = connection.Command(
             null,
             """
             SELECT t.id, t.name, t.plan, t.status, t.delete_at, t.created_at,
@@ -42,7 +44,17 @@ public sealed class SqlOperation(ISqlStore store, PlanBook plans, BillingOptions
                 row.GetString(0), row.GetString(1), Standing(row), Enum.Parse<TenantStatus>(row.GetString(3), true),
                 row.IsDBNull(4) ? null : UsageRow.Time(row.GetInt64(4)), UsageRow.Time(row.GetInt64(5)), (int)row.GetInt64(6), (int)row.GetInt64(7),
                 new NanoUsd(row.GetInt64(8)), row.GetInt64(9), row.IsDBNull(10) ? null : UsageRow.Time(row.GetInt64(10))));
+        return lines.ConvertAll(l => l with { Troubles = Troubles(connection, l.Id, now - TroublesShown) });
     }
+
+    private static List<PaymentTrouble> Troubles(DbConnection connection, string tenant, DateTimeOffset since) => connection.Command(
+        null,
+        """
+        SELECT id, kind, amount, currency, status, reason, CASE WHEN is_open THEN 1 ELSE 0 END, at FROM payment_troubles
+        WHERE tenant_id = @tenant AND (is_open OR at >= @since) ORDER BY at DESC, id LIMIT 20
+        """,
+        ("@tenant", tenant), ("@since", UsageRow.Micros(since))).Rows(row => new PaymentTrouble(
+            row.GetString(0), Enum.Parse<PaymentTroubleKind>(row.GetString(1), true), row.GetInt64(2), row.GetString(3), row.GetString(4), row.GetString(5), row.GetInt32(6) == 1, UsageRow.Time(row.GetInt64(7))));
 
     private PlanStanding Standing(DbDataReader row) => PlanStanding.Of(
         plans, options, Enum.Parse<TenantPlan>(row.GetString(2), true), row.IsDBNull(11) ? null : row.GetString(11), row.IsDBNull(12) ? null : Enum.Parse<EntitlementReason>(row.GetString(12), true),

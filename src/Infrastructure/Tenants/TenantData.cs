@@ -34,6 +34,7 @@ public sealed class TenantData(ISqlStore store, AuditAppender audit, TimeProvide
             ["live", "customer", "hour", "serial", "cents", "at", "identifier", "state", "stripe_customer", "event_name", "planned_at", "unsure_since", "done_at", "tries", "problem"]),
         new("metered_customers", ["customer"], ["customer", "stripe_customer", "from_month", "connected_at", "connected_by", "problem"]),
         new("stripe_meters", [], ["masked_key", "live", "event_name", "stored_at", "stored_by", "from_month", "planned_until", "ran_at", "problem"]),
+        new("payment_troubles", ["id"], ["id", "kind", "amount", "currency", "status", "reason", "is_open", "at", "asked_at"]),
         new("billing_accounts", [], ["plan", "plan_since", "reason", "ends_at", "granted_plan", "customer_id", "subscription_id", "subscription_status", "period_end", "checkout_id", "synced_at"]),
         new("idempotency_keys", ["key_id", "key_hash"], null),
         new("provider_credentials", ["id"], ["id", "provider", "last4", "created_at", "created_by", "ended_at", "ended_by", "tested_at", "test_passed", "test_answer"]),

@@ -3,6 +3,7 @@ using System.Text;
 using MediatR;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
 using Tokonomics.Domain.Billing;
@@ -62,12 +63,13 @@ internal static class OperatorApi
     /// <param name="Plan">The one in force.</param>
     /// <param name="PlanReason">Why it is that.</param>
     /// <param name="PlanEndsAt">When it ends as things are.</param>
+    /// <param name="PaymentTroubles">Payments that are disputed, or were so or paid back within half a year.</param>
     /// <param name="GrantedPlan">The one that the operator gave; null for none.</param>
     internal sealed record TenantShape(
-        string Id, string Name, string Plan, EntitlementReason PlanReason, DateTimeOffset? PlanEndsAt, string? GrantedPlan, TenantStatus Status, DateTimeOffset CreatedAt, DateTimeOffset? DeleteAt, int Members, int Keys, string SpentThisMonthUsd, long CallsThisMonth, DateTimeOffset? LastCallAt)
+        string Id, string Name, string Plan, EntitlementReason PlanReason, DateTimeOffset? PlanEndsAt, string? GrantedPlan, TenantStatus Status, DateTimeOffset CreatedAt, DateTimeOffset? DeleteAt, int Members, int Keys, string SpentThisMonthUsd, long CallsThisMonth, DateTimeOffset? LastCallAt, IReadOnlyList<PaymentTrouble> PaymentTroubles)
     {
         public static TenantShape Of(TenantLine t) =>
-            new(t.Id, t.Name, t.Plan.Name, t.Plan.Reason, t.Plan.EndsAt, t.Plan.Granted, t.Status, t.CreatedAt, t.DeleteAt, t.Members, t.Keys, t.SpentThisMonth.ToString(), t.CallsThisMonth, t.LastCallAt);
+            new(t.Id, t.Name, t.Plan.Name, t.Plan.Reason, t.Plan.EndsAt, t.Plan.Granted, t.Status, t.CreatedAt, t.DeleteAt, t.Members, t.Keys, t.SpentThisMonth.ToString(), t.CallsThisMonth, t.LastCallAt, t.Troubles);
     }
 
     internal sealed record TenantList(IReadOnlyList<TenantShape> Data, string? NextCursor);

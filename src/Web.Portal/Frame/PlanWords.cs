@@ -71,6 +71,16 @@ public static class PlanWords
         _ => null,
     };
 
+    /// <summary>What a payment is flagged with: <c>disputed</c>.</summary>
+    public static string Flag(PaymentTrouble trouble) =>
+        trouble.Kind == PaymentTroubleKind.Refund ? trouble.Status == "full" ? "refunded" : "partly refunded" : trouble.Open ? "disputed" : $"dispute {Words(trouble.Status)}";
+
+    /// <summary>What there is to know besides: <c>49.00 USD, fraudulent, needs response</c>.</summary>
+    public static string Say(PaymentTrouble trouble) =>
+        Amount(trouble.Amount, trouble.Currency) + (trouble.Kind == PaymentTroubleKind.Refund ? "" : $", {Words(trouble.Reason)}{(trouble.Open ? $", {Words(trouble.Status)}" : "")}");
+
+    private static string Words(string code) => code.Replace('_', ' ');
+
     public static string Say(PayInvoice invoice) => invoice.Status switch
     {
         "paid" => "paid",

@@ -279,7 +279,7 @@ public sealed class FakeStripeTests(ITestOutputHelper output)
     {
         await using var server = await FakeStripeServer.StartAsync();
         var made = await NodeScript.RunAsync("stripe-calls.mjs", "", server.Url.ToString(), FakeStripe.Key);
-        made.ShouldBe("prices, customers, checkout sessions, subscriptions, invoices, portal sessions, meters, events, keys");
+        made.ShouldBe("prices, customers, checkout sessions, subscriptions, invoices, portal sessions, meters, events, disputes, keys");
         server.Stripe.Calls.ShouldAllBe(c => c.Version == FakeStripe.Version);
         output.WriteLine($"{server.Stripe.Calls.Count} calls: {made}");
     }
