@@ -49,6 +49,9 @@ public static class WorkersHost
             quartz.ScheduleJob<ReconcileBilling>(
                 trigger => trigger.WithIdentity("reconcile-billing").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(2)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
                 job => job.WithIdentity("reconcile-billing"));
+            quartz.ScheduleJob<ReportUsage>(
+                trigger => trigger.WithIdentity("report-usage").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(1)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromMinutes(10)).RepeatForever()),
+                job => job.WithIdentity("report-usage"));
             quartz.ScheduleJob<EraseTenants>(
                 trigger => trigger.WithIdentity("erase-tenants").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(3)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
                 job => job.WithIdentity("erase-tenants"));

@@ -61,10 +61,25 @@ said('invoices');
 assert.ok((await stripe.billingPortal.sessions.create({ customer: customer.id, return_url: 'https://example.com' })).url.startsWith(base.origin));
 said('portal sessions');
 
-const meter = { event_name: 'spend', identifier: 'once', payload: { stripe_customer_id: customer.id, value: '125' } };
-assert.equal((await stripe.billing.meterEvents.create(meter)).identifier, 'once');
-await assert.rejects(stripe.billing.meterEvents.create(meter), (e) => e.statusCode === 400);
-said('meter events');
+// What a tenant's own meter is told: whole numbers, each identifier once, 35 days back and five minutes ahead.
+const made = await stripe.billing.meters.create({ display_name: 'Spend', event_name: 'spend', default_aggregation: { formula: 'sum' } });
+assert.deepEqual([made.status, made.default_aggregation.formula, made.customer_mapping.event_payload_key, made.value_settings.event_payload_key], ['active', 'sum', 'stripe_customer_id', 'value']);
+const hour = Math.floor(Date.now() / 3_600_000) * 3600 - 7200;
+const meter = { event_name: 'spend', identifier: 'once', timestamp: hour + 3599, payload: { stripe_customer_id: customer.id, value: '125' } };
+assert.equal((await stripe.billing.meterEvents.create(meter, { idempotencyKey: 'once-0' })).identifier, 'once');
+assert.equal((await stripe.billing.meterEvents.create(meter, { idempotencyKey: 'once-0' })).identifier, 'once');
+await assert.rejects(stripe.billing.meterEvents.create(meter, { idempotencyKey: 'once-1' }), (e) => e.statusCode === 400 && e.code === undefined && /already exists with identifier once/.test(e.message));
+await stripe.billing.meterEvents.create({ ...meter, identifier: 'less', payload: { ...meter.payload, value: '-5' } });
+await assert.rejects(stripe.billing.meterEvents.create({ ...meter, identifier: 'part', payload: { ...meter.payload, value: '1.5' } }), (e) => e.code === 'meter_event_invalid_value');
+await assert.rejects(stripe.billing.meterEvents.create({ ...meter, identifier: 'old', timestamp: hour - 36 * 86400 }), (e) => e.code === 'timestamp_too_far_in_past');
+await assert.rejects(stripe.billing.meterEvents.create({ ...meter, identifier: 'new', timestamp: hour + 86400 }), (e) => e.code === 'timestamp_in_future');
+const summaries = await stripe.billing.meters.listEventSummaries(made.id, { customer: customer.id, start_time: hour, end_time: hour + 3600 });
+assert.deepEqual(summaries.data.map((s) => s.aggregated_value), [120]);
+assert.equal((await stripe.billing.meters.listEventSummaries(made.id, { customer: customer.id, start_time: hour + 3600, end_time: hour + 7200 })).data.length, 0);
+assert.equal((await stripe.billing.meters.deactivate(made.id)).status, 'inactive');
+assert.equal((await stripe.billing.meters.list({ status: 'active' })).data.length, 0);
+await assert.rejects(stripe.billing.meterEvents.create({ ...meter, identifier: 'late' }), (e) => e.code === 'archived_meter');
+said('meters');
 
 assert.equal((await stripe.subscriptions.cancel(subscription.id, { prorate: false })).status, 'canceled');
 await assert.rejects(stripe.subscriptions.cancel(subscription.id), (e) => e.statusCode === 404);
@@ -74,6 +89,11 @@ assert.deepEqual(undelivered, ['customer.subscription.deleted', 'customer.subscr
 assert.equal((await stripe.customers.del(customer.id)).deleted, true);
 assert.equal((await stripe.customers.retrieve(customer.id)).deleted, true);
 said('events');
+
+assert.equal((await stripe.charges.list({ customer: customer.id, limit: 100 })).data.length, 0);
+assert.equal((await stripe.disputes.list({ charge: 'ch_none', limit: 100 })).data.length, 0);
+await assert.rejects(stripe.disputes.retrieve('dp_none', { expand: ['charge'] }), (e) => e.code === 'resource_missing' && e.statusCode === 404);
+said('disputes');
 
 await assert.rejects(new Stripe('nonsense', { host: base.hostname, port: Number(base.port), protocol: 'http' }).customers.list(), (e) => e.type === 'StripeAuthenticationError');
 said('keys');

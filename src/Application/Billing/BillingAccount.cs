@@ -48,6 +48,32 @@ public sealed class BillingAccount
     public long Version { get; set; }
 }
 
+/// <summary>A payment of a tenant's that was disputed or paid back, as it was last found at the payment provider. A flag for the operator: the plan is another matter.</summary>
+public sealed class StoredPaymentTrouble
+{
+    public required string TenantId { get; init; }
+
+    /// <inheritdoc cref="PaymentTrouble.Id"/>
+    public required string Id { get; init; }
+
+    public required PaymentTroubleKind Kind { get; init; }
+
+    public long Amount { get; set; }
+
+    public required string Currency { get; set; }
+
+    public required string Status { get; set; }
+
+    public required string Reason { get; set; }
+
+    public bool IsOpen { get; set; }
+
+    public required DateTimeOffset At { get; init; }
+
+    /// <summary>When the provider was asked: what was asked before writes nothing over it.</summary>
+    public required DateTimeOffset AskedAt { get; set; }
+}
+
 /// <summary>An event of the payment provider, kept once by its id. Nothing of what it says is kept.</summary>
 public sealed class StoredPaymentEvent
 {

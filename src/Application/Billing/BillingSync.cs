@@ -65,6 +65,42 @@ public sealed class BillingSync(
         throw new InvalidOperationException($"The billing account of {tenantId} was changed by others {Tries} times while it was being brought up to date.");
     }
 
+    /// <summary>
+    /// Writes which of a tenant's payments are disputed or were paid back, and each change into its audit log and the operator's. The plan stays what its
+    /// subscription gives: a dispute may be won, and who cancels it is a person.
+    /// </summary>
+    /// <exception cref="PaymentsException">The provider could not be asked; nothing was changed.</exception>
+    public async Task LookAtPaymentsAsync(string tenantId, CancellationToken cancellationToken)
+    {
+        if (await FindAsync(tenantId, cancellationToken) is not { CustomerId: { } customer })
+            return;
+        var now = time.GetUtcNow();
+        var found = await payments.ListTroublesAsync(customer, cancellationToken);
+        if (found.Count == 0)
+            return;
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellationToken);
+        var known = await db.PaymentTroubles.Where(t => t.TenantId == tenantId).ToDictionaryAsync(t => t.Id, StringComparer.Ordinal, cancellationToken);
+        foreach (var trouble in found)
+        {
+            if (!known.TryGetValue(trouble.Id, out var row))
+                db.PaymentTroubles.Add(row = new StoredPaymentTrouble { TenantId = tenantId, Id = trouble.Id, Kind = trouble.Kind, Currency = trouble.Currency, Status = "", Reason = "", At = trouble.At, AskedAt = now });
+            else if (row.AskedAt > now)
+                continue;
+            row.AskedAt = now;
+            if (row.Status == trouble.Status && row.Amount == trouble.Amount)
+                continue;
+            (row.Amount, row.Status, row.Reason, row.IsOpen) = (trouble.Amount, trouble.Status, trouble.Reason, trouble.Open);
+            var detail = $"{trouble.Amount} {trouble.Currency} (smallest unit), {trouble.Status}{(trouble.Reason.Length == 0 ? "" : $", {trouble.Reason}")}";
+            await db.SaveChangesAsync(cancellationToken);
+            await audit.AppendAsync(tenantId, "billing", $"payment_{trouble.Kind}".ToLowerInvariant(), trouble.Id, AuditResult.Done, detail, cancellationToken);
+            await audit.AppendAsync(AuditEntry.SystemTenant, "billing", $"payment_{trouble.Kind}".ToLowerInvariant(), tenantId, AuditResult.Done, $"{trouble.Id}: {detail}", cancellationToken);
+        }
+
+        await db.SaveChangesAsync(cancellationToken);
+        await transaction.CommitAsync(cancellationToken);
+        db.ChangeTracker.Clear();
+    }
+
     /// <summary>Changes the row where it still has the version that was read.</summary>
     public Task<int> ChangeAsync(BillingAccount read, string? customerId, string? checkoutId, string? checkoutPlan, int checkoutSerial, CancellationToken cancellationToken) =>
         db.BillingAccounts.Where(a => a.TenantId == read.TenantId && a.Version == read.Version).ExecuteUpdateAsync(

@@ -44,6 +44,12 @@ public interface IPayments
     /// <summary>What the next invoice of a subscription will say; null where none comes.</summary>
     Task<PayInvoice?> PreviewInvoiceAsync(string customerId, string subscriptionId, CancellationToken cancellationToken);
 
+    /// <summary>Who paid what is disputed; null where that is no customer, or there is no such dispute.</summary>
+    Task<string?> FindPayerAsync(string disputeId, CancellationToken cancellationToken);
+
+    /// <summary>A customer's payments that were disputed or paid back, as they stand; the newest hundred payments are looked at.</summary>
+    Task<IReadOnlyList<PaymentTrouble>> ListTroublesAsync(string customerId, CancellationToken cancellationToken);
+
     /// <summary>Events that could not be delivered to every webhook, the newest first; the provider keeps thirty days of them.</summary>
     /// <param name="since">Those made at or after.</param>
     Task<IReadOnlyList<PaymentEvent>> ListUndeliveredAsync(IReadOnlyCollection<string> types, DateTimeOffset since, CancellationToken cancellationToken);
@@ -83,6 +89,23 @@ public sealed record CheckoutSession(string Id, CheckoutState State, Uri? Url, b
 /// <param name="Page">Where it can be looked at and paid.</param>
 public sealed record PayInvoice(
     string? Id, string? Number, string Status, long Total, long AmountDue, string Currency, DateTimeOffset At, DateTimeOffset? NextAttemptAt, int Attempts, Uri? Page, Uri? Pdf, string? SubscriptionId);
+
+public enum PaymentTroubleKind
+{
+    /// <summary>Whoever paid has asked their bank for the money.</summary>
+    Dispute,
+
+    /// <summary>All or a part was paid back.</summary>
+    Refund,
+}
+
+/// <param name="Id">The dispute's; of a refund, the payment's.</param>
+/// <param name="Amount">In the currency's smallest unit.</param>
+/// <param name="Status">In the provider's words; of a refund <c>full</c> or <c>partial</c>.</param>
+/// <param name="Reason">In the provider's words: <c>fraudulent</c>; empty for a refund.</param>
+/// <param name="Open">Nothing is decided yet.</param>
+/// <param name="At">When the dispute began; of a refund, when it was paid.</param>
+public sealed record PaymentTrouble(string Id, PaymentTroubleKind Kind, long Amount, string Currency, string Status, string Reason, bool Open, DateTimeOffset At);
 
 /// <summary>That something happened at the payment provider. What it was is asked there: an event may come late, twice, or before an older one.</summary>
 /// <param name="ObjectId">What it is about; null where that has no id.</param>

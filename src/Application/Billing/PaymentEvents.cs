@@ -18,7 +18,7 @@ public sealed partial class PaymentEvents(TokonomicsDbContext db, BillingSync sy
         "customer.subscription.created", "customer.subscription.updated", "customer.subscription.deleted", "customer.subscription.paused", "customer.subscription.resumed",
         "customer.subscription.pending_update_applied", "customer.subscription.pending_update_expired", "customer.subscription.trial_will_end",
         "invoice.paid", "invoice.payment_failed", "invoice.payment_action_required", "invoice.finalization_failed", "invoice.voided", "invoice.marked_uncollectible", "invoice.upcoming",
-        "customer.updated", "customer.deleted", "charge.dispute.created", "charge.refunded",
+        "customer.updated", "customer.deleted", "charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed", "charge.dispute.funds_withdrawn", "charge.dispute.funds_reinstated", "charge.refunded",
     ];
 
     private const int Batch = 200;
@@ -72,7 +72,7 @@ public sealed partial class PaymentEvents(TokonomicsDbContext db, BillingSync sy
         var tries = events.Max(e => e.Tries) + 1;
         try
         {
-            var outcome = customer is null ? "ignored" : await SyncAsync(customer, cancellationToken) ? "synced" : "parked";
+            var outcome = await LookAsync(customer, events, cancellationToken);
             var at = time.GetUtcNow();
             await db.PaymentEvents.Where(e => ids.Contains(e.Id)).ExecuteUpdateAsync(
                 set => set.SetProperty(e => e.ProcessedAt, (DateTimeOffset?)at).SetProperty(e => e.Tries, tries).SetProperty(e => e.Outcome, outcome), cancellationToken);
@@ -89,8 +89,30 @@ public sealed partial class PaymentEvents(TokonomicsDbContext db, BillingSync sy
         }
     }
 
-    // False where the customer is nobody's here: made by hand, or by another program.
-    private async Task<bool> SyncAsync(string customer, CancellationToken cancellationToken)
+    private async Task<string> LookAsync(string? customer, IReadOnlyList<StoredPaymentEvent> events, CancellationToken cancellationToken)
+    {
+        var customers = new HashSet<string>(StringComparer.Ordinal);
+        if (customer is not null)
+            customers.Add(customer);
+        else
+            // A dispute names the payment, not who paid it.
+            foreach (var dispute in events.Where(e => e.Type.StartsWith("charge.dispute.", StringComparison.Ordinal)).Select(e => e.ObjectId).OfType<string>().Distinct(StringComparer.Ordinal))
+                if (await payments.FindPayerAsync(dispute, cancellationToken) is { } payer)
+                    customers.Add(payer);
+        var synced = false;
+        foreach (var one in customers)
+            if (await SyncAsync(one, cancellationToken) is { } tenant)
+            {
+                synced = true;
+                if (events.Any(e => e.Type.StartsWith("charge.", StringComparison.Ordinal)))
+                    await sync.LookAtPaymentsAsync(tenant, cancellationToken);
+            }
+
+        return customers.Count == 0 ? "ignored" : synced ? "synced" : "parked";
+    }
+
+    // Whose it is; null where the customer is nobody's here: made by hand, or by another program.
+    private async Task<string?> SyncAsync(string customer, CancellationToken cancellationToken)
     {
         var tenant = await db.BillingAccounts.Where(a => a.CustomerId == customer).Select(a => a.TenantId).FirstOrDefaultAsync(cancellationToken);
         // Made for a tenant of ours that doesn't know it: the process that made it died before it had stored it, or the database is older than the customer.
@@ -100,7 +122,7 @@ public sealed partial class PaymentEvents(TokonomicsDbContext db, BillingSync sy
             tenant = made;
         }
 
-        return tenant is not null && await sync.RunAsync(tenant, cancellationToken) is not null;
+        return tenant is not null && await sync.RunAsync(tenant, cancellationToken) is not null ? tenant : null;
     }
 
     /// <summary>
@@ -139,6 +161,8 @@ public sealed partial class PaymentEvents(TokonomicsDbContext db, BillingSync sy
                 {
                     await sync.RunAsync(tenant, cancellationToken);
                     asked++;
+                    if (await db.PaymentTroubles.AnyAsync(t => t.TenantId == tenant && t.IsOpen, cancellationToken))
+                        await sync.LookAtPaymentsAsync(tenant, cancellationToken);
                 }
                 catch (PaymentsException e)
                 {

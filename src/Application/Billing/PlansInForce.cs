@@ -20,6 +20,13 @@ public sealed class PlansInForce(TokonomicsDbContext db, PlanBook plans, Billing
         return plans.Find(name) ?? plans.Free;
     }
 
+    /// <summary>The plan in force, and why it is that.</summary>
+    public async Task<PlanStanding> StandingAsync(Tenant tenant, CancellationToken cancellationToken)
+    {
+        var account = await db.BillingAccounts.AsNoTracking().Where(a => a.TenantId == tenant.Id).Select(a => new { a.Plan, a.Reason, a.EndsAt }).FirstOrDefaultAsync(cancellationToken);
+        return PlanStanding.Of(plans, options, tenant.Plan, account?.Plan, account?.Reason, account?.EndsAt);
+    }
+
     /// <returns>Null where the plan has it.</returns>
     public async Task<Refusal?> LacksAsync(string tenantId, PlanFeatures feature, string what, CancellationToken cancellationToken)
     {

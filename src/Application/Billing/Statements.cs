@@ -41,6 +41,15 @@ public sealed class StoredCustomerTerms
         Rates = [.. JsonSerializer.Deserialize<List<Row>>(Rates, Options)!.Select(r => new OwnRate(r.Model, decimal.Parse(r.Input, CultureInfo.InvariantCulture), decimal.Parse(r.Output, CultureInfo.InvariantCulture)))],
     };
 
+    /// <summary>Each customer's terms in a month; those of <c>""</c> hold for everyone who has none.</summary>
+    internal static async Task<IReadOnlyDictionary<string, CustomerTerms>> OfMonthAsync(TokonomicsDbContext db, string tenantId, StatementMonth month, CancellationToken cancellationToken)
+    {
+        var terms = (await db.CustomerTerms.AsNoTracking().Where(t => t.TenantId == tenantId && t.FromMonth <= month.Number).ToListAsync(cancellationToken))
+            .GroupBy(t => t.Customer, StringComparer.Ordinal).ToDictionary(t => t.Key, t => t.MaxBy(x => x.FromMonth)!.ToTerms(), StringComparer.Ordinal);
+        terms.TryAdd("", CustomerTerms.AtCost);
+        return terms;
+    }
+
     public static string Write(IReadOnlyList<OwnRate> rates) =>
         JsonSerializer.Serialize(rates.Select(r => new Row(r.Model, r.Input.ToString(CultureInfo.InvariantCulture), r.Output.ToString(CultureInfo.InvariantCulture))), Options);
 }
@@ -73,6 +82,9 @@ public interface ICustomerUsage
 {
     /// <param name="customer">Null for all.</param>
     Task<IReadOnlyList<CustomerUsage>> ReadAsync(string tenantId, PeriodWindow window, string? customer, CancellationToken cancellationToken);
+
+    /// <summary>The same of all customers, by the hour.</summary>
+    Task<IReadOnlyList<HourlyUsage>> ReadHoursAsync(string tenantId, PeriodWindow window, CancellationToken cancellationToken);
 }
 
 /// <summary>Sets what is taken from a customer from the running month on; an empty name is everyone who has no terms of their own.</summary>
@@ -145,9 +157,8 @@ internal sealed class GetStatementsHandler(TokonomicsDbContext db, PlansInForce 
         var now = time.GetUtcNow();
         var month = request.Month ?? StatementMonth.Of(now, zone);
         var window = month.Window(zone);
-        var terms = (await db.CustomerTerms.AsNoTracking().Where(t => t.TenantId == request.TenantId && t.FromMonth <= month.Number).ToListAsync(cancellationToken))
-            .GroupBy(t => t.Customer, StringComparer.Ordinal).ToDictionary(t => t.Key, t => t.MaxBy(x => x.FromMonth)!.ToTerms(), StringComparer.Ordinal);
-        var everyone = terms.GetValueOrDefault("", CustomerTerms.AtCost);
+        var terms = await StoredCustomerTerms.OfMonthAsync(db, request.TenantId, month, cancellationToken);
+        var everyone = terms[""];
         var lines = await usage.ReadAsync(request.TenantId, window, request.Customer, cancellationToken);
         var statements = lines.GroupBy(l => l.Customer, StringComparer.Ordinal).Select(c => CustomerStatement.Of(c.Key, terms.GetValueOrDefault(c.Key, everyone), c)).ToList();
         // Nothing used is a statement too, where somebody asks for it by name.

@@ -1,52 +1,30 @@
-using FluentValidation;
 using MediatR;
+using Tokonomics.Application.Billing;
 using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Application.Tenants;
 
-/// <summary>All tenants of the installation, the newest first.</summary>
-public sealed record ListTenants(Caller Caller) : IUseCase<TenantPage>
-{
-    /// <summary>In the name, in whichever case, or an id.</summary>
-    public string? Search { get; init; }
+/// <summary>All tenants of the installation. What is searched is in the name, or is an id.</summary>
+public sealed record ListTenants(Caller Caller) : OperatorList<TenantLine>(Caller);
 
-    /// <summary>1 to 500.</summary>
-    public int Limit { get; init; } = 50;
-
-    /// <summary>Where the page before ended: its last tenant's id.</summary>
-    public string? After { get; init; }
-
-    public string TenantId => AuditEntry.SystemTenant;
-
-    public Right Needs => Right.Operate;
-}
-
-/// <param name="Next">For <see cref="ListTenants.After"/>; null on the last page.</param>
-public sealed record TenantPage(IReadOnlyList<TenantLine> Tenants, string? Next);
-
+/// <param name="Plan">The one in force.</param>
 /// <param name="SpentThisMonth">Live calls since the month began in UTC.</param>
 /// <param name="LastCallAt">Null where it made none, or its events are deleted.</param>
 public sealed record TenantLine(
-    string Id, string Name, TenantPlan Plan, TenantStatus Status, DateTimeOffset? DeleteAt, DateTimeOffset CreatedAt, int Members, int Keys, NanoUsd SpentThisMonth, long CallsThisMonth, DateTimeOffset? LastCallAt);
-
-internal sealed class ListTenantsRules : AbstractValidator<ListTenants>
+    string Id, string Name, PlanStanding Plan, TenantStatus Status, DateTimeOffset? DeleteAt, DateTimeOffset CreatedAt, int Members, int Keys, NanoUsd SpentThisMonth, long CallsThisMonth, DateTimeOffset? LastCallAt)
 {
-    public ListTenantsRules()
-    {
-        RuleFor(l => l.Limit).InclusiveBetween(1, 500).WithMessage("A page has 1 to 500 tenants.");
-        RuleFor(l => l.Search).Must(s => s is null || s.Length <= 200).WithMessage("At most 200 characters.");
-    }
+    /// <summary>Payments that are disputed, or were so or paid back within half a year; the newest first.</summary>
+    public IReadOnlyList<PaymentTrouble> Troubles { get; init; } = [];
 }
 
-internal sealed class ListTenantsHandler(IOperation operation) : IRequestHandler<ListTenants, Outcome<TenantPage>>
+internal sealed class ListTenantsRules() : OperatorListRules<ListTenants, TenantLine>("tenants");
+
+internal sealed class ListTenantsHandler(IOperation operation) : IRequestHandler<ListTenants, Outcome<ListPage<TenantLine>>>
 {
-    public async Task<Outcome<TenantPage>> Handle(ListTenants request, CancellationToken cancellationToken)
-    {
-        var lines = await operation.TenantsAsync(string.IsNullOrWhiteSpace(request.Search) ? null : request.Search.Trim(), request.After, request.Limit + 1, cancellationToken);
-        return lines.Count <= request.Limit ? new TenantPage(lines, null) : new TenantPage([.. lines.Take(request.Limit)], lines[request.Limit - 1].Id);
-    }
+    public async Task<Outcome<ListPage<TenantLine>>> Handle(ListTenants request, CancellationToken cancellationToken) => request.Cut(
+        await operation.TenantsAsync(string.IsNullOrWhiteSpace(request.Search) ? null : request.Search.Trim(), request.After, request.Limit + 1, cancellationToken), l => l.Id);
 }
 
 /// <summary>How the installation is: its proxies, what the last check of the ledger found, its price sheets.</summary>

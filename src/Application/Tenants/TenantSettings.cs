@@ -1,6 +1,7 @@
 using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Keys;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Tenants;
@@ -8,16 +9,17 @@ using Tokonomics.Domain.Tenants;
 namespace Tokonomics.Application.Tenants;
 
 /// <summary>What a tenant is, and what it decides for all its calls.</summary>
+/// <param name="Plan">The one in force.</param>
 /// <param name="RetentionDays">Null: events are kept for ever.</param>
 /// <param name="DeleteAt">When it will be deleted; null where nobody asked for that.</param>
 /// <param name="ZoneChangedAt">Since when <paramref name="TimeZone"/> holds; null where it always did.</param>
 public sealed record TenantSettings(
-    string TenantId, string Name, TenantPlan Plan, TenantStatus Status, string TimeZone, DateTimeOffset? ZoneChangedAt, DisconnectPolicy OnDisconnect, UnpricedPolicy Unpriced, int? RetentionDays,
+    string TenantId, string Name, PlanStanding Plan, TenantStatus Status, string TimeZone, DateTimeOffset? ZoneChangedAt, DisconnectPolicy OnDisconnect, UnpricedPolicy Unpriced, int? RetentionDays,
     DateTimeOffset CreatedAt, DateTimeOffset? DeleteAt) : IAuditSubject
 {
     public string AuditSubject => TenantId;
 
-    public static TenantSettings Of(Tenant t) => new(t.Id, t.Name, t.Plan, t.Status, t.TimeZone, t.Calendar.LastChange, t.OnDisconnect, t.Unpriced, t.RetentionDays, t.CreatedAt, t.DeleteAt);
+    public static TenantSettings Of(Tenant t, PlanStanding plan) => new(t.Id, t.Name, plan, t.Status, t.TimeZone, t.Calendar.LastChange, t.OnDisconnect, t.Unpriced, t.RetentionDays, t.CreatedAt, t.DeleteAt);
 }
 
 public sealed record GetTenantSettings(Caller Caller, string TenantId) : IUseCase<TenantSettings>
@@ -25,11 +27,11 @@ public sealed record GetTenantSettings(Caller Caller, string TenantId) : IUseCas
     public Right Needs => Right.ReadUsage;
 }
 
-internal sealed class GetTenantSettingsHandler(TokonomicsDbContext db) : IRequestHandler<GetTenantSettings, Outcome<TenantSettings>>
+internal sealed class GetTenantSettingsHandler(TokonomicsDbContext db, PlansInForce plans) : IRequestHandler<GetTenantSettings, Outcome<TenantSettings>>
 {
     public async Task<Outcome<TenantSettings>> Handle(GetTenantSettings request, CancellationToken cancellationToken) =>
         await db.Tenants.AsNoTracking().FirstOrDefaultAsync(t => t.Id == request.TenantId, cancellationToken) is { } tenant
-            ? TenantSettings.Of(tenant)
+            ? TenantSettings.Of(tenant, await plans.StandingAsync(tenant, cancellationToken))
             : Refusal.NotFound("tenant");
 }
 
@@ -73,7 +75,7 @@ internal sealed class SetTenantSettingsRules : AbstractValidator<SetTenantSettin
     }
 }
 
-internal sealed class SetTenantSettingsHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<SetTenantSettings, Outcome<TenantSettings>>
+internal sealed class SetTenantSettingsHandler(TokonomicsDbContext db, PlansInForce plans, TimeProvider time) : IRequestHandler<SetTenantSettings, Outcome<TenantSettings>>
 {
     // By then every node knows of the change: none opens a period by the old calendar.
     private static readonly TimeSpan ZoneNotice = TimeSpan.FromMinutes(1);
@@ -103,6 +105,6 @@ internal sealed class SetTenantSettingsHandler(TokonomicsDbContext db, TimeProvi
         tenant.Unpriced = request.Unpriced ?? tenant.Unpriced;
         if (request.RetentionDays is { } days)
             tenant.RetentionDays = days == 0 ? null : days;
-        return TenantSettings.Of(tenant);
+        return TenantSettings.Of(tenant, await plans.StandingAsync(tenant, cancellationToken));
     }
 }

@@ -51,6 +51,14 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<StoredCustomerTerms> CustomerTerms => Set<StoredCustomerTerms>();
 
+    public DbSet<StoredPaymentTrouble> PaymentTroubles => Set<StoredPaymentTrouble>();
+
+    public DbSet<StripeMeter> StripeMeters => Set<StripeMeter>();
+
+    public DbSet<MeteredCustomer> MeteredCustomers => Set<MeteredCustomer>();
+
+    public DbSet<MeterReport> MeterReports => Set<MeterReport>();
+
     public DbSet<StoredPaymentEvent> PaymentEvents => Set<StoredPaymentEvent>();
 
     public DbSet<AlertChannel> AlertChannels => Set<AlertChannel>();
@@ -80,6 +88,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         configurationBuilder.Properties<SubscriptionStatus>().HaveConversion<LowerCase<SubscriptionStatus>>();
         configurationBuilder.Properties<ChannelKind>().HaveConversion<LowerCase<ChannelKind>>();
         configurationBuilder.Properties<AlertSeverity>().HaveConversion<LowerCase<AlertSeverity>>();
+        configurationBuilder.Properties<PaymentTroubleKind>().HaveConversion<LowerCase<PaymentTroubleKind>>();
+        configurationBuilder.Properties<MeterReportState>().HaveConversion<LowerCase<MeterReportState>>();
         configurationBuilder.Properties<AuditResult>().HaveConversion<LowerCase<AuditResult>>();
     }
 
@@ -102,6 +112,15 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<BillingAccount>().HasOne<Tenant>().WithMany().HasForeignKey(b => b.TenantId);
         modelBuilder.Entity<StoredCustomerTerms>().ToTable("customer_terms").HasKey(t => new { t.TenantId, t.Customer, t.FromMonth });
         modelBuilder.Entity<StoredCustomerTerms>().HasOne<Tenant>().WithMany().HasForeignKey(t => t.TenantId);
+        modelBuilder.Entity<StoredPaymentTrouble>().ToTable("payment_troubles").HasKey(t => new { t.TenantId, t.Id });
+        modelBuilder.Entity<StoredPaymentTrouble>().HasOne<Tenant>().WithMany().HasForeignKey(t => t.TenantId);
+        modelBuilder.Entity<StripeMeter>().ToTable("stripe_meters").HasKey(m => m.TenantId);
+        modelBuilder.Entity<StripeMeter>().HasOne<Tenant>().WithMany().HasForeignKey(m => m.TenantId);
+        modelBuilder.Entity<MeteredCustomer>().ToTable("metered_customers").HasKey(c => new { c.TenantId, c.Customer });
+        modelBuilder.Entity<MeteredCustomer>().HasOne<Tenant>().WithMany().HasForeignKey(c => c.TenantId);
+        modelBuilder.Entity<MeterReport>().ToTable("meter_reports").HasKey(r => new { r.TenantId, r.Live, r.Customer, r.Hour, r.Serial });
+        modelBuilder.Entity<MeterReport>().HasOne<Tenant>().WithMany().HasForeignKey(r => r.TenantId);
+        modelBuilder.Entity<MeterReport>().Property(r => r.Serial).ValueGeneratedNever();
         modelBuilder.Entity<StoredPaymentEvent>().ToTable("payment_events").HasKey(e => e.Id);
         modelBuilder.Entity<AlertChannel>().ToTable("alert_channels").HasKey(c => new { c.TenantId, c.Id });
         modelBuilder.Entity<AlertChannel>().HasOne<Tenant>().WithMany().HasForeignKey(c => c.TenantId);

@@ -25,6 +25,7 @@ public static class UseCases
         services.AddScoped<PlansInForce>();
         services.AddScoped<BillingSync>();
         services.AddScoped<PaymentEvents>();
+        services.AddScoped<MeterReporting>();
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Authorize<,>));
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Validate<,>));
         services.AddScoped(typeof(IPipelineBehavior<,>), typeof(Audit<,>));

@@ -1,4 +1,3 @@
-using FluentValidation;
 using MediatR;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.EntityFrameworkCore;
@@ -8,41 +7,18 @@ using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Application.Users;
 
-/// <summary>The people who have an account, the newest first, for whoever runs the installation.</summary>
-public sealed record ListAccounts(Caller Caller) : IUseCase<AccountPage>
-{
-    /// <summary>In the address, in whichever case.</summary>
-    public string? Search { get; init; }
-
-    /// <summary>1 to 500.</summary>
-    public int Limit { get; init; } = 50;
-
-    /// <summary>Where the page before ended: its last account's id.</summary>
-    public string? After { get; init; }
-
-    public string TenantId => AuditEntry.SystemTenant;
-
-    public Right Needs => Right.Operate;
-}
-
-/// <param name="Next">For <see cref="ListAccounts.After"/>; null on the last page.</param>
-public sealed record AccountPage(IReadOnlyList<AccountLine> Accounts, string? Next);
+/// <summary>The people who have an account. What is searched is in the address.</summary>
+public sealed record ListAccounts(Caller Caller) : OperatorList<AccountLine>(Caller);
 
 /// <param name="Tenants">Of how many it is a member.</param>
-public sealed record AccountLine(string Id, string Email, bool Verified, bool OneTimeCodes, DateTimeOffset CreatedAt, int Tenants);
+/// <param name="Disputes">Payments of those of them that it owns or pays for which are disputed now.</param>
+public sealed record AccountLine(string Id, string Email, bool Verified, bool OneTimeCodes, DateTimeOffset CreatedAt, int Tenants, int Disputes);
 
-internal sealed class ListAccountsRules : AbstractValidator<ListAccounts>
-{
-    public ListAccountsRules()
-    {
-        RuleFor(l => l.Limit).InclusiveBetween(1, 500).WithMessage("A page has 1 to 500 accounts.");
-        RuleFor(l => l.Search).Must(s => s is null || s.Length <= 200).WithMessage("At most 200 characters.");
-    }
-}
+internal sealed class ListAccountsRules() : OperatorListRules<ListAccounts, AccountLine>("accounts");
 
-internal sealed class ListAccountsHandler(TokonomicsDbContext db) : IRequestHandler<ListAccounts, Outcome<AccountPage>>
+internal sealed class ListAccountsHandler(TokonomicsDbContext db) : IRequestHandler<ListAccounts, Outcome<ListPage<AccountLine>>>
 {
-    public async Task<Outcome<AccountPage>> Handle(ListAccounts request, CancellationToken cancellationToken)
+    public async Task<Outcome<ListPage<AccountLine>>> Handle(ListAccounts request, CancellationToken cancellationToken)
     {
         var users = db.Users.AsNoTracking();
         if (request.Search?.Trim().ToLowerInvariant() is { Length: > 0 } part)
@@ -50,9 +26,10 @@ internal sealed class ListAccountsHandler(TokonomicsDbContext db) : IRequestHand
         if (request.After is { } after)
             users = users.Where(u => u.Id.CompareTo(after) < 0);
         var lines = await users.OrderByDescending(u => u.Id).Take(request.Limit + 1)
-            .Select(u => new AccountLine(u.Id, u.Email!, u.EmailConfirmed, u.TwoFactorEnabled, u.CreatedAt, db.Members.Count(m => m.UserId == u.Id)))
+            .Select(u => new AccountLine(u.Id, u.Email!, u.EmailConfirmed, u.TwoFactorEnabled, u.CreatedAt, db.Members.Count(m => m.UserId == u.Id),
+                db.PaymentTroubles.Count(t => t.IsOpen && db.Members.Any(m => m.UserId == u.Id && m.TenantId == t.TenantId && (m.Role == Role.Owner || m.Role == Role.Billing)))))
             .ToListAsync(cancellationToken);
-        return lines.Count <= request.Limit ? new AccountPage(lines, null) : new AccountPage([.. lines.Take(request.Limit)], lines[request.Limit - 1].Id);
+        return request.Cut(lines, l => l.Id);
     }
 }
 

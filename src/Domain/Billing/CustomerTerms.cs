@@ -41,7 +41,18 @@ public sealed record CustomerTerms
 /// <param name="InputTokens">Cached ones too.</param>
 /// <param name="Cost">At the provider.</param>
 /// <param name="Unpriced">Calls whose cost is not known, and not in <paramref name="Cost"/>.</param>
-public sealed record CustomerUsage(string Customer, string Provider, string Model, long Calls, long InputTokens, long OutputTokens, NanoUsd Cost, long Unpriced);
+public sealed record CustomerUsage(string Customer, string Provider, string Model, long Calls, long InputTokens, long OutputTokens, NanoUsd Cost, long Unpriced)
+{
+    /// <summary>Both, of the same customer and model.</summary>
+    public CustomerUsage And(CustomerUsage other) => this with
+    {
+        Calls = Calls + other.Calls,
+        InputTokens = InputTokens + other.InputTokens,
+        OutputTokens = OutputTokens + other.OutputTokens,
+        Cost = Cost + other.Cost,
+        Unpriced = Unpriced + other.Unpriced,
+    };
+}
 
 public sealed record StatementLine(CustomerUsage Usage, OwnRate? Rate, NanoUsd Charge);
 

@@ -28,16 +28,19 @@ public static class BillingSetup
         services.TryAddSingleton<IPayments>(s =>
         {
             var options = s.GetRequiredService<BillingOptions>();
-            // No redirect is followed: the secret key would go with it.
-            var http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, PooledConnectionLifetime = TimeSpan.FromMinutes(10), ConnectTimeout = TimeSpan.FromSeconds(10) })
-            {
-                BaseAddress = options.StripeUrl,
-                Timeout = Timeout.InfiniteTimeSpan,
-            };
-            return new StripePayments(new StripeClient(http, options.SecretKey, s.GetRequiredService<TimeProvider>()), options.Live);
+            return new StripePayments(new StripeClient(Client(options.StripeUrl), options.SecretKey, s.GetRequiredService<TimeProvider>()), options.Live);
         });
+        services.TryAddSingleton<IUsageMeters>(s => new StripeUsageMeters(Client(s.GetRequiredService<BillingOptions>().StripeUrl), s.GetRequiredService<TimeProvider>()));
         return services.AddPortalLinks();
     }
+
+    // No redirect is followed: the secret key would go with it.
+    private static HttpClient Client(Uri stripe) =>
+        new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, PooledConnectionLifetime = TimeSpan.FromMinutes(10), ConnectTimeout = TimeSpan.FromSeconds(10) })
+        {
+            BaseAddress = stripe,
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
 
     /// <summary>Questions about usage, as far back as plans let one look; where nothing is sold, as they are.</summary>
     internal static void AddHistoryByPlan(this IServiceCollection services)

@@ -123,6 +123,36 @@ public sealed class StripePayments(StripeClient stripe, bool live) : IPayments
         }
     }
 
+    public async Task<string?> FindPayerAsync(string disputeId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var dispute = Mine(await stripe.GetAsync($"/v1/disputes/{Uri.EscapeDataString(disputeId)}", StripeForm.Empty.And("expand[0]", "charge"), cancellationToken));
+            return dispute.TryGetProperty("charge", out var charge) && charge.ValueKind == JsonValueKind.Object ? StripeReader.Customer(charge) : null;
+        }
+        catch (PaymentsException e) when (e.Fault == PaymentsFault.NotFound)
+        {
+            return null;
+        }
+    }
+
+    public async Task<IReadOnlyList<PaymentTrouble>> ListTroublesAsync(string customerId, CancellationToken cancellationToken)
+    {
+        var page = await stripe.GetAsync("/v1/charges", StripeForm.Empty.And("customer", customerId).And("limit", 100), cancellationToken);
+        var troubles = new List<PaymentTrouble>();
+        foreach (var charge in page.GetProperty("data").EnumerateArray())
+        {
+            if (StripeReader.Refund(Mine(charge)) is { } refund)
+                troubles.Add(refund);
+            if (!StripeReader.Flag(charge, "disputed"))
+                continue;
+            var disputes = await stripe.GetAsync("/v1/disputes", StripeForm.Empty.And("charge", StripeReader.Text(charge, "id") ?? "").And("limit", 100), cancellationToken);
+            troubles.AddRange(disputes.GetProperty("data").EnumerateArray().Select(d => StripeReader.Dispute(Mine(d))));
+        }
+
+        return troubles;
+    }
+
     public async Task<IReadOnlyList<PaymentEvent>> ListUndeliveredAsync(IReadOnlyCollection<string> types, DateTimeOffset since, CancellationToken cancellationToken)
     {
         var events = new List<PaymentEvent>();

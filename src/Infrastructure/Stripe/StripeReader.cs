@@ -66,6 +66,21 @@ internal static class StripeReader
     public static SoldPrice Price(JsonElement p) => new(
         Id(p), Text(p, "lookup_key") ?? "", Reference(p, "product") ?? "", p.TryGetProperty("unit_amount", out var amount) && amount.ValueKind == JsonValueKind.Number ? amount.GetInt64() : null, Text(p, "currency") ?? "usd");
 
+    public static string? Customer(JsonElement o) => Reference(o, "customer");
+
+    public static PaymentTrouble Dispute(JsonElement d)
+    {
+        var status = Text(d, "status") ?? throw Unreadable("a dispute without a state");
+        return new PaymentTrouble(
+            Id(d), PaymentTroubleKind.Dispute, Number(d, "amount"), Text(d, "currency") ?? "usd", status, Text(d, "reason") ?? "",
+            status is not ("won" or "lost" or "warning_closed" or "prevented"), Time(d, "created") ?? throw Unreadable("a dispute without a date"));
+    }
+
+    /// <summary>Null where nothing was paid back.</summary>
+    public static PaymentTrouble? Refund(JsonElement charge) => Number(charge, "amount_refunded") is > 0 and var back
+        ? new PaymentTrouble(Id(charge), PaymentTroubleKind.Refund, back, Text(charge, "currency") ?? "usd", Flag(charge, "refunded") ? "full" : "partial", "", false, Time(charge, "created") ?? throw Unreadable("a payment without a date"))
+        : null;
+
     /// <summary>The envelope alone: which object of whose. What it says of the object is not read.</summary>
     /// <exception cref="PaymentsException">It is none.</exception>
     public static PaymentEvent Event(JsonElement e)

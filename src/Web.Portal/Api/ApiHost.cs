@@ -45,6 +45,7 @@ internal static class ApiHost
         OperatorApi.Map(app);
         BillingApi.Map(api);
         StatementsApi.Map(api);
+        StripeMeterApi.Map(api);
         app.MapOpenApi("/api/v1/openapi.json");
         app.UseSwaggerUI(ui =>
         {

@@ -3,8 +3,10 @@ using System.Text;
 using MediatR;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Web.Portal.Api;
@@ -20,14 +22,14 @@ internal static class OperatorApi
         var api = app.MapGroup("/api/v1/operator").AddEndpointFilter(AuthenticateAsync).WithTags("Operator")
             .WithMetadata(new ProducesResponseTypeAttribute(typeof(ProblemDetails), 401, "application/problem+json"));
         api.MapGet("/tenants", async (IMediator mediator, CancellationToken cancel, string? search = null, string? cursor = null, int limit = 50) =>
-            (await mediator.Send(new ListTenants(Caller.Operator) { Search = search, After = cursor, Limit = limit }, cancel)).Answer(p => new TenantList([.. p.Tenants.Select(TenantShape.Of)], p.Next)))
+            (await mediator.Send(new ListTenants(Caller.Operator) { Search = search, After = cursor, Limit = limit }, cancel)).Answer(p => new TenantList([.. p.Lines.Select(TenantShape.Of)], p.Next)))
             .Produces<TenantList>().WithSummary("All tenants, the newest first, a page at a time: send next_cursor as cursor");
         api.MapPost("/tenants/{id}/suspend", (IMediator mediator, string id, CancellationToken cancel) => SetAsync(mediator, id, TenantStatus.Suspended, cancel))
             .Produces(204).WithSummary("Its keys are refused within a second; its people can read, not change");
         api.MapPost("/tenants/{id}/resume", (IMediator mediator, string id, CancellationToken cancel) => SetAsync(mediator, id, TenantStatus.Active, cancel))
             .Produces(204).WithSummary("Its keys are accepted again");
         api.MapGet("/accounts", async (IMediator mediator, CancellationToken cancel, string? search = null, string? cursor = null, int limit = 50) =>
-            (await mediator.Send(new ListAccounts(Caller.Operator) { Search = search, After = cursor, Limit = limit }, cancel)).Answer(p => new AccountList(p.Accounts, p.Next)))
+            (await mediator.Send(new ListAccounts(Caller.Operator) { Search = search, After = cursor, Limit = limit }, cancel)).Answer(p => new AccountList(p.Lines, p.Next)))
             .Produces<AccountList>().WithSummary("All accounts of people, the newest first, a page at a time");
         api.MapPost("/accounts/{id}/resend-verification", async (IMediator mediator, string id, CancellationToken cancel) =>
             (await mediator.Send(new ResendVerification(Caller.Operator, id), cancel)).Answer(_ => null))
@@ -58,11 +60,16 @@ internal static class OperatorApi
         return ApiHost.Problem(401, "token_invalid", "Send one of the operator's tokens (Portal:OperatorTokens) in the Authorization header: Bearer ….");
     }
 
+    /// <param name="Plan">The one in force.</param>
+    /// <param name="PlanReason">Why it is that.</param>
+    /// <param name="PlanEndsAt">When it ends as things are.</param>
+    /// <param name="PaymentTroubles">Payments that are disputed, or were so or paid back within half a year.</param>
+    /// <param name="GrantedPlan">The one that the operator gave; null for none.</param>
     internal sealed record TenantShape(
-        string Id, string Name, TenantPlan Plan, TenantStatus Status, DateTimeOffset CreatedAt, DateTimeOffset? DeleteAt, int Members, int Keys, string SpentThisMonthUsd, long CallsThisMonth, DateTimeOffset? LastCallAt)
+        string Id, string Name, string Plan, EntitlementReason PlanReason, DateTimeOffset? PlanEndsAt, string? GrantedPlan, TenantStatus Status, DateTimeOffset CreatedAt, DateTimeOffset? DeleteAt, int Members, int Keys, string SpentThisMonthUsd, long CallsThisMonth, DateTimeOffset? LastCallAt, IReadOnlyList<PaymentTrouble> PaymentTroubles)
     {
         public static TenantShape Of(TenantLine t) =>
-            new(t.Id, t.Name, t.Plan, t.Status, t.CreatedAt, t.DeleteAt, t.Members, t.Keys, t.SpentThisMonth.ToString(), t.CallsThisMonth, t.LastCallAt);
+            new(t.Id, t.Name, t.Plan.Name, t.Plan.Reason, t.Plan.EndsAt, t.Plan.Granted, t.Status, t.CreatedAt, t.DeleteAt, t.Members, t.Keys, t.SpentThisMonth.ToString(), t.CallsThisMonth, t.LastCallAt, t.Troubles);
     }
 
     internal sealed record TenantList(IReadOnlyList<TenantShape> Data, string? NextCursor);

@@ -1,5 +1,6 @@
 using MediatR;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Web.Portal.Api;
@@ -23,12 +24,16 @@ internal static class SettingsApi
     /// <param name="RetentionDays">Events older than this are deleted, their hourly sums stay: 35 to 3650 days, 0 for never.</param>
     internal sealed record SettingsBody(string? Name = null, string? TimeZone = null, DisconnectPolicy? OnDisconnect = null, UnpricedPolicy? Unpriced = null, int? RetentionDays = null);
 
+    /// <param name="Plan">The one in force.</param>
+    /// <param name="PlanReason">Why it is that.</param>
+    /// <param name="PlanEndsAt">When it ends as things are; null where it goes on.</param>
+    /// <param name="GrantedPlan">The one that the installation's operator gave; null for none.</param>
     /// <param name="TimeZoneSince">When the time zone was changed last; null where it never was.</param>
     /// <param name="DeleteAt">When the tenant will be deleted; null where nobody asked for that.</param>
     internal sealed record SettingsShape(
-        string Id, string Name, TenantPlan Plan, TenantStatus Status, string TimeZone, DateTimeOffset? TimeZoneSince, DisconnectPolicy OnDisconnect, UnpricedPolicy Unpriced, int RetentionDays, DateTimeOffset CreatedAt, DateTimeOffset? DeleteAt)
+        string Id, string Name, string Plan, EntitlementReason PlanReason, DateTimeOffset? PlanEndsAt, string? GrantedPlan, TenantStatus Status, string TimeZone, DateTimeOffset? TimeZoneSince, DisconnectPolicy OnDisconnect, UnpricedPolicy Unpriced, int RetentionDays, DateTimeOffset CreatedAt, DateTimeOffset? DeleteAt)
     {
         public static SettingsShape Of(TenantSettings s) =>
-            new(s.TenantId, s.Name, s.Plan, s.Status, s.TimeZone, s.ZoneChangedAt, s.OnDisconnect, s.Unpriced, s.RetentionDays ?? 0, s.CreatedAt, s.DeleteAt);
+            new(s.TenantId, s.Name, s.Plan.Name, s.Plan.Reason, s.Plan.EndsAt, s.Plan.Granted, s.Status, s.TimeZone, s.ZoneChangedAt, s.OnDisconnect, s.Unpriced, s.RetentionDays ?? 0, s.CreatedAt, s.DeleteAt);
     }
 }

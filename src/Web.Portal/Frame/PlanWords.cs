@@ -37,6 +37,27 @@ public static class PlanWords
             ? string.Create(CultureInfo.InvariantCulture, $"{amount} {currency.ToUpperInvariant()}")
             : string.Create(CultureInfo.InvariantCulture, $"{amount / 100m:0.00} {currency.ToUpperInvariant()}");
 
+    /// <summary>The plan in force, and why it is that where it isn't plain: <c>Pro until 3 December, payment overdue</c>.</summary>
+    public static string Standing(PlanStanding plan, TimeZoneInfo zone)
+    {
+        var until = plan.EndsAt is { } at ? " until " + TimeZoneInfo.ConvertTime(at, zone).ToString("d MMMM", CultureInfo.InvariantCulture) : "";
+        var why = plan.Reason switch
+        {
+            EntitlementReason.Granted => "granted",
+            EntitlementReason.Paid when plan.EndsAt is not null => "cancelled",
+            EntitlementReason.Trial => "trial",
+            EntitlementReason.PaymentDue or EntitlementReason.GraceOver => "payment overdue",
+            EntitlementReason.Unpaid => "all payments failed",
+            EntitlementReason.Paused => "trial over",
+            EntitlementReason.Incomplete => "first payment not made yet",
+            EntitlementReason.Canceled => "subscription ended",
+            EntitlementReason.CustomerDeleted => "customer deleted at Stripe",
+            EntitlementReason.UnknownPrice => "paid for no plan of the list",
+            _ => "",
+        };
+        return why.Length == 0 ? plan.Title + until : $"{plan.Title}{until}, {why}";
+    }
+
     /// <summary>Why the plan is what it is, where that is worth a sentence: what is wrong with a payment, and what mends it. Null where all is well.</summary>
     public static string? Trouble(EntitlementReason reason, string plan, string? ends) => reason switch
     {
@@ -50,6 +71,16 @@ public static class PlanWords
         EntitlementReason.UnknownPrice => "What was bought belongs to no plan of this installation. Whoever runs it has to look at its price list.",
         _ => null,
     };
+
+    /// <summary>What a payment is flagged with: <c>disputed</c>.</summary>
+    public static string Flag(PaymentTrouble trouble) =>
+        trouble.Kind == PaymentTroubleKind.Refund ? trouble.Status == "full" ? "refunded" : "partly refunded" : trouble.Open ? "disputed" : $"dispute {Words(trouble.Status)}";
+
+    /// <summary>What there is to know besides: <c>49.00 USD, fraudulent, needs response</c>.</summary>
+    public static string Say(PaymentTrouble trouble) =>
+        Amount(trouble.Amount, trouble.Currency) + (trouble.Kind == PaymentTroubleKind.Refund ? "" : $", {Words(trouble.Reason)}{(trouble.Open ? $", {Words(trouble.Status)}" : "")}");
+
+    private static string Words(string code) => code.Replace('_', ' ');
 
     public static string Say(PayInvoice invoice) => invoice.Status switch
     {

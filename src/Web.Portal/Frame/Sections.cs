@@ -8,7 +8,7 @@ internal static class Sections
     public static IReadOnlyList<(string Path, string Name)> Settings(PortalPage page) => Of(
         page, ("/settings", "General", Right.ReadUsage), ("/settings/prices", "Prices", Right.ReadUsage), ("/settings/tokens", "API tokens", Right.ManageCredentials), ("/settings/audit", "Audit log", Right.ReadAudit), ("/settings/data", "Data", Right.ManageTenant));
 
-    public static IReadOnlyList<(string Path, string Name)> Billing(PortalPage page) => Of(page, ("/billing", "Plan", Right.ReadUsage), ("/billing/customers", "Your customers", Right.ManageBilling));
+    public static IReadOnlyList<(string Path, string Name)> Billing(PortalPage page) => Of(page, ("/billing", "Plan", Right.ReadUsage), ("/billing/customers", "Your customers", Right.ManageBilling), ("/billing/meter", "Stripe meter", Right.ManageBilling));
 
     public static IReadOnlyList<(string Path, string Name)> Alerts(PortalPage page) => Of(page, ("/alerts", "Alerts", Right.ReadUsage), ("/alerts/channels", "Channels", Right.ReadKeys));
 

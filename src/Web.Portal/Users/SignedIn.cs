@@ -1,14 +1,17 @@
 using System.Security.Claims;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
+using Tokonomics.Application.Billing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Web.Portal.Users;
 
 /// <summary>A tenant that the user is a member of.</summary>
-public sealed record Membership(string TenantId, string MemberId, Role Role, string TenantName, TenantPlan Plan, string TimeZone, TenantStatus Status, DateTimeOffset TenantCreatedAt);
+/// <param name="Plan">The one in force.</param>
+public sealed record Membership(string TenantId, string MemberId, Role Role, string TenantName, PlanStanding Plan, string TimeZone, TenantStatus Status, DateTimeOffset TenantCreatedAt);
 
 /// <summary>Who looks at the page, read anew for each request: a role that was taken away is gone with the next click.</summary>
 /// <param name="Current">The tenant that is shown; null where the user is in none yet.</param>
@@ -25,7 +28,7 @@ public sealed record SignedIn(OpenSession Session, string UserId, string Email, 
 }
 
 /// <summary>Finds who is signed in, once for each request.</summary>
-public sealed class CurrentUser(IHttpContextAccessor accessor, TokonomicsDbContext db, IOptions<PortalOptions> options)
+public sealed class CurrentUser(IHttpContextAccessor accessor, TokonomicsDbContext db, IOptions<PortalOptions> options, PlanBook plans, BillingOptions billing)
 {
     private Task<SignedIn?>? _found;
 
@@ -40,9 +43,14 @@ public sealed class CurrentUser(IHttpContextAccessor accessor, TokonomicsDbConte
         var user = await db.Users.AsNoTracking().Where(u => u.Id == userId).Select(u => new { u.Email, u.Name, u.EmailConfirmed, u.IsOperator }).FirstOrDefaultAsync(http.RequestAborted);
         if (user is null)
             return null;
-        var memberships = await db.Members.AsNoTracking().Where(m => m.UserId == userId)
-            .Join(db.Tenants, m => m.TenantId, t => t.Id, (m, t) => new Membership(t.Id, m.Id, m.Role, t.Name, t.Plan, t.TimeZone, t.Status, t.CreatedAt))
-            .ToListAsync(http.RequestAborted);
+        var found = await (
+            from m in db.Members.AsNoTracking()
+            join t in db.Tenants on m.TenantId equals t.Id
+            join a in db.BillingAccounts on t.Id equals a.TenantId into accounts
+            from a in accounts.DefaultIfEmpty()
+            where m.UserId == userId
+            select new { t.Id, Member = m.Id, m.Role, t.Name, Granted = t.Plan, t.TimeZone, t.Status, t.CreatedAt, Plan = (string?)a.Plan, Reason = (EntitlementReason?)a.Reason, a.EndsAt }).ToListAsync(http.RequestAborted);
+        var memberships = found.ConvertAll(m => new Membership(m.Id, m.Member, m.Role, m.Name, PlanStanding.Of(plans, billing, m.Granted, m.Plan, m.Reason, m.EndsAt), m.TimeZone, m.Status, m.CreatedAt));
         memberships.Sort((a, b) => string.CompareOrdinal(a.TenantId, b.TenantId));
         var current = memberships.Find(m => m.TenantId == session.TenantId) ?? memberships.FirstOrDefault();
         return new SignedIn(session, userId, user.Email!, user.Name, current, memberships, user.EmailConfirmed && (user.IsOperator || options.Value.IsOperator(user.Email!)), http.User.HasClaim(SessionRenewal.Method, SessionRenewal.TwoFactors));

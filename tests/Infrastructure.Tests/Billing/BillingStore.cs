@@ -24,7 +24,7 @@ internal sealed class BillingStore : IAsyncDisposable
                 if (postgres is not null)
                     values["ConnectionStrings:Postgres"] = postgres;
             },
-            (services, _) => services.AddSingleton(payments ?? Payments(Stripe)));
+            (services, _) => services.AddSingleton(payments ?? Payments(Stripe)).AddSingleton<IUsageMeters>(new Mishaps(new StripeUsageMeters(Stripe.Client(), new Quick()))));
     }
 
     public FakeStripe Stripe { get; }

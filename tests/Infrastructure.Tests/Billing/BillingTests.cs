@@ -52,6 +52,36 @@ public abstract class BillingTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_dispute_and_a_refund_are_flags_and_the_plan_stays()
+    {
+        var (tenant, owner) = await _billing.TenantAsync();
+        _billing.Stripe.Complete(await _billing.CheckoutAsync(owner));
+        await _billing.SettleAsync();
+        var customer = (await _billing.AccountAsync(tenant)).CustomerId!;
+        var (first, second) = (_billing.Stripe.Charge(customer, 4900), _billing.Stripe.Charge(customer, 4900));
+        var dispute = _billing.Stripe.Dispute(first);
+        await _billing.SettleAsync();
+        async Task<IReadOnlyList<PaymentTrouble>> Troubles() => (await _billing.Store.SendAsync(new ListTenants(Caller.Operator) { Search = tenant })).Value.Lines.Single().Troubles;
+        (await Troubles()).Select(t => (t.Id, t.Kind, t.Amount, t.Status, t.Reason, t.Open)).ShouldBe([(dispute, PaymentTroubleKind.Dispute, 4900L, "needs_response", "fraudulent", true)]);
+        (await _billing.AccountAsync(tenant)).Plan.ShouldBe("pro");
+
+        // Closed without an event that arrives: the hourly look finds it.
+        _billing.Stripe.Close(dispute, "lost");
+        _billing.Stripe.Events.Clear();
+        await _billing.ReconcileAsync();
+        (await Troubles()).Select(t => (t.Status, t.Open)).ShouldBe([("lost", false)]);
+        _billing.Stripe.Refund(second, 900);
+        _billing.Stripe.Refund(second, 4000);
+        await _billing.SettleAsync();
+        await _billing.SettleAsync();
+        (await Troubles()).Select(t => (t.Kind, t.Amount, t.Status)).ShouldBe([(PaymentTroubleKind.Dispute, 4900L, "lost"), (PaymentTroubleKind.Refund, 4900L, "full")], ignoreOrder: true);
+        (await _billing.AccountAsync(tenant)).Plan.ShouldBe("pro");
+        // Each change once, in the tenant's log and in the operator's.
+        foreach (var log in new[] { tenant, AuditEntry.SystemTenant })
+            (_billing.Store.Count($"SELECT count(*) FROM audit_log WHERE tenant_id = '{log}' AND action = 'payment_dispute'"), _billing.Store.Count($"SELECT count(*) FROM audit_log WHERE tenant_id = '{log}' AND action = 'payment_refund'")).ShouldBe((2, 1));
+    }
+
+    [Fact]
     public async Task From_free_to_pro_and_back()
     {
         var (tenant, owner) = await _billing.TenantAsync();

@@ -403,12 +403,12 @@ public abstract class ManageTests<TKind>
         await store.Get<IUsageLedger>().AppendAsync([Some.Event("req_1", acme.TenantId, at: store.Clock.GetUtcNow()) with { Cost = new NanoUsd(42) }], Cancel);
         await store.Get<ILedgerVerification>().RunAsync(null, Cancel);
         var page = (await store.SendAsync(new ListTenants(Caller.Operator) { Limit = 1 })).Value;
-        page.Tenants.ShouldHaveSingleItem().Name.ShouldBe("Globex 100%");
-        var line = (await store.SendAsync(new ListTenants(Caller.Operator) { Limit = 1, After = page.Next })).Value.Tenants.ShouldHaveSingleItem();
+        page.Lines.ShouldHaveSingleItem().Name.ShouldBe("Globex 100%");
+        var line = (await store.SendAsync(new ListTenants(Caller.Operator) { Limit = 1, After = page.Next })).Value.Lines.ShouldHaveSingleItem();
         (line.Name, line.SpentThisMonth.Value, line.CallsThisMonth, line.Members, line.Keys).ShouldBe(("Acme", 42, 1, 1, 2));
         line.LastCallAt.ShouldNotBeNull();
-        (await store.SendAsync(new ListTenants(Caller.Operator) { Search = "100%" })).Value.Tenants.ShouldHaveSingleItem();
-        (await store.SendAsync(new ListTenants(Caller.Operator) { Search = "1%0" })).Value.Tenants.ShouldBeEmpty();
+        (await store.SendAsync(new ListTenants(Caller.Operator) { Search = "100%" })).Value.Lines.ShouldHaveSingleItem();
+        (await store.SendAsync(new ListTenants(Caller.Operator) { Search = "1%0" })).Value.Lines.ShouldBeEmpty();
         var state = (await store.SendAsync(new GetOperation(Caller.Operator))).Value;
         state.Invariants.ShouldContain(i => i.Check == "audit_chain_intact" && i.Findings == 0);
         state.Sheets.ShouldContain(s => s.Provider == "openai" && s.Models > 10);

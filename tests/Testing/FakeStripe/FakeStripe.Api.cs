@@ -45,7 +45,16 @@ public sealed partial class FakeStripe
             ("POST", ["billing_portal", "sessions"]) => MakePortal(form),
             ("GET", ["events"]) => List(path, [.. Every("event").Where(e => EventFits(e, form))], form),
             ("GET", ["events", var id]) => Get("event", id, form),
-            ("POST", ["billing", "meters"]) => Made("mtr", new JsonObject { ["object"] = "billing.meter", ["status"] = "active", ["display_name"] = form.GetValueOrDefault("display_name"), ["event_name"] = form.GetValueOrDefault("event_name") }, null),
+            ("GET", ["charges"]) => List(path, [.. Every("charge").Where(c => Fits(c, form, "customer"))], form),
+            ("GET", ["charges", var id]) => Get("charge", id, form),
+            ("GET", ["disputes"]) => List(path, [.. Every("dispute").Where(d => Fits(d, form, "charge"))], form),
+            ("GET", ["disputes", var id]) => Dispute(id, form),
+            ("POST", ["billing", "meters"]) => MakeMeter(form),
+            ("GET", ["billing", "meters"]) => List(path, [.. Every("billing.meter").Where(m => Fits(m, form, "status"))], form),
+            ("GET", ["billing", "meters", var id]) => Get("billing.meter", id, form),
+            ("POST", ["billing", "meters", var id, "deactivate"]) => SetMeter(id, "inactive"),
+            ("POST", ["billing", "meters", var id, "reactivate"]) => SetMeter(id, "active"),
+            ("GET", ["billing", "meters", var id, "event_summaries"]) => Summaries(path, id, form),
             ("POST", ["billing", "meter_events"]) => MeterEvent(form),
             ("POST", ["test_helpers", "test_clocks"]) => Made("clock", new JsonObject { ["object"] = "test_helpers.test_clock", ["frozen_time"] = long.Parse(form["frozen_time"], CultureInfo.InvariantCulture), ["status"] = "ready" }, null),
             _ => Error(404, "invalid_request_error", null, $"Unrecognized request URL ({method}: {path})."),
@@ -336,20 +345,5 @@ public sealed partial class FakeStripe
         var made = Put("bps", new JsonObject { ["object"] = "billing_portal.session", ["customer"] = form["customer"], ["return_url"] = form.GetValueOrDefault("return_url") });
         made["url"] = new Uri(Url, $"/p/session/{Text(made, "id")}").ToString();
         return Ok(made);
-    }
-
-    private FakeAnswer MeterEvent(Dictionary<string, string> form)
-    {
-        var identifier = form.GetValueOrDefault("identifier") ?? Guid.NewGuid().ToString("n");
-        if (Every("billing.meter_event").Any(e => Text(e, "identifier") == identifier))
-            return Error(400, "invalid_request_error", "duplicate_meter_event", $"An event already exists with identifier {identifier}.", "identifier");
-        return Made("mevt", new JsonObject
-        {
-            ["object"] = "billing.meter_event",
-            ["event_name"] = form["event_name"],
-            ["identifier"] = identifier,
-            ["payload"] = Metadata(form, "payload"),
-            ["timestamp"] = long.Parse(form.GetValueOrDefault("timestamp") ?? Unix(Now).ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture),
-        }, null);
     }
 }

@@ -133,7 +133,7 @@ public sealed partial class FakeStripe(TimeProvider? time = null)
         {
             if (_faults.TryDequeue(out var fault))
                 return fault;
-            if (header("Authorization") is not { } given || !(given.StartsWith("Bearer sk_test_", StringComparison.Ordinal) || given.StartsWith("Basic ", StringComparison.Ordinal)))
+            if (header("Authorization") is not { } given || !(((given.StartsWith("Bearer sk_test_", StringComparison.Ordinal) || given.StartsWith("Bearer rk_test_", StringComparison.Ordinal)) && !given.Contains("revoked", StringComparison.Ordinal)) || given.StartsWith("Basic ", StringComparison.Ordinal)))
                 return Error(401, "invalid_request_error", null, "Invalid API Key provided");
             if (method != "POST" || onceKey is null)
                 return Answer(method, path, form);

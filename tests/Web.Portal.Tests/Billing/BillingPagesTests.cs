@@ -114,8 +114,12 @@ public sealed partial class BillingPagesTests : IAsyncLifetime
         due.ShouldContain("The last payment failed. Pro stays until");
         due.ShouldContain("payment failed; tried again");
         due.ShouldContain(">Pay</a>");
+        // Wherever the plan stands it is the one in force, and why.
+        foreach (var path in new[] { "/overview", "/settings", "/account/tenants" })
+            (await _owner.ReadAsync(path)).ShouldMatch("Pro until [0-9]+ [A-Z][a-z]+, payment overdue", path);
         _stripe.Stripe.GiveUp(id, "unpaid");
         (await _owner.ReadAsync("/billing")).ShouldContain("All tries to charge your card have failed");
+        (await _owner.ReadAsync("/settings")).ShouldContain("has the plan Free, all payments failed");
         _stripe.Stripe.PayOpen(id);
         (await _owner.ReadAsync("/billing")).ShouldNotContain("failed.");
     }
@@ -225,6 +229,41 @@ public sealed partial class BillingPagesTests : IAsyncLifetime
         ((int)wrong.StatusCode).ShouldBe(422);
     }
 
+    [Fact]
+    public async Task A_meter_of_one_s_own_is_set_and_what_is_in_its_way_is_said()
+    {
+        (await _owner.ReadAsync("/billing/meter")).ShouldContain("The plan Free has no statements for your own customers");
+        var pro = await PortalVisitor.SignedInAsync(_product, _product.TenantId);
+        (await pro.ReadAsync("/billing/meter")).ShouldContain("Nothing is reported to a Stripe account of yours");
+        const string Key = "rk_test_revoked0000000000000wxyz";
+        async Task<string> Post(string handler, params (string Name, string Value)[] fields)
+        {
+            using var answer = await pro.PostAsync($"/billing/meter?handler={handler}", [.. fields.Select(f => new KeyValuePair<string, string>(f.Name, f.Value)), new("form_id", Guid.NewGuid().ToString("n"))]);
+            return answer.StatusCode == HttpStatusCode.Found ? WebUtility.HtmlDecode(await pro.ReadAsync("/billing/meter")) : WebUtility.HtmlDecode(await answer.Content.ReadAsStringAsync());
+        }
+
+        (await Post("Store", ("SecretKey", "pk_test_00000000000000000000"), ("EventName", "spend"))).ShouldContain("is the public one");
+        (await Post("Store", ("SecretKey", Key), ("EventName", "spend"))).ShouldContain("Stripe refuses the key");
+        var stored = await Post("Store", ("SecretKey", FakeStripe.Key), ("EventName", "spend"));
+        stored.ShouldContain("no active meter with the event name spend");
+        stored.ShouldContain("sk_test_…0000");
+        stored.ShouldNotContain(FakeStripe.Key);
+        (await Post("Connect", ("Customer", "acme"), ("StripeCustomer", "acme"))).ShouldContain("begins with cus_");
+        (await Post("Connect", ("Customer", "acme"), ("StripeCustomer", "cus_none"))).ShouldContain("acme is reported from");
+        using (var api = await _product.ApiAsync(HttpMethod.Get, "statements/meter"))
+        {
+            var text = await api.Content.ReadAsStringAsync();
+            text.ShouldNotContain(FakeStripe.Key);
+            System.Text.Json.JsonDocument.Parse(text).RootElement.GetProperty("customers")[0].GetProperty("stripe_customer").GetString().ShouldBe("cus_none");
+        }
+
+        (await Post("Remove", ("Confirm", "no"))).ShouldContain("type stop to confirm");
+        (await Post("Remove", ("Confirm", "stop"))).ShouldContain("the key is deleted");
+        var developer = await PortalVisitor.SignedInAsync(_product, _product.TenantId, Role.Developer);
+        using var forbidden = await developer.GetAsync("/billing/meter");
+        forbidden.StatusCode.ShouldBe(HttpStatusCode.Forbidden);
+    }
+
     [GeneratedRegex("<[^>]+>")]
     private static partial Regex Tag();
 
@@ -240,7 +279,7 @@ public sealed class FakeStripeTests(ITestOutputHelper output)
     {
         await using var server = await FakeStripeServer.StartAsync();
         var made = await NodeScript.RunAsync("stripe-calls.mjs", "", server.Url.ToString(), FakeStripe.Key);
-        made.ShouldBe("prices, customers, checkout sessions, subscriptions, invoices, portal sessions, meter events, events, keys");
+        made.ShouldBe("prices, customers, checkout sessions, subscriptions, invoices, portal sessions, meters, events, disputes, keys");
         server.Stripe.Calls.ShouldAllBe(c => c.Version == FakeStripe.Version);
         output.WriteLine($"{server.Stripe.Calls.Count} calls: {made}");
     }

@@ -167,7 +167,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
         (await AskAsync(new ListMembers(Caller.Operator, Product.TenantId))).Members.Single(m => m.Email == ada.Email).Role.ShouldBe(Role.Developer);
         var key = (await AskAsync(new ListKeys(Caller.Operator, Product.TenantId) { Search = "sneaky" })).Keys.ShouldHaveSingleItem();
         (key.Environment, key.Id == "key_mine").ShouldBe((KeyEnvironment.Live, false));
-        (await AskAsync(new GetTenantSettings(Caller.Operator, Product.TenantId))).Plan.ShouldBe(TenantPlan.Pro);
+        (await AskAsync(new GetTenantSettings(Caller.Operator, Product.TenantId))).Plan.Granted.ShouldBe("pro");
     }
 
     [Theory]

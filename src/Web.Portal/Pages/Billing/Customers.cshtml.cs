@@ -3,19 +3,13 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.RazorPages;
 using Tokonomics.Application.Billing;
 using Tokonomics.Domain.Billing;
-using Tokonomics.Domain.Tenants;
 using Tokonomics.Web.Portal.Api;
-using Tokonomics.Web.Portal.Frame;
 
 namespace Tokonomics.Web.Portal.Pages.Billing;
 
 /// <summary>What did each of our own customers use this month, and what do we take for it?</summary>
-public sealed class CustomersModel : PortalPage
+public sealed class CustomersModel : StatementPage
 {
-    /// <summary>The month that is shown: <c>2026-11</c>; empty for the one that runs.</summary>
-    [BindProperty(SupportsGet = true)]
-    public string? Month { get; set; }
-
     /// <summary>Whose terms are set; empty for everyone who has none of their own.</summary>
     [BindProperty]
     public string? Customer { get; set; }
@@ -26,11 +20,6 @@ public sealed class CustomersModel : PortalPage
     /// <summary>A rate a line: model, input, output.</summary>
     [BindProperty]
     public string? Rates { get; set; }
-
-    public StatementList List { get; private set; } = null!;
-
-    /// <summary>The plan has no statements: this says so.</summary>
-    public string? Lacks { get; private set; }
 
     public Task<IActionResult> OnGetAsync() => ShowAsync();
 
@@ -92,18 +81,8 @@ public sealed class CustomersModel : PortalPage
 
     private async Task<IActionResult> ShowAsync()
     {
-        if (!May(Right.ManageBilling))
-            return StatusCode(403);
-        var month = string.IsNullOrEmpty(Month) ? null : StatementMonth.Parse(Month);
-        if (month is null && !string.IsNullOrEmpty(Month))
-            return NotFound();
-        var outcome = await Mediator.Send(new GetStatements(Caller, TenantId, month), Cancel);
-        if (outcome.Succeeded)
-            List = outcome.Value;
-        else if (outcome.Refusal!.Code == "plan_exceeded")
-            Lacks = outcome.Refusal.Message;
-        else
-            return StatusCode(403);
+        if (await FindAsync(null) is { } instead)
+            return instead;
         if (Lacks is null && HttpMethods.IsGet(Request.Method))
             (Markup, Rates) = (Percent(List.Default), Write(List.Default));
         return Page();

@@ -1,23 +1,15 @@
 using Microsoft.AspNetCore.Mvc;
-using Tokonomics.Application.Billing;
 using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Keys;
-using Tokonomics.Domain.Tenants;
 using Tokonomics.Web.Portal.Api;
-using Tokonomics.Web.Portal.Frame;
 
 namespace Tokonomics.Web.Portal.Pages.Billing;
 
 /// <summary>One customer's month, to be looked at, printed, or taken along.</summary>
-public sealed class StatementModel : PortalPage
+public sealed class StatementModel : StatementPage
 {
     [BindProperty(SupportsGet = true)]
     public string? Customer { get; set; }
-
-    [BindProperty(SupportsGet = true)]
-    public string? Month { get; set; }
-
-    public StatementList List { get; private set; } = null!;
 
     public CustomerStatement Statement { get; private set; } = null!;
 
@@ -29,17 +21,15 @@ public sealed class StatementModel : PortalPage
 
     private async Task<IActionResult?> FindAsync()
     {
-        if (!May(Right.ManageBilling))
-            return StatusCode(403);
         if (string.IsNullOrEmpty(Customer))
             return Redirect(To("/billing/customers"));
-        var month = string.IsNullOrEmpty(Month) ? null : StatementMonth.Parse(Month);
-        if (!KeyTags.IsValue(Customer) || (month is null && !string.IsNullOrEmpty(Month)))
+        if (!KeyTags.IsValue(Customer))
             return NotFound();
-        var outcome = await Mediator.Send(new GetStatements(Caller, TenantId, month, Customer), Cancel);
-        if (!outcome.Succeeded)
-            return outcome.Refusal!.Code == "plan_exceeded" ? Redirect(To("/billing/customers")) : StatusCode(403);
-        (List, Statement) = (outcome.Value, outcome.Value.Statements[0]);
+        if (await FindAsync(Customer) is { } instead)
+            return instead;
+        if (Lacks is not null)
+            return Redirect(To("/billing/customers"));
+        Statement = List.Statements[0];
         return null;
     }
 }

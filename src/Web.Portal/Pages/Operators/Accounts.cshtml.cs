@@ -1,24 +1,14 @@
 using Microsoft.AspNetCore.Mvc;
+using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
 using Tokonomics.Web.Portal.Frame;
 
 namespace Tokonomics.Web.Portal.Pages.Operators;
 
 /// <summary>Who has an account, and who still waits for the mail that verifies it?</summary>
-public sealed class AccountsModel : OperatorPage
+public sealed class AccountsModel : OperatorListPage<AccountLine>
 {
-    [BindProperty(SupportsGet = true, Name = "q")]
-    public string? Search { get; set; }
-
-    [BindProperty(SupportsGet = true)]
-    public string? After { get; set; }
-
-    [BindProperty]
-    public string Target { get; set; } = "";
-
-    public AccountPage List { get; private set; } = null!;
-
-    public async Task<IActionResult> OnGetAsync() => await ShowAsync();
+    protected override OperatorList<AccountLine> Ask() => new ListAccounts(Operator);
 
     public async Task<IActionResult> OnPostResendAsync()
     {
@@ -29,13 +19,5 @@ public sealed class AccountsModel : OperatorPage
             return Refused ?? await ShowAsync();
         Said = $"The link is on its way to {sent.Email}.";
         return Redirect("/operator/accounts");
-    }
-
-    private async Task<IActionResult> ShowAsync()
-    {
-        if (await AskAsync(new ListAccounts(Operator) { Search = Search, After = After }) is not { } list)
-            return Refused ?? NotFound();
-        List = list;
-        return Page();
     }
 }

@@ -6,23 +6,12 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Operators;
 
 /// <summary>Who uses this installation, and how much?</summary>
-public sealed class IndexModel : OperatorPage
+public sealed class IndexModel : OperatorListPage<TenantLine>
 {
-    [BindProperty(SupportsGet = true, Name = "q")]
-    public string? Search { get; set; }
-
-    [BindProperty(SupportsGet = true)]
-    public string? After { get; set; }
-
-    [BindProperty]
-    public string Target { get; set; } = "";
-
     [BindProperty]
     public string? Confirm { get; set; }
 
-    public TenantPage List { get; private set; } = null!;
-
-    public async Task<IActionResult> OnGetAsync() => await ShowAsync();
+    protected override OperatorList<TenantLine> Ask() => new ListTenants(Operator);
 
     public async Task<IActionResult> OnPostSuspendAsync()
     {
@@ -51,13 +40,5 @@ public sealed class IndexModel : OperatorPage
             return Refused ?? await ShowAsync();
         Said = said;
         return Redirect("/operator");
-    }
-
-    private async Task<IActionResult> ShowAsync()
-    {
-        if (await AskAsync(new ListTenants(Operator) { Search = Search, After = After }) is not { } list)
-            return Refused ?? NotFound();
-        List = list;
-        return Page();
     }
 }

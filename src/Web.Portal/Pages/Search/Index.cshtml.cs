@@ -31,6 +31,7 @@ public sealed class IndexModel : PortalPage
         ("/team/projects", "Teams and projects", "group", Right.ReadUsage),
         ("/billing", "Billing", "plan quota upgrade invoice payment", Right.ReadUsage),
         ("/billing/customers", "Your customers", "statement markup rebilling", Right.ManageBilling),
+        ("/billing/meter", "Stripe meter", "report usage stripe customers metered billing", Right.ManageBilling),
         ("/settings", "Settings", "organization name time zone retention rate limits", Right.ReadUsage),
         ("/settings/prices", "Prices", "override rate model cost", Right.ReadUsage),
         ("/settings/tokens", "API tokens", "management api programs", Right.ManageCredentials),
