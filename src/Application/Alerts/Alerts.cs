@@ -169,6 +169,8 @@ internal sealed class ListAlertsHandler(TokonomicsDbContext db) : IRequestHandle
             .OrderByDescending(a => a.Id).Take(limit + 1).ToListAsync(cancellationToken);
         var shown = rows.Take(limit).ToList();
         var ids = shown.ConvertAll(a => a.Id);
+        if (ids.Count == 0)
+            return new AlertPage([], null);
         var deliveries = await db.AlertDeliveries.AsNoTracking().Where(d => d.TenantId == tenant && ids.Contains(d.AlertId)).ToListAsync(cancellationToken);
         var channels = await db.AlertChannels.AsNoTracking().Where(c => c.TenantId == tenant).ToDictionaryAsync(c => c.Id, cancellationToken);
         return new AlertPage(
