@@ -38,6 +38,10 @@ public interface ISqlStore
     /// <summary>A JOIN that looks its tables up in the order in which they are written.</summary>
     string JoinInOrder { get; }
 
+    /// <summary>What follows FROM: for each row of a small table the rows of a large one, found by an index as if each were asked for by itself.</summary>
+    /// <param name="where">With the small table's columns as bounds of an index of the large one.</param>
+    string ForEach(string small, string large, string where);
+
     /// <summary>A table with a row for each tag, <c>key</c> and <c>value</c>.</summary>
     /// <param name="column">Holds a JSON object.</param>
     string EachTag(string column);

@@ -284,8 +284,7 @@ public sealed class UsageQueries(ISqlStore store, TimeProvider time) : IUsageQue
         command.CommandText = $"""
             WITH b (bucket, low, high) AS ({Rows(buckets.Select(b => (b.Low, b.Low, b.High)))})
             SELECT b.bucket{groups}, {Measures.SumOfRollups(question.WithDurations)}
-            FROM b CROSS JOIN {rollup}
-            WHERE {where}
+            FROM {store.ForEach("b", rollup, where.ToString())}
             GROUP BY b.bucket{groups}
             """;
         AddTo(sums, question, command);
@@ -317,8 +316,7 @@ public sealed class UsageQueries(ISqlStore store, TimeProvider time) : IUsageQue
         command.CommandText = $"""
             WITH b (bucket, low, high) AS ({Rows(list)})
             SELECT b.bucket{groups}, {Measures.SumOf(question.WithDurations)}
-            FROM b CROSS JOIN usage_events
-            WHERE {where}
+            FROM {store.ForEach("b", "usage_events", where.ToString())}
             GROUP BY b.bucket{groups}
             """;
         AddTo(sums, question, command);

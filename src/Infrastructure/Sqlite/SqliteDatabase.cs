@@ -95,6 +95,8 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
 
     public string JoinInOrder => "CROSS JOIN";
 
+    public string ForEach(string small, string large, string where) => $"{small} CROSS JOIN {large} WHERE {where}";
+
     public string EachTag(string column) => $"json_each({column})";
 
     public string TagValue(string column, string name) => $"""json_extract({column}, '$."' || {name} || '"')""";
