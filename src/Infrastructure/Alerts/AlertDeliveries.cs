@@ -50,12 +50,8 @@ internal sealed partial class AlertDeliveries(AlertOutbox outbox, IAlertSender s
 
     private async Task LookAsync(CancellationToken cancellationToken)
     {
-        while (await outbox.TakeUpAsync(cancellationToken) > 0)
-        {
-        }
-
-        if (_running.Count >= AtOnce)
-            return;
+        var takingUp = TakeUpAsync(cancellationToken);
+        await takingUp.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // what is due goes out whether or not something new can be made
         foreach (var delivery in await outbox.TakeDueAsync(_running.Keys.ToHashSet(), AtOnce - _running.Count, cancellationToken))
         {
             var channel = (delivery.TenantId, delivery.ChannelId);
@@ -63,6 +59,15 @@ internal sealed partial class AlertDeliveries(AlertOutbox outbox, IAlertSender s
             var begin = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             _running[channel] = CarryAsync(delivery, channel, begin.Task, cancellationToken);
             begin.SetResult();
+        }
+
+        await takingUp;
+    }
+
+    private async Task TakeUpAsync(CancellationToken cancellationToken)
+    {
+        while (await outbox.TakeUpAsync(cancellationToken) > 0)
+        {
         }
     }
 

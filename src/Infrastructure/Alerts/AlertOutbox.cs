@@ -36,14 +36,24 @@ internal sealed class AlertOutbox(ISqlStore store, ISecretBox box, IPortalLinks 
     private sealed record Cause(
         long Id, string TenantId, string Zone, string BudgetId, string Subject, string Kind, int Threshold, string Request, long Posted, long Limit, long At, string Scope, string ScopeName, string ScopeValue, string? Named, string Period, long PeriodEnd, string Action);
 
-    /// <summary>Makes alerts of what the ledger has noted.</summary>
-    /// <returns>How many.</returns>
+    /// <summary>Makes alerts of what the ledger has noted. One that can't be made keeps no other from being.</summary>
+    /// <returns>How many were made.</returns>
     public async Task<int> TakeUpAsync(CancellationToken cancellationToken)
     {
-        var causes = await Task.Run(Causes, cancellationToken);
-        foreach (var cause in causes)
-            await store.WriteAsync(transaction => Make(transaction, cause), cancellationToken);
-        return causes.Count;
+        var (made, failed) = (0, default(Exception));
+        foreach (var cause in await Task.Run(Causes, cancellationToken))
+        {
+            try
+            {
+                made += await store.WriteAsync(transaction => Make(transaction, cause), cancellationToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                failed = e;
+            }
+        }
+
+        return made == 0 && failed is not null ? throw failed : made;
     }
 
     /// <summary>Takes what is due, the longest waiting first.</summary>
@@ -51,6 +61,8 @@ internal sealed class AlertOutbox(ISqlStore store, ISecretBox box, IPortalLinks 
     /// <param name="most">How many at most.</param>
     public async Task<IReadOnlyList<DueDelivery>> TakeDueAsync(IReadOnlySet<(string, string)> busy, int most, CancellationToken cancellationToken)
     {
+        if (most <= 0)
+            return [];
         var now = UsageRow.Micros(time.GetUtcNow());
         var due = await Task.Run(() => Due(now), cancellationToken);
         var taken = new List<DueDelivery>();

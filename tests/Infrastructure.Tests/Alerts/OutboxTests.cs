@@ -217,6 +217,27 @@ public abstract class OutboxTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_alert_that_can_not_be_made_keeps_no_other_from_being_told()
+    {
+        await ChannelAsync("one");
+        await BudgetAsync(new NanoUsd(10_000_000), 10, 20);
+        var gate = await GateAsync("node");
+        for (var call = 0; call < 2; call++)
+            (await CallAsync(gate, new NanoUsd(1_000_000))).ShouldBeTrue();
+        // The first is there already under its cause, as after a restore of half the tables.
+        _store.Execute($"""
+            INSERT INTO alerts (tenant_id, id, cause, kind, severity, title, text, path, facts, at)
+            SELECT tenant_id, 'alert_old', 'budget_alert:' || min(id), 'budget.threshold', 'warning', 't', 't', '/', '[]', 1 FROM budget_alerts GROUP BY tenant_id
+            """);
+        var receiver = new Receiver((_, _, _) => Taken);
+        var carrier = Carrier(receiver);
+        await carrier.StartAsync(Cancel);
+        await UntilAsync(() => Task.FromResult(!receiver.Got.IsEmpty), "the other is told");
+        await carrier.StopAsync(CancellationToken.None);
+        receiver.Got.Single().Alert.Title.ShouldStartWith("20 %");
+    }
+
+    [Fact]
     public async Task Somebody_elses_mailbox_is_not_filled_by_the_button()
     {
         var channel = await ChannelAsync("one", ChannelKind.Email); // without a mail server they are shown
