@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 
 namespace Tokonomics.Infrastructure.Hosting;
 
@@ -9,8 +10,8 @@ namespace Tokonomics.Infrastructure.Hosting;
 /// </summary>
 public static class Descriptors
 {
-    /// <summary>For assemblies, the database, the journal: some 350 are in use before the first call.</summary>
-    public const int Reserve = 512;
+    /// <summary>For assemblies, the database, the journal: some 400 are in use before the first call.</summary>
+    public const int Reserve = 640;
 
     /// <summary>Half of what is left, since a call has a connection to its provider as well; never below 16. Null where there is no limit, or none that can be read.</summary>
     /// <param name="limits">The lines of <c>/proc/self/limits</c>. .NET has raised the soft limit to the hard one by then.</param>
@@ -19,6 +20,16 @@ public static class Descriptors
         // Max open files            20000                20000                files
         var words = limits.FirstOrDefault(l => l.StartsWith("Max open files ", StringComparison.Ordinal))?.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         return words is { Length: > 3 } && long.TryParse(words[3], NumberStyles.None, CultureInfo.InvariantCulture, out var soft) ? Math.Max(16, (soft - Reserve) / 2) : null;
+    }
+
+    /// <summary>
+    /// Loads what a library refers to, so that it meets nothing for the first time when there is no descriptor left: the loader remembers a failure for good. To the ledger nothing was written any more in such a process,
+    /// since the database's driver met an assembly for a type that nobody uses. Each that is loaded keeps a descriptor, so that it is these and not all.
+    /// </summary>
+    internal static void LoadReferencesOf(Assembly library)
+    {
+        foreach (var name in library.GetReferencedAssemblies())
+            Assembly.Load(name);
     }
 
     internal static long? MaxConnections()

@@ -33,6 +33,8 @@ public static class HostSetup
             builder.WebHost.UseUrls(url);
         configure?.Invoke(builder);
         builder.Configuration["Portal:PublicUrl"] ??= PublicUrl(builder.Configuration, url);
+        if (builder.Configuration.GetConnectionString("Postgres") is { Length: > 0 })
+            Descriptors.LoadReferencesOf(typeof(Npgsql.NpgsqlConnection).Assembly);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
