@@ -82,6 +82,10 @@ public sealed class AlertChannel
     public string? DisabledWhy { get; set; }
 
     public DateTimeOffset? RemovedAt { get; set; }
+
+    /// <summary>The secrets that a message needs now: the address, and what signs it, the newest first.</summary>
+    public static IReadOnlyList<string> InUse(string address, string? signing, string? signingOld, DateTimeOffset? signingOldEnd, DateTimeOffset now) =>
+        [.. new[] { address, signing, signingOldEnd > now ? signingOld : null }.OfType<string>()];
 }
 
 /// <summary>Adds a place where the tenant is told. Nothing is sent to it: a test is <see cref="TestAlertChannel"/>.</summary>
@@ -282,19 +286,17 @@ internal sealed class ListAlertChannelsHandler(TokonomicsDbContext db, TimeProvi
         var tenant = request.TenantId;
         var channels = await db.AlertChannels.AsNoTracking().Where(c => c.TenantId == tenant && c.RemovedAt == null).OrderBy(c => c.Name).ToListAsync(cancellationToken);
         var sums = await db.AlertDeliveries.Where(d => d.TenantId == tenant).GroupBy(d => d.ChannelId)
-            .Select(g => new { g.Key, Delivered = g.Max(d => d.DeliveredAt), Waiting = g.Count(d => d.NextAt != null), Tried = g.Max(d => d.TriedAt) }).ToDictionaryAsync(g => g.Key, cancellationToken);
-        var lines = new List<ChannelLine>();
-        foreach (var c in channels)
+            .Select(g => new { g.Key, Delivered = g.Max(d => d.DeliveredAt), Waiting = g.Count(d => d.NextAt != null) }).ToDictionaryAsync(g => g.Key, cancellationToken);
+        var failures = (await db.AlertDeliveries.AsNoTracking()
+            .Where(d => d.TenantId == tenant && d.DeliveredAt == null && d.TriedAt == db.AlertDeliveries.Where(o => o.TenantId == tenant && o.ChannelId == d.ChannelId).Max(o => o.TriedAt))
+            .Select(d => new { d.ChannelId, d.Answer }).ToListAsync(cancellationToken)).ToLookup(d => d.ChannelId, d => d.Answer);
+        var now = time.GetUtcNow();
+        return new ChannelList(channels.ConvertAll(c =>
         {
             var sum = sums.GetValueOrDefault(c.Id);
-            var answer = sum?.Tried is { } tried
-                ? await db.AlertDeliveries.Where(d => d.TenantId == tenant && d.ChannelId == c.Id && d.TriedAt == tried && d.DeliveredAt == null).Select(d => d.Answer).FirstOrDefaultAsync(cancellationToken)
-                : null;
-            lines.Add(new ChannelLine(
+            return new ChannelLine(
                 c.Id, c.Kind, c.Name, c.Shown, [.. c.LeavesOut.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(AlertKinds.Parse).OfType<AlertKind>()], c.SigningId is not null,
-                c.SigningOldEnd > time.GetUtcNow() ? c.SigningOldEnd : null, c.CreatedAt, c.DisabledAt, c.DisabledWhy, sum?.Delivered, sum?.Waiting ?? 0, answer));
-        }
-
-        return new ChannelList(lines);
+                c.SigningOldEnd > now ? c.SigningOldEnd : null, c.CreatedAt, c.DisabledAt, c.DisabledWhy, sum?.Delivered, sum?.Waiting ?? 0, failures[c.Id].FirstOrDefault());
+        }));
     }
 }

@@ -131,9 +131,9 @@ internal sealed class TestAlertChannelHandler(TokonomicsDbContext db, ISecretBox
         if (!pace.Take(request.TenantId))
             return new Refusal(RefusalKind.Conflict, "too_many_tests", "Ten tests were sent within ten minutes: wait a little before the next.");
         var (now, name) = (time.GetUtcNow(), await db.Tenants.Where(t => t.Id == request.TenantId).Select(t => t.Name).FirstAsync(cancellationToken));
-        var ids = new[] { channel.AddressId, channel.SigningId, channel.SigningOldEnd > now ? channel.SigningOldId : null }.OfType<string>().ToList();
+        var ids = AlertChannel.InUse(channel.AddressId!, channel.SigningId, channel.SigningOldId, channel.SigningOldEnd, now);
         var secrets = await db.Secrets.AsNoTracking().Where(s => s.TenantId == request.TenantId && ids.Contains(s.Id)).ToDictionaryAsync(s => s.Id, cancellationToken);
-        var open = ids.ConvertAll(id => box.Open(secrets[id]));
+        var open = ids.Select(id => box.Open(secrets[id])).ToList();
         var alert = new Alert(
             SortableId.New("alert", now), request.TenantId, name, AlertKind.Test, AlertSeverity.Info, "A test from Tokonomics", $"Alerts of {name} will arrive here. There is nothing to do.",
             new Uri(links.Link("/alerts")), [new AlertFact("Channel", channel.Name)], now);

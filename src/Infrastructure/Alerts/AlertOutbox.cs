@@ -234,13 +234,13 @@ internal sealed class AlertOutbox(ISqlStore store, ISecretBox box, IPortalLinks 
             WHERE c.tenant_id = @tenant AND c.id = @channel AND c.disabled_at IS NULL AND c.removed_at IS NULL
             """, Key(delivery)).Rows(row => (
             Kind: Enum.Parse<ChannelKind>(row.GetString(0), ignoreCase: true),
-            Secrets: new[] { row.GetString(1), row.IsDBNull(2) ? null : row.GetString(2), row.IsDBNull(3) || row.GetInt64(4) <= UsageRow.Micros(now) ? null : row.GetString(3) }.OfType<string>().ToList(),
+            Secrets: AlertChannel.InUse(row.GetString(1), row.IsDBNull(2) ? null : row.GetString(2), row.IsDBNull(3) ? null : row.GetString(3), row.IsDBNull(4) ? null : UsageRow.Time(row.GetInt64(4)), now),
             Alert: new Alert(
                 delivery.AlertId, delivery.TenantId, row.GetString(5), AlertKinds.Parse(row.GetString(6)) ?? AlertKind.Test, Enum.Parse<AlertSeverity>(row.GetString(7), ignoreCase: true), row.GetString(8), row.GetString(9),
                 new Uri(links.Link(row.GetString(10))), AlertFacts.Read(row.GetString(11)), UsageRow.Time(row.GetInt64(12)))));
         if (found.Count == 0)
             return null;
-        var opened = found[0].Secrets.ConvertAll(id => Secret(connection, delivery.TenantId, id));
+        var opened = found[0].Secrets.Select(id => Secret(connection, delivery.TenantId, id)).ToList();
         return (new OpenChannel(found[0].Kind, opened[0], opened[1..]), found[0].Alert);
     }
 

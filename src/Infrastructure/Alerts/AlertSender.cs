@@ -55,7 +55,8 @@ public sealed class AlertSender(AlertOptions options, EndpointOptions endpoints,
                 foreach (var (name, value) in StandardWebhook.Headers(messageId, time.GetUtcNow(), body, channel.Signing))
                     request.Headers.TryAddWithoutValidation(name, value);
             using var answer = await _clients.For(channel.Kind == ChannelKind.PagerDuty ? Trusted : Guarded).SendAsync(request, patience.Token);
-            return Judge(channel.Kind, answer, await SaidAsync(answer, patience.Token));
+            var said = Encoding.UTF8.GetString((await AnswerWords.BeginningAsync(answer, MostBytes, patience.Token)).Span);
+            return Judge(channel.Kind, answer, AnswerWords.Short(said, LongestAnswer));
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -112,15 +113,6 @@ public sealed class AlertSender(AlertOptions options, EndpointOptions endpoints,
         { Date: { } date } when date > time.GetUtcNow() => date - time.GetUtcNow(),
         _ => null,
     };
-
-    private static async Task<string> SaidAsync(HttpResponseMessage answer, CancellationToken cancellationToken)
-    {
-        var bytes = new byte[MostBytes];
-        await using var body = await answer.Content.ReadAsStreamAsync(cancellationToken);
-        var length = await body.ReadAtLeastAsync(bytes, MostBytes, throwOnEndOfStream: false, cancellationToken);
-        var text = new string([.. Encoding.UTF8.GetString(bytes, 0, length).Select(c => char.IsControl(c) ? ' ' : c)]).Trim();
-        return text.Length <= LongestAnswer ? text : text[..LongestAnswer] + "…";
-    }
 
     public void Dispose() => _clients.Dispose();
 }

@@ -233,12 +233,9 @@ internal static class EventFields
         var charges = count == 0 ? [] : new BudgetCharge[count];
         string? tenant = null, owner = null;
         for (var i = 0; i < count; i++)
-            charges[i] = new BudgetCharge(
-                new AccountKey(tenant = from.Text() ?? Before(tenant), from.Name(), from.Name(), from.Number()), owner = from.Text() ?? Before(owner), new NanoUsd(from.Number()));
+            charges[i] = new BudgetCharge(new AccountKey(tenant = from.Name(tenant), from.Name(), from.Name(), from.Number()), owner = from.Name(owner), new NanoUsd(from.Number()));
         return charges;
     }
-
-    private static string Before(string? text) => text ?? throw new FormatException("a journal record lacks a name");
 
     private static DateTimeOffset Time(ref RecordReader from) =>
         from.Number() is var ticks && ticks >= 0 && ticks <= DateTimeOffset.MaxValue.Ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : throw new FormatException("a journal record has an impossible time");

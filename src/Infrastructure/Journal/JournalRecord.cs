@@ -193,7 +193,8 @@ internal ref struct RecordReader(ReadOnlySpan<byte> fields)
         return text;
     }
 
-    public string Name() => Text() ?? throw new FormatException("a journal record lacks a name");
+    /// <param name="otherwise">What no text stands for; null where there must be one.</param>
+    public string Name(string? otherwise = null) => Text() ?? otherwise ?? throw new FormatException("a journal record lacks a name");
 
     /// <summary>The next whole record of a segment.</summary>
     /// <returns>Its length; 0 where none begins here, or where what begins is torn or damaged.</returns>

@@ -103,15 +103,8 @@ public sealed class CredentialProbe(ProviderCatalogue catalogue, EndpointOptions
     private static async Task<string> SaidAsync(HttpResponseMessage answer, string secret, CancellationToken cancellationToken)
     {
         var status = $"HTTP {((int)answer.StatusCode).ToString(CultureInfo.InvariantCulture)}";
-        var bytes = new byte[MostBytes];
-        await using var body = await answer.Content.ReadAsStreamAsync(cancellationToken);
-        var length = await body.ReadAtLeastAsync(bytes, MostBytes, throwOnEndOfStream: false, cancellationToken);
-        var text = Message(bytes.AsMemory(0, length))?.Trim();
-        if (string.IsNullOrEmpty(text))
-            return status;
-        text = text.Replace(secret, "…", StringComparison.Ordinal);
-        text = new string([.. text.Select(c => char.IsControl(c) ? ' ' : c)]);
-        return $"{status}: {(text.Length <= LongestAnswer ? text : text[..LongestAnswer] + "…")}";
+        var text = Message(await AnswerWords.BeginningAsync(answer, MostBytes, cancellationToken))?.Trim();
+        return string.IsNullOrEmpty(text) ? status : $"{status}: {AnswerWords.Short(text.Replace(secret, "…", StringComparison.Ordinal), LongestAnswer)}";
     }
 
     private static string? Message(ReadOnlyMemory<byte> body)
