@@ -34,6 +34,20 @@ public sealed class StoredAlert
 
     public required DateTimeOffset At { get; init; }
 
+    public required string Scope { get; init; }
+
+    public required string ScopeName { get; init; }
+
+    public required string ScopeValue { get; init; }
+
+    /// <summary>What lasts; null for what is over as soon as it has happened.</summary>
+    public string? Condition { get; init; }
+
+    public DateTimeOffset? ResolvedAt { get; init; }
+
+    /// <summary>The alert whose end this tells.</summary>
+    public string? Resolves { get; init; }
+
     public DateTimeOffset? AcknowledgedAt { get; set; }
 
     public string? AcknowledgedBy { get; set; }

@@ -92,8 +92,8 @@ internal static class AlertMessages
     public static string PagerDuty(Alert alert, string key) => new JsonObject
     {
         ["routing_key"] = key,
-        ["event_action"] = "trigger",
-        ["dedup_key"] = alert.Id,
+        ["event_action"] = alert.Resolves is null ? "trigger" : "resolve",
+        ["dedup_key"] = alert.Resolves ?? alert.Id,
         ["payload"] = new JsonObject
         {
             ["summary"] = Cut($"{alert.Tenant}: {alert.Title}", PagerDutySummary),
@@ -120,13 +120,14 @@ internal static class AlertMessages
             ["text"] = alert.Text,
             ["link"] = alert.Link.AbsoluteUri,
             ["facts"] = new JsonObject([.. alert.Facts.DistinctBy(f => f.Name).Select(f => new KeyValuePair<string, JsonNode?>(f.Name, f.Value))]),
+            ["resolves"] = alert.Resolves,
         },
     }.ToJsonString();
 
     public static Mail Mail(Alert alert, string to) => new(
         to, $"{Sign(alert)} {alert.Title}", $"{alert.Text}\n\n{string.Join('\n', alert.Facts.Select(f => $"{f.Name}: {f.Value}"))}\n\n{alert.Link.AbsoluteUri}\n\n{alert.Tenant}, {At(alert)} UTC. You get this mail because this address is an alert channel of {alert.Tenant}; it can be removed under Alerts.");
 
-    private static string Sign(Alert alert) => alert.Severity switch { AlertSeverity.Critical => "🔴", AlertSeverity.Warning => "🟠", _ => "🔵" };
+    private static string Sign(Alert alert) => alert.Resolves is not null ? "✅" : alert.Severity switch { AlertSeverity.Critical => "🔴", AlertSeverity.Warning => "🟠", _ => "🔵" };
 
     private static string At(Alert alert) => alert.At.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
 

@@ -2,13 +2,10 @@ using System.Data.Common;
 using System.Globalization;
 using System.Security.Cryptography;
 using Tokonomics.Application.Alerts;
-using Tokonomics.Application.Billing;
 using Tokonomics.Application.Mails;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Domain.Alerts;
-using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Money;
-using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.Ledger;
 
 namespace Tokonomics.Infrastructure.Alerts;
@@ -25,7 +22,7 @@ internal sealed record DueDelivery(string TenantId, string AlertId, string Chann
 /// Alerts on their way out of the store. What the ledger wrote with the call that caused it becomes an alert with one delivery for each channel, in one transaction that marks it as
 /// done: once, however many hosts look. A delivery is taken by moving its time on; who takes it and dies is followed by another when that time has come, with the same message id.
 /// </summary>
-internal sealed class AlertOutbox(ISqlStore store, ISecretBox box, IPortalLinks links, PlanBook plans, BillingOptions billing, TimeProvider time)
+internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox box, IPortalLinks links, TimeProvider time)
 {
     private const int Batch = 100;
     private const int MostChannels = 1000;
@@ -148,29 +145,11 @@ internal sealed class AlertOutbox(ISqlStore store, ISecretBox box, IPortalLinks 
         if (transaction.Execute("UPDATE budget_alerts SET delivered_at = @now WHERE id = @id AND delivered_at IS NULL", ("@now", UsageRow.Micros(now)), ("@id", cause.Id)) != 1)
             return 0;
         var (kind, severity, title, text, facts) = Words(cause);
-        var id = SortableId.New("alert", now);
-        transaction.Execute(
-            """
-            INSERT INTO alerts (tenant_id, id, cause, kind, severity, title, text, path, facts, at)
-            VALUES (@tenant, @id, @cause, @kind, @severity, @title, @text, @path, @facts, @at)
-            """,
-            ("@tenant", cause.TenantId), ("@id", id), ("@cause", "budget_alert:" + cause.Id.ToString(CultureInfo.InvariantCulture)), ("@kind", kind.Word()), ("@severity", severity.ToString().ToLowerInvariant()),
-            ("@title", title), ("@text", text), ("@path", "/budgets/" + cause.BudgetId), ("@facts", AlertFacts.Write(facts)), ("@at", cause.At));
-        // It stands on the page on every plan; being told of it is what some plans have.
-        if (!MayBeTold(transaction, cause.TenantId))
-            return 1;
-        transaction.Execute(
-            """
-            INSERT INTO alert_deliveries (tenant_id, alert_id, channel_id, next_at)
-            SELECT tenant_id, @id, id, @now FROM alert_channels
-            WHERE tenant_id = @tenant AND disabled_at IS NULL AND removed_at IS NULL AND ',' || leaves_out || ',' NOT LIKE @kind
-            """,
-            ("@tenant", cause.TenantId), ("@id", id), ("@now", UsageRow.Micros(now)), ("@kind", $"%,{kind.Word()},%"));
-        return 1;
+        var subject = cause.Scope == "each" ? new AlertSubject("tag", cause.ScopeName, cause.Subject) : new AlertSubject(cause.Scope, cause.ScopeName, cause.ScopeValue);
+        var told = book.Tell(transaction, new AlertDraft(
+            cause.TenantId, "budget_alert:" + cause.Id.ToString(CultureInfo.InvariantCulture), kind, severity, subject, title, text, "/budgets/" + cause.BudgetId, facts, UsageRow.Time(cause.At)));
+        return told ? 1 : 0;
     }
-
-    private bool MayBeTold(DbTransaction transaction, string tenantId) => !billing.Enabled
-        || (plans.Find(transaction.Command("SELECT plan FROM billing_accounts WHERE tenant_id = @tenant", ("@tenant", tenantId)).Rows(row => row.GetString(0)).FirstOrDefault()) ?? plans.Free).Has(PlanFeatures.Alerts);
 
     private static (AlertKind Kind, AlertSeverity Severity, string Title, string Text, IReadOnlyList<AlertFact> Facts) Words(Cause cause)
     {
@@ -227,7 +206,7 @@ internal sealed class AlertOutbox(ISqlStore store, ISecretBox box, IPortalLinks 
         using var connection = store.Open();
         var now = time.GetUtcNow();
         var found = connection.Command(null, """
-            SELECT c.kind, c.address_id, c.signing_id, c.signing_old_id, c.signing_old_end, t.name, a.kind, a.severity, a.title, a.text, a.path, a.facts, a.at
+            SELECT c.kind, c.address_id, c.signing_id, c.signing_old_id, c.signing_old_end, t.name, a.kind, a.severity, a.title, a.text, a.path, a.facts, a.at, a.resolves
             FROM alert_channels AS c
             JOIN tenants AS t ON t.id = c.tenant_id
             JOIN alerts AS a ON a.tenant_id = c.tenant_id AND a.id = @alert
@@ -237,7 +216,7 @@ internal sealed class AlertOutbox(ISqlStore store, ISecretBox box, IPortalLinks 
             Secrets: AlertChannel.InUse(row.GetString(1), row.IsDBNull(2) ? null : row.GetString(2), row.IsDBNull(3) ? null : row.GetString(3), row.IsDBNull(4) ? null : UsageRow.Time(row.GetInt64(4)), now),
             Alert: new Alert(
                 delivery.AlertId, delivery.TenantId, row.GetString(5), AlertKinds.Parse(row.GetString(6)) ?? AlertKind.Test, Enum.Parse<AlertSeverity>(row.GetString(7), ignoreCase: true), row.GetString(8), row.GetString(9),
-                new Uri(links.Link(row.GetString(10))), AlertFacts.Read(row.GetString(11)), UsageRow.Time(row.GetInt64(12)))));
+                new Uri(links.Link(row.GetString(10))), AlertFacts.Read(row.GetString(11)), UsageRow.Time(row.GetInt64(12)), row.IsDBNull(13) ? null : row.GetString(13))));
         if (found.Count == 0)
             return null;
         var opened = found[0].Secrets.Select(id => Secret(connection, delivery.TenantId, id)).ToList();

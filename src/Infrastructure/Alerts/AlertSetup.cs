@@ -17,6 +17,8 @@ public static class AlertSetup
         services.AddSingleton(s => s.GetRequiredService<IOptions<AlertOptions>>().Value);
         services.AddMailTransport(configuration);
         services.AddSingleton<IAlertSender, AlertSender>();
+        services.AddSingleton<AlertBook>();
+        services.AddSingleton<IAlertBook>(s => s.GetRequiredService<AlertBook>());
         services.AddSingleton<AlertOutbox>();
         services.AddSingleton<TestPace>();
         return services;

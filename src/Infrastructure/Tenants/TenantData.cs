@@ -24,7 +24,7 @@ public sealed class TenantData(ISqlStore store, AuditAppender audit, TimeProvide
     private static readonly Table[] Tables =
     [
         new("alert_deliveries", ["alert_id", "channel_id"], ["alert_id", "channel_id", "attempts", "next_at", "tried_at", "delivered_at", "failed_at", "answer"]),
-        new("alerts", ["id"], ["id", "kind", "severity", "title", "text", "path", "facts", "at", "acknowledged_at", "acknowledged_by"]),
+        new("alerts", ["id"], ["id", "kind", "severity", "title", "text", "path", "facts", "at", "scope", "scope_name", "scope_value", "condition", "resolved_at", "resolves", "acknowledged_at", "acknowledged_by"]),
         new("alert_channels", ["id"], ["id", "kind", "name", "shown", "leaves_out", "created_at", "created_by", "disabled_at", "disabled_why", "removed_at"]),
         new("budget_alerts", ["id"], ["id", "budget_id", "subject", "period_start", "kind", "threshold", "request", "posted_nano", "limit_nano", "at", "delivered_at"]),
         new("budget_forfeits", ["budget_id", "subject", "period_start", "owner"], ["budget_id", "subject", "period_start", "owner", "amount_nano", "at"]),

@@ -1,0 +1,8 @@
+-- What an alert is about, and what lasts: while a condition is open there is one alert of it, and when it ends that is told as well.
+ALTER TABLE alerts ADD COLUMN scope       text COLLATE "C" NOT NULL DEFAULT 'tenant' CHECK (scope IN ('tenant', 'team', 'project', 'key', 'tag', 'provider', 'model'));
+ALTER TABLE alerts ADD COLUMN scope_name  text COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE alerts ADD COLUMN scope_value text COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE alerts ADD COLUMN condition   text COLLATE "C";  -- null for what is over as soon as it has happened
+ALTER TABLE alerts ADD COLUMN resolved_at bigint CHECK (resolved_at IS NULL OR condition IS NOT NULL);
+ALTER TABLE alerts ADD COLUMN resolves    text COLLATE "C";  -- the alert whose end this tells
+CREATE UNIQUE INDEX alerts_open ON alerts (tenant_id, condition) WHERE condition IS NOT NULL AND resolved_at IS NULL;
