@@ -10,7 +10,7 @@ internal static class JobSetup
     private static readonly TimeSpan CheckinPatience = TimeSpan.FromSeconds(10);
 
     // What another worker puts into the schedule is seen after this.
-    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(2);
 
     /// <summary>
     /// The jobs of the plan and what runs them. On PostgreSQL the schedule stands in the database and any number of workers share it; otherwise it is in this process's memory.

@@ -9,9 +9,14 @@ internal sealed class PreparePartitions(IEnumerable<PostgresPartitions> partitio
 {
     public async Task<JobReport> RunAsync(CancellationToken cancellationToken)
     {
-        var (parts, made) = (0, 0);
+        var (parts, made, missing) = (0, 0, new List<string>());
         foreach (var months in partitions)
+        {
             (parts, made) = (parts + 1, made + await months.EnsureAsync(cancellationToken));
-        return new JobReport(parts == 0 ? "this store has no partitions" : made == 0 ? "all partitions are there" : $"made {Say.Count(made, "partition")}");
+            missing.AddRange(await months.MissingAsync(cancellationToken));
+        }
+
+        return missing.Count > 0 ? new JobReport($"could not make {string.Join(", ", missing)}: the default partition takes their events", WantsAttention: true)
+            : new JobReport(parts == 0 ? "this store has no partitions" : made == 0 ? "all partitions are there" : $"made {Say.Count(made, "partition")}");
     }
 }
