@@ -23,8 +23,8 @@ public interface IJobRuns
     /// <summary>After how long a worker that says nothing is taken for dead. Short of it, it stops by itself.</summary>
     static readonly TimeSpan Silence = TimeSpan.FromSeconds(20);
 
-    /// <summary>Notes when a job is due.</summary>
-    Task PlanAsync(string job, DateTimeOffset? due, CancellationToken cancellationToken);
+    /// <summary>Notes when jobs are due.</summary>
+    Task PlanAsync(IReadOnlyList<(string Job, DateTimeOffset? At)> due, CancellationToken cancellationToken);
 
     /// <summary>Begins a run if none is under way.</summary>
     /// <param name="notWithin">Where a run by the schedule that ended well was started less than this ago, none begins. Null: whenever that was.</param>

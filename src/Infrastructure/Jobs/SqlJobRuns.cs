@@ -15,10 +15,10 @@ public sealed class SqlJobRuns(ISqlStore store) : IJobRuns
 
     private readonly string _silentSince = $"{store.Now} - {Micros(IJobRuns.Silence)}";
 
-    public Task PlanAsync(string job, DateTimeOffset? due, CancellationToken cancellationToken) => store.WriteAsync(
-        transaction => transaction.Execute(
+    public Task PlanAsync(IReadOnlyList<(string Job, DateTimeOffset? At)> due, CancellationToken cancellationToken) => store.WriteAsync(
+        transaction => due.OrderBy(d => d.Job, StringComparer.Ordinal).Sum(d => transaction.Execute(
             "INSERT INTO jobs (job, next_at) VALUES (@job, @next) ON CONFLICT (job) DO UPDATE SET next_at = excluded.next_at",
-            ("@job", job), ("@next", due is { } at ? UsageRow.Micros(at) : DBNull.Value)),
+            ("@job", d.Job), ("@next", d.At is { } at ? UsageRow.Micros(at) : DBNull.Value))),
         cancellationToken);
 
     public Task<JobStart> StartAsync(string job, string worker, JobCause cause, TimeSpan? notWithin, CancellationToken cancellationToken) => store.WriteAsync(

@@ -32,7 +32,7 @@ internal sealed partial class JobRunner(IJobRuns runs, IServiceScopeFactory scop
         }
 
         if (!recovering)
-            await runs.PlanAsync(job, next, cancellationToken);
+            await runs.PlanAsync([(job, next)], cancellationToken);
         var waited = Stopwatch.StartNew();
         while (true)
         {

@@ -12,8 +12,10 @@ internal sealed class JobSchedule(ISchedulerFactory schedulers, IJobRuns runs, T
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         var scheduler = await schedulers.GetScheduler(cancellationToken);
+        var due = new List<(string, DateTimeOffset?)>();
         foreach (var plan in JobPlan.All)
-            await runs.PlanAsync(plan.Name, await PutAsync(scheduler, plan, cancellationToken), cancellationToken);
+            due.Add((plan.Name, await PutAsync(scheduler, plan, cancellationToken)));
+        await runs.PlanAsync(due, cancellationToken);
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;

@@ -33,7 +33,7 @@ public sealed class OperatorApiTests : IAsyncLifetime
     [Fact]
     public async Task V11_Only_the_operators_own_tokens_open_it_and_they_open_nothing_of_a_tenant()
     {
-        foreach (var path in new[] { "tenants", "accounts", "system", "audit" })
+        foreach (var path in new[] { "tenants", "accounts", "system", "jobs", "audit" })
         {
             (await SendAsync(HttpMethod.Get, path, Old)).Status.ShouldBe(200, path);
             (await SendAsync(HttpMethod.Get, path)).Status.ShouldBe(200, path);

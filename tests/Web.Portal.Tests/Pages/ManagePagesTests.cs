@@ -272,7 +272,7 @@ public sealed partial class ManagePagesTests : IAsyncLifetime
         using (var resumed = await boss.PostAsync("/operator?handler=Resume", Fields(("Target", _product.TenantId))))
             resumed.StatusCode.ShouldBe(HttpStatusCode.Found);
         var owner = await AsAsync(Role.Owner);
-        foreach (var path in new[] { "/operator", "/operator/accounts", "/operator/system", "/operator/audit" })
+        foreach (var path in new[] { "/operator", "/operator/accounts", "/operator/system", "/operator/jobs", "/operator/audit" })
             using (var answer = await owner.GetAsync(path))
                 answer.StatusCode.ShouldBe(HttpStatusCode.NotFound, path);
     }
