@@ -84,6 +84,49 @@ public sealed class JobTests(ITestOutputHelper output)
         (await fleet.RunsAsync("cause = 'request'")).Count.ShouldBe(1);
     }
 
+    [Fact]
+    public async Task Each_run_is_one_workers_of_three_and_a_clock_that_is_an_hour_ahead_runs_nothing_again()
+    {
+        await using var fleet = await JobFleet.StartAsync();
+        // At once: Quartz's tables are made by one of them, and found by the others.
+        var workers = await Task.WhenAll(fleet.WorkerAsync(), fleet.WorkerAsync(), fleet.WorkerAsync());
+        // What the store has as a job's type is there for good.
+        (await fleet.ReadAsync("SELECT DISTINCT job_class_name FROM qrtz_job_details", r => r.GetString(0))).ShouldBe(["Tokonomics.Workers.Jobs.ScheduledJob, Tokonomics.Workers"]);
+        (await fleet.CountAsync("SELECT count(*) FROM qrtz_triggers")).ShouldBe(JobFleet.Jobs.Count);
+        await fleet.DueAsync();
+        await fleet.UntilAsync("every job has run", async () => await fleet.CountAsync("SELECT count(*) FROM job_runs WHERE ended_at IS NOT NULL") >= JobFleet.Jobs.Count);
+        var runs = await fleet.RunsAsync();
+        runs.Select(r => (r.Job, r.Cause)).ShouldBe(JobFleet.Jobs.Select(j => (j, "schedule")));
+        output.WriteLine(string.Join(", ", runs.GroupBy(r => r.Worker).Select(w => $"{w.Key}: {w.Count()}")));
+
+        // A newer version's job, and an interval that is another by now.
+        await fleet.ExecuteAsync("""
+            INSERT INTO qrtz_job_details SELECT (jsonb_populate_record(j, '{"job_name":"of-a-newer-version"}')).* FROM qrtz_job_details AS j WHERE job_name = 'verify-ledger';
+            INSERT INTO qrtz_triggers SELECT (jsonb_populate_record(t, '{"job_name":"of-a-newer-version","trigger_name":"of-a-newer-version"}')).* FROM qrtz_triggers AS t WHERE trigger_name = 'verify-ledger';
+            INSERT INTO qrtz_simple_triggers SELECT (jsonb_populate_record(t, '{"trigger_name":"of-a-newer-version"}')).* FROM qrtz_simple_triggers AS t WHERE trigger_name = 'verify-ledger';
+            UPDATE qrtz_simple_triggers SET repeat_interval = repeat_interval * 3 WHERE trigger_name = 'delete-old-events'
+            """);
+        var intervals = await IntervalsAsync(fleet);
+        await fleet.ExecuteAsync($"UPDATE qrtz_triggers SET next_fire_time = {DateTime.UtcNow.Ticks} WHERE trigger_name = 'of-a-newer-version'");
+        await fleet.UntilAsync("the newer version's job is left to it", async () => await fleet.CountAsync("SELECT count(*) FROM job_requests WHERE job = 'of-a-newer-version'") == 1);
+
+        // One that is an hour ahead: the hourly jobs are due for it, and all others are dead.
+        await workers[0].KillAsync();
+        await workers[1].KillAsync();
+        var ahead = await fleet.WorkerAsync(ClockTests.Faked("+3700s"));
+        await fleet.UntilAsync("it has found what it takes for due", () => Task.FromResult(ahead.Output.Contains("came up long before it was due", StringComparison.Ordinal)));
+        await fleet.UntilAsync("it has found all of it", async () => await fleet.CountAsync($"SELECT count(*) FROM qrtz_triggers WHERE next_fire_time < {DateTime.UtcNow.AddMinutes(55).Ticks} AND trigger_name <> 'report-usage'") == 0);
+        (await fleet.RunsAsync()).Count.ShouldBe(JobFleet.Jobs.Count);
+        // Its start put the interval right, and took nothing away.
+        var after = await IntervalsAsync(fleet);
+        after["delete-old-events"].ShouldBe(intervals["delete-old-events"] / 3);
+        after.Keys.ShouldContain("of-a-newer-version");
+        (await fleet.CountAsync("SELECT count(*) FROM job_runs WHERE outcome NOT IN ('done', 'attention')")).ShouldBe(0);
+    }
+
+    private static async Task<Dictionary<string, long>> IntervalsAsync(JobFleet fleet) =>
+        (await fleet.ReadAsync("SELECT trigger_name, repeat_interval FROM qrtz_simple_triggers", r => (r.GetString(0), r.GetInt64(1)))).ToDictionary(r => r.Item1, r => r.Item2);
+
     private static Task InTheMiddleAsync(JobFleet fleet, int running, int waiting) => fleet.UntilAsync($"{running} jobs are in the middle", async () =>
         await fleet.CountAsync("SELECT count(*) FROM job_runs WHERE ended_at IS NULL") == running
         && await fleet.CountAsync("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") >= waiting, seconds: 20);

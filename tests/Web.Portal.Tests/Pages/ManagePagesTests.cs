@@ -257,6 +257,16 @@ public sealed partial class ManagePagesTests : IAsyncLifetime
         (await boss.ReadAsync("/operator")).ShouldContain(_product.TenantId);
         (await boss.ReadAsync("/operator/system")).ShouldContain("Price sheets");
         (await boss.ReadAsync("/operator/audit")).ShouldContain("Audit log");
+        (await boss.ReadAsync("/operator/jobs")).ShouldContain("delete-old-events");
+        using (var asked = await boss.PostAsync("/operator/jobs?handler=Run", Fields(("Target", "verify-ledger"))))
+            asked.StatusCode.ShouldBe(HttpStatusCode.Found);
+        for (var tries = 0; !(await boss.ReadAsync("/operator/jobs")).Contains("invariants hold", StringComparison.Ordinal); tries++)
+        {
+            tries.ShouldBeLessThan(300);
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+
+        (await boss.ReadAsync("/operator/audit")).ShouldContain("run job now");
         using (await new PortalVisitor(_product).PostAsync("/signup", [new("Email", "late@visitor.example"), new("Password", PortalVisitor.Password)]))
         {
         }
