@@ -5,6 +5,7 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Jobs;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Application.Users;
@@ -67,6 +68,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<AlertDelivery> AlertDeliveries => Set<AlertDelivery>();
 
+    public DbSet<JobRequest> JobRequests => Set<JobRequest>();
+
     public DbSet<User> Users => Set<User>();
 
     public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
@@ -126,6 +129,7 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<AlertChannel>().HasOne<Tenant>().WithMany().HasForeignKey(c => c.TenantId);
         modelBuilder.Entity<StoredAlert>().ToTable("alerts").HasKey(a => new { a.TenantId, a.Id });
         modelBuilder.Entity<AlertDelivery>().ToTable("alert_deliveries").HasKey(d => new { d.TenantId, d.AlertId, d.ChannelId });
+        modelBuilder.Entity<JobRequest>().ToTable("job_requests").HasKey(r => r.Job);
         modelBuilder.Entity<User>().ToTable("users").Ignore(u => u.PhoneNumber).Ignore(u => u.PhoneNumberConfirmed).HasKey(u => u.Id);
         modelBuilder.Entity<User>().Property(u => u.ConcurrencyStamp).IsConcurrencyToken();
         modelBuilder.Entity<IdentityUserToken<string>>().ToTable("user_tokens").HasKey(t => new { t.UserId, t.LoginProvider, t.Name });

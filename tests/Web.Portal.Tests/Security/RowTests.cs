@@ -113,7 +113,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
         { "/overview", "OADVB" }, { "/explore", "OADVB" }, { "/calls", "OADVB" }, { "/budgets", "OADVB" }, { "/budgets/new", "OADVB" }, { "/search?q=a", "OADVB" },
         { "/keys", "OADV" }, { "/keys/KEY", "OADV" }, { "/providers", "OADV" }, { "/budgets/BUDGET", "OADVB" },
         { "/team", "OA" }, { "/team/projects", "OADVB" }, { "/settings", "OADVB" }, { "/settings/prices", "OADVB" }, { "/settings/tokens", "OA" }, { "/settings/audit", "OA" }, { "/settings/data", "O" },
-        { "/operator", "" }, { "/operator/system", "" }, { "/operator/audit", "" },
+        { "/operator", "" }, { "/operator/system", "" }, { "/operator/jobs", "" }, { "/operator/audit", "" },
     };
 
     [Theory]
