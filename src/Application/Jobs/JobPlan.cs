@@ -10,6 +10,7 @@ public sealed record JobPlan(string Name, TimeSpan Every, TimeSpan FirstAfter, s
     /// <summary>All of them: the schedule is made from this, and the page that shows it.</summary>
     public static IReadOnlyList<JobPlan> All { get; } =
     [
+        new("watch-spend", TimeSpan.FromMinutes(1), TimeSpan.FromSeconds(30), "Looks for spikes, budgets that burn, providers that fail, models without a price and keys that awake."),
         new("report-usage", TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(1), "Reports what tenants' customers used to the tenants' own meters at Stripe."),
         new("reconcile-billing", TimeSpan.FromHours(1), TimeSpan.FromMinutes(2), "Asks the payment provider for what webhooks missed, and ends days of grace that are over."),
         new("erase-tenants", TimeSpan.FromHours(1), TimeSpan.FromMinutes(3), "Deletes tenants whose deletion was asked for and can't be cancelled any more."),
