@@ -78,6 +78,8 @@ public static class StoreSetup
         services.AddSingleton<IIdempotencyKeys, SqlIdempotencyKeys>();
         services.AddSingleton<UsageQueries>();
         services.AddSingleton<SpendQueries>();
+        services.AddSingleton<ISpendHours, SpendHours>();
+        services.AddSingleton<BudgetForecasts>();
         services.AddHistoryByPlan();
         services.AddSingleton<IPalettePlaces, SqlPalettePlaces>();
         services.AddSingleton<IKeyUsage, KeyUsage>();
