@@ -19,6 +19,7 @@ public static class AlertSetup
         services.AddSingleton<IAlertSender, AlertSender>();
         services.AddSingleton<AlertBook>();
         services.AddSingleton<IAlertBook>(s => s.GetRequiredService<AlertBook>());
+        services.AddSingleton<IAlertRules, SqlAlertRules>();
         services.AddSingleton<AlertOutbox>();
         services.AddSingleton<TestPace>();
         return services;

@@ -23,8 +23,11 @@ public sealed class TenantData(ISqlStore store, AuditAppender audit, TimeProvide
     // In an order in which rows can be deleted: nothing that another table still refers to. Hashes, sealed keys and look-up ids are in no export.
     private static readonly Table[] Tables =
     [
-        new("alert_deliveries", ["alert_id", "channel_id"], ["alert_id", "channel_id", "attempts", "next_at", "tried_at", "delivered_at", "failed_at", "answer"]),
-        new("alerts", ["id"], ["id", "kind", "severity", "title", "text", "path", "facts", "at", "scope", "scope_name", "scope_value", "condition", "resolved_at", "resolves", "acknowledged_at", "acknowledged_by"]),
+        new("alert_deliveries", ["alert_id", "channel_id"], ["alert_id", "channel_id", "attempts", "next_at", "tried_at", "delivered_at", "failed_at", "answer", "dropped_at", "round"]),
+        new("alerts", ["id"], ["id", "kind", "severity", "title", "text", "path", "facts", "at", "scope", "scope_name", "scope_value", "condition", "resolved_at", "resolves", "mute_id", "acknowledged_at", "acknowledged_by"]),
+        new("alert_mutes", ["id"], ["id", "kind", "scope", "scope_name", "scope_value", "until", "why", "at", "muted_by", "ended_at", "ended_by"]),
+        new("alert_rules", ["id"], ["id", "kind", "scope", "scope_name", "scope_value", "is_on", "floor_nano", "ratio_percent", "hours", "failing_percent", "least_calls", "unused_days", "changed_at", "changed_by"]),
+        new("alert_settings", [], ["quiet_days", "quiet_from", "quiet_to", "quiet_pager", "changed_at", "changed_by"]),
         new("alert_channels", ["id"], ["id", "kind", "name", "shown", "leaves_out", "created_at", "created_by", "disabled_at", "disabled_why", "removed_at"]),
         new("budget_alerts", ["id"], ["id", "budget_id", "subject", "period_start", "kind", "threshold", "request", "posted_nano", "limit_nano", "at", "delivered_at"]),
         new("budget_forfeits", ["budget_id", "subject", "period_start", "owner"], ["budget_id", "subject", "period_start", "owner", "amount_nano", "at"]),
