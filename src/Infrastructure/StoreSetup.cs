@@ -2,6 +2,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
+using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Idempotency;
 using Tokonomics.Application.Keys;
@@ -84,6 +85,10 @@ public static class StoreSetup
         services.AddSingleton<IPalettePlaces, SqlPalettePlaces>();
         services.AddSingleton<IKeyUsage, KeyUsage>();
         services.AddSingleton<IBudgetHistory, SqlBudgetHistory>();
+        services.AddSingleton<IWatchedBudgets, SqlWatchedBudgets>();
+        services.AddSingleton<ForecastBudgets>();
+        services.AddSingleton<IDigestTenants, SqlDigestTenants>();
+        services.AddSingleton<WeeklyDigest>();
         services.AddSingleton<IRetention, Retention>();
         services.AddSingleton<AuditAppender>();
         services.AddSingleton<ITenantData, TenantData>();

@@ -34,7 +34,12 @@ internal sealed class SpendReader(IUsageQueries usage, ISpendHours hours, TimePr
         to = new DateTimeOffset(to.UtcTicks - (to.UtcTicks % TimeSpan.TicksPerHour), TimeSpan.Zero);
         if (to <= from)
             to = from.AddHours(1);
-        var earlier = question with { From = from, To = to };
+        return (await CompareAsync(question, question with { From = from, To = to }, cancellationToken), from, to);
+    }
+
+    /// <summary>The same between any two ranges.</summary>
+    public async Task<SpendChange> CompareAsync(SummaryQuestion question, SummaryQuestion earlier, CancellationToken cancellationToken)
+    {
         var (now, before) = (await DaysAsync(question, cancellationToken), await DaysAsync(earlier, cancellationToken));
         var (values, onModels) = (new Sums(), new Sums());
         if (question.Tag is null)
@@ -53,7 +58,7 @@ internal sealed class SpendReader(IUsageQueries usage, ISpendHours hours, TimePr
             Add(dimension.ToString().ToLowerInvariant(), l => l.Group[column], l => l.Group[0], before, isNow: false);
         }
 
-        return (SpendChange.Of(values.ToList(), onModels.ToList(), Total(before), Total(now)), from, to);
+        return SpendChange.Of(values.ToList(), onModels.ToList(), Total(before), Total(now));
 
         void Add(string dimension, Func<SummaryLine, string> value, Func<SummaryLine, string> model, IReadOnlyList<SummaryLine> lines, bool isNow)
         {
