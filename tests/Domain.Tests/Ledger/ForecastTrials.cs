@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
@@ -103,6 +104,10 @@ public sealed class Backtest
 
     private readonly Dictionary<(BudgetPeriod Period, double Part), ForecastErrors> _errors = [];
 
+    // Of caps that are so much of what the period came to: how often it was told that they won't last.
+    private static readonly double[] Caps = [0.80, 0.90, 1.10, 1.25];
+    private readonly Dictionary<(BudgetPeriod Period, double Part, double Cap), (int Told, int Asked)> _told = [];
+
     public ForecastErrors At(BudgetPeriod period, double part)
     {
         if (!_errors.TryGetValue((period, part), out var errors))
@@ -115,6 +120,8 @@ public sealed class Backtest
 
     public void Add(Backtest other)
     {
+        foreach (var (key, counts) in other._told)
+            _told[key] = (_told.GetValueOrDefault(key).Told + counts.Told, _told.GetValueOrDefault(key).Asked + counts.Asked);
         foreach (var (key, errors) in other._errors)
             At(key.Period, key.Part).Add(errors);
     }
@@ -142,14 +149,27 @@ public sealed class Backtest
             var (begin, now, over) = ((int)(window.Start - first).TotalHours, (int)(at - first).TotalHours, (int)(window.End - first).TotalHours);
             var (spent, truth) = (hours[begin..now].Sum(), hours[begin..over].Sum());
             var known = Math.Max(0, now - ((SpendForecast.MostDays + 1) * 24));
-            if (truth > 0 && SpendForecast.Of(new HourlySpend(first.AddHours(known), amounts[known..now]), new PeriodSoFar(window, NanoUsd.Round((decimal)spent), null, at, zone)) is { } forecast)
-                At(period, part).Add(forecast, truth);
+            var soFar = new PeriodSoFar(window, NanoUsd.Round((decimal)spent), null, at, zone);
+            if (truth <= 0 || SpendForecast.Of(new HourlySpend(first.AddHours(known), amounts[known..now]), soFar) is not { } forecast)
+                return;
+            At(period, part).Add(forecast, truth);
+            foreach (var share in Caps)
+                if (NanoUsd.Round((decimal)(truth * share)) is var cap && soFar.Spent < cap)
+                {
+                    var (told, asked) = _told.GetValueOrDefault((period, part, share));
+                    var isTold = CapOutlook.WillNotLast(forecast with { ReachedAt = forecast.Expected >= cap ? at : null }, soFar with { Cap = cap });
+                    _told[(period, part, share)] = (told + (isTold ? 1 : 0), asked + 1);
+                }
         }
     }
 
     /// <summary>Three rows of a table, one for each kind of period: for each part of it that has passed the median error, the bias, and how often the range held the truth.</summary>
     public string Rows(string name) => string.Join('\n', Periods.Where(p => At(p, 0.5).Count > 0).Select(p =>
         $"| {name} | {p.ToString().ToLowerInvariant()} ({At(p, 0.5).Count}) | {string.Join(" | ", Parts.Select(part => At(p, part)).Select(e => string.Create(CultureInfo.InvariantCulture, $"{e.Median * 100:f1} %, {Signed(e.Bias)}, {e.Held * 100:f0} %")))} |"));
+
+    /// <summary>How often a cap of 80, 90, 110 and 125 % of what the period came to would have been told not to last.</summary>
+    public string TellingRows(string name) => string.Join('\n', Periods.Where(p => At(p, 0.5).Count > 0).Select(p => $"| {name} | {p.ToString().ToLowerInvariant()} | {string.Join(" | ", Parts.Select(part => string.Join(", ", Caps.Select(cap =>
+        _told.GetValueOrDefault((p, part, cap)) is { Asked: > 0 } t ? string.Create(CultureInfo.InvariantCulture, $"{100d * t.Told / t.Asked:f0} %") : "–"))))} |"));
 
     private static string Signed(double share) => string.Create(CultureInfo.InvariantCulture, $"{(Math.Round(share, 3) < 0 ? "−" : "+")}{Math.Abs(share) * 100:f1}");
 }
