@@ -4,6 +4,7 @@ using Tokonomics.Infrastructure.Alerts;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Redis;
+using Tokonomics.Workers.Alerts;
 using Tokonomics.Workers.Billing;
 using Tokonomics.Workers.Ledger;
 using Tokonomics.Workers.Tenants;
@@ -52,6 +53,12 @@ public static class WorkersHost
             quartz.ScheduleJob<ReportUsage>(
                 trigger => trigger.WithIdentity("report-usage").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(1)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromMinutes(10)).RepeatForever()),
                 job => job.WithIdentity("report-usage"));
+            quartz.ScheduleJob<ForecastBudgetsJob>(
+                trigger => trigger.WithIdentity("forecast-budgets").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(4)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
+                job => job.WithIdentity("forecast-budgets"));
+            quartz.ScheduleJob<WeeklyDigestJob>(
+                trigger => trigger.WithIdentity("weekly-digest").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(6)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromMinutes(15)).RepeatForever()),
+                job => job.WithIdentity("weekly-digest"));
             quartz.ScheduleJob<EraseTenants>(
                 trigger => trigger.WithIdentity("erase-tenants").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(3)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
                 job => job.WithIdentity("erase-tenants"));
