@@ -1,57 +1,35 @@
 using System.Globalization;
-using Tokonomics.Domain.Budgets;
-using Tokonomics.Domain.Ledger;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Money;
 
 namespace Tokonomics.Application.Alerts;
 
-/// <summary>How alerts write amounts, times and budgets: for mail and chat, where nothing can be hovered.</summary>
-internal static class AlertWords
+/// <summary>Amounts, times and names as alerts and mails write them.</summary>
+public static class AlertWords
 {
-    /// <summary><c>$1,204.50</c>; four digits below a dollar.</summary>
-    public static string Usd(NanoUsd amount) => Math.Abs(amount.Value) >= NanoUsd.PerUsd || amount.Value == 0
-        ? (amount.Value < 0 ? "−$" : "$") + Math.Abs(amount.Usd).ToString("#,0.00", CultureInfo.InvariantCulture)
-        : (amount.Value < 0 ? "−$" : "$") + decimal.Round(Math.Abs(amount.Usd), 4).ToString("0.00##", CultureInfo.InvariantCulture);
+    /// <summary><c>$1,204.50</c>; below a dollar up to four digits.</summary>
+    public static string Usd(NanoUsd amount) => Usd(amount.Usd);
 
-    /// <summary><c>$412</c> from ten dollars on: a guess has no cents.</summary>
-    public static string About(NanoUsd amount) => amount.Usd >= 10 ? "$" + decimal.Round(amount.Usd, 0, MidpointRounding.AwayFromZero).ToString("#,0", CultureInfo.InvariantCulture) : Usd(amount);
+    public static string Usd(double amount) => Usd((decimal)amount);
 
-    /// <summary><c>41 %</c>, of a change: its size.</summary>
-    public static string Percent(NanoUsd part, NanoUsd whole)
-    {
-        var percent = whole.Value == 0 ? 0 : Math.Abs((decimal)part.Value / whole.Value * 100);
-        return percent.ToString(percent is > 0 and < 0.95m ? "0.0" : "#,0", CultureInfo.InvariantCulture) + " %";
-    }
-
-    /// <summary><c>team Search</c>, <c>customer acme</c>, <c>the whole organization</c>.</summary>
-    /// <param name="subject">Of a budget for each value of a tag, the value.</param>
-    public static string Whose(Budget budget, string? named, string subject)
-    {
-        var whose = budget.Scope.Kind switch
-        {
-            BudgetScopeKind.Tenant => "the whole organization",
-            BudgetScopeKind.Tag => $"{budget.Scope.Name} {budget.Scope.Value ?? subject}",
-            var kind => $"{kind.ToString().ToLowerInvariant()} {named ?? budget.Scope.Value}",
-        };
-        return budget.Environment == KeyEnvironment.Test ? whose + " (test keys)" : whose;
-    }
-
-    public static (string Per, string Within) Of(BudgetPeriod period) => period switch
-    {
-        BudgetPeriod.Day => ("daily", "today"),
-        BudgetPeriod.Week => ("weekly", "this week"),
-        BudgetPeriod.Month => ("monthly", "this month"),
-        _ => ("total", "in all"),
-    };
+    private static string Usd(decimal amount) => "$" + (amount is < 1 and not 0 ? amount.ToString("0.00##", CultureInfo.InvariantCulture) : amount.ToString("#,0.00", CultureInfo.InvariantCulture));
 
     /// <summary><c>1 December 2026, 00:00 (Europe/Berlin)</c></summary>
-    public static string Moment(DateTimeOffset at, TimeZoneInfo zone) => $"{TimeZoneInfo.ConvertTime(at, zone).ToString("d MMMM yyyy, HH:mm", CultureInfo.InvariantCulture)} ({zone.Id})";
+    public static string At(DateTimeOffset time, TimeZoneInfo zone) => $"{TimeZoneInfo.ConvertTime(time, zone).ToString("d MMMM yyyy, HH:mm", CultureInfo.InvariantCulture)} ({zone.Id})";
 
-    /// <summary>Of what can't be known to the minute: <c>14:30</c> today, <c>23 November</c> later.</summary>
-    public static string Around(DateTimeOffset at, TimeZoneInfo zone, DateTimeOffset now)
+    /// <summary><c>04:10</c> where that is within a day, otherwise with its date.</summary>
+    public static string Clock(DateTimeOffset time, DateTimeOffset now, TimeZoneInfo zone) =>
+        TimeZoneInfo.ConvertTime(time, zone).ToString(time - now < TimeSpan.FromHours(20) ? "HH:mm" : "d MMMM, HH:mm", CultureInfo.InvariantCulture);
+
+    /// <summary><c>key search-prod</c>, <c>customer acme</c>, <c>the whole organization</c>.</summary>
+    public static string Of(AlertSubject subject, SpendNames names) => subject.Scope switch
     {
-        var quarter = TimeSpan.FromMinutes(15).Ticks;
-        var (local, today) = (TimeZoneInfo.ConvertTime(new DateTimeOffset((at.UtcTicks + (quarter / 2)) / quarter * quarter, TimeSpan.Zero), zone), TimeZoneInfo.ConvertTime(now, zone));
-        return local.Date == today.Date ? local.ToString("HH:mm", CultureInfo.InvariantCulture) : local.ToString(local.Year == today.Year ? "d MMMM" : "d MMMM yyyy", CultureInfo.InvariantCulture);
-    }
+        "tenant" => "the whole organization",
+        "tag" => $"{subject.Name} {subject.Value}",
+        "provider" or "model" => subject.Value,
+        _ => $"{subject.Scope} {names.Of(subject.Value)}",
+    };
+
+    public static string Number(double value) => value.ToString(value < 10 ? "0.#" : "0", CultureInfo.InvariantCulture);
 }

@@ -97,8 +97,8 @@ public sealed class ForecastBudgets(IWatchedBudgets budgets, BudgetForecasts for
     private static AlertDraft Draft(WatchedBudget watched, AlertSubject scope, Told told, NanoUsd limit, NanoUsd posted, SpendForecast forecast, DateTimeOffset now)
     {
         var (budget, zone) = (watched.Budget, watched.Zone);
-        var (whose, (per, within)) = (AlertWords.Whose(budget, watched.Named, told.Subject), AlertWords.Of(budget.Period));
-        var (reached, ends) = (AlertWords.Around(forecast.ReachedAt!.Value, zone, now), AlertWords.Moment(watched.Window.End, zone));
+        var (whose, (per, within)) = (BudgetWords.Whose(budget, watched.Named, told.Subject), BudgetWords.Of(budget.Period));
+        var (reached, ends) = (BudgetWords.Around(forecast.ReachedAt!.Value, zone, now), AlertWords.At(watched.Window.End, zone));
         var then = budget.Action switch
         {
             BudgetAction.Block => $"From then on calls that it counts are refused (status 429), until {ends}.",
@@ -107,11 +107,11 @@ public sealed class ForecastBudgets(IWatchedBudgets budgets, BudgetForecasts for
         };
         return new AlertDraft(
             budget.TenantId, told.Cause, AlertKind.BudgetForecast, AlertSeverity.Warning, scope, $"The {per} budget will not last, used up about {reached}: {whose}",
-            $"{AlertWords.Usd(posted)} of {AlertWords.Usd(limit)} are spent {within}, and as things go about {AlertWords.About(forecast.Expected)} would be at the end (four times in five {Range(forecast)}): the cap is reached about {reached}. {then} "
+            $"{AlertWords.Usd(posted)} of {AlertWords.Usd(limit)} are spent {within}, and as things go about {BudgetWords.About(forecast.Expected)} would be at the end (four times in five {Range(forecast)}): the cap is reached about {reached}. {then} "
             + "Raise the cap, give it an increase that ends by itself, or look at what drives it.",
             "/budgets/" + budget.Id,
             [
-                new("Budget of", whose), new("Spent", AlertWords.Usd(posted)), new("Cap", AlertWords.Usd(limit)), new("Cap reached", "about " + reached), new("Expected at the end", $"{AlertWords.About(forecast.Expected)} ({Range(forecast)})"),
+                new("Budget of", whose), new("Spent", AlertWords.Usd(posted)), new("Cap", AlertWords.Usd(limit)), new("Cap reached", "about " + reached), new("Expected at the end", $"{BudgetWords.About(forecast.Expected)} ({Range(forecast)})"),
                 new("New period", ends), new("What drives it", "spend by model", Driver(budget, told.Subject)),
             ],
             now, told.Condition);
@@ -119,10 +119,10 @@ public sealed class ForecastBudgets(IWatchedBudgets budgets, BudgetForecasts for
 
     private static AlertEnd Ending(WatchedBudget watched, OpenAlert alert, string subject, NanoUsd limit, NanoUsd posted, SpendForecast forecast, bool raised, DateTimeOffset now) => new(
         alert.TenantId, alert.Condition,
-        $"{(raised ? $"The cap was raised to {AlertWords.Usd(limit)}" : $"Less is spent than before")}: about {AlertWords.About(forecast.Expected)} is expected at the end ({Range(forecast)}), below the cap.",
-        [new("Budget of", AlertWords.Whose(watched.Budget, watched.Named, subject)), new("Spent", AlertWords.Usd(posted)), new("Cap", AlertWords.Usd(limit)), new("Expected at the end", AlertWords.About(forecast.Expected))], now);
+        $"{(raised ? $"The cap was raised to {AlertWords.Usd(limit)}" : $"Less is spent than before")}: about {BudgetWords.About(forecast.Expected)} is expected at the end ({Range(forecast)}), below the cap.",
+        [new("Budget of", BudgetWords.Whose(watched.Budget, watched.Named, subject)), new("Spent", AlertWords.Usd(posted)), new("Cap", AlertWords.Usd(limit)), new("Expected at the end", BudgetWords.About(forecast.Expected))], now);
 
-    private static string Range(SpendForecast forecast) => $"{AlertWords.About(forecast.Low)} to {AlertWords.About(forecast.High)}";
+    private static string Range(SpendForecast forecast) => $"{BudgetWords.About(forecast.Low)} to {BudgetWords.About(forecast.High)}";
 
     private static string Driver(Budget budget, string subject)
     {

@@ -115,9 +115,9 @@ public sealed class WeeklyDigest(
             var ends = await forecasts.OfAsync(watched.Budget, watched.Window, zone, [(subject, limit, posted)], cancellationToken);
             var end = posted >= limit ? ", used up"
                 : !ends.TryGetValue(subject, out var forecast) ? ""
-                : $"; about {AlertWords.About(forecast.Expected)} at the end{(forecast.ReachedAt is { } at ? $", cap reached about {AlertWords.Around(at, zone, now)}" : "")}";
+                : $"; about {BudgetWords.About(forecast.Expected)} at the end{(forecast.ReachedAt is { } at ? $", cap reached about {BudgetWords.Around(at, zone, now)}" : "")}";
             facts.Add(new AlertFact(
-                $"Budget ({AlertWords.Of(watched.Budget.Period).Per}): {AlertWords.Whose(watched.Budget, watched.Named, subject)}", $"{AlertWords.Usd(posted)} of {AlertWords.Usd(limit)}{end}", "/budgets/" + watched.Budget.Id));
+                $"Budget ({BudgetWords.Of(watched.Budget.Period).Per}): {BudgetWords.Whose(watched.Budget, watched.Named, subject)}", $"{AlertWords.Usd(posted)} of {AlertWords.Usd(limit)}{end}", "/budgets/" + watched.Budget.Id));
         }
 
         return facts.DistinctBy(f => f.Name);
@@ -125,9 +125,9 @@ public sealed class WeeklyDigest(
 
     private static string Against(SpendChange change) => change.Before.Value == 0 ? ", and nothing the week before"
         : change.Change.Value == 0 ? ", as much as the week before"
-        : $", {AlertWords.Usd(change.Change.Value > 0 ? change.Change : change.Before - change.Now)} ({AlertWords.Percent(change.Change, change.Before)}) {(change.Change.Value > 0 ? "more" : "less")} than the week before";
+        : $", {AlertWords.Usd(change.Change.Value > 0 ? change.Change : change.Before - change.Now)} ({BudgetWords.Percent(change.Change, change.Before)}) {(change.Change.Value > 0 ? "more" : "less")} than the week before";
 
-    private static string InTitle(SpendChange change) => change.Before.Value == 0 || change.Change.Value == 0 ? "" : $", {AlertWords.Percent(change.Change, change.Before)} {(change.Change.Value > 0 ? "more" : "less")} than the week before";
+    private static string InTitle(SpendChange change) => change.Before.Value == 0 || change.Change.Value == 0 ? "" : $", {BudgetWords.Percent(change.Change, change.Before)} {(change.Change.Value > 0 ? "more" : "less")} than the week before";
 
     private static string Why(SpendChange change, SpendNames names)
     {
