@@ -36,6 +36,27 @@ public static class SpendSentences
         return cap is { } limit && forecast.Low > limit && spent <= limit ? $", on course for {range} by {by}, past the cap" : $", on course for {range} by {by}";
     }
 
+    /// <summary><c>Will end at about $412 ($380–$450); the cap is reached about 23 November.</c> Null where nothing can be said, or nothing more: the budget is used up.</summary>
+    public static string? Ends(SpendForecast? forecast, NanoUsd spent, NanoUsd cap, TimeZoneInfo zone, DateTimeOffset now)
+    {
+        if (forecast is null || spent >= cap)
+            return null;
+        var end = $"Will end at about {Rough(forecast.Expected)} ({Range(forecast.Low, forecast.High)})";
+        return forecast.ReachedAt is { } at ? $"{end}; the cap is reached about {Reached(at, zone, now)}."
+            : forecast.High > cap ? $"{end}; the cap may be reached."
+            : $"{end}; the cap is not reached.";
+    }
+
+    /// <summary><c>14:00</c> for today; <c>23 November</c> for a later day, of which the hour can't be said.</summary>
+    public static string Reached(DateTimeOffset at, TimeZoneInfo zone, DateTimeOffset now)
+    {
+        // To the quarter of an hour: the minute can't be said.
+        var quarter = TimeSpan.FromMinutes(15).Ticks;
+        var (local, today) = (TimeZoneInfo.ConvertTime(new DateTimeOffset((at.UtcTicks + (quarter / 2)) / quarter * quarter, TimeSpan.Zero), zone), TimeZoneInfo.ConvertTime(now, zone));
+        return local.Date == today.Date ? local.ToString("HH:mm", CultureInfo.InvariantCulture)
+            : local.ToString(local.Year == today.Year ? "d MMMM" : "d MMMM yyyy", CultureInfo.InvariantCulture);
+    }
+
     /// <summary><c>$498–$561</c>: whole dollars from ten dollars on; one amount where both are the same.</summary>
     public static string Range(NanoUsd low, NanoUsd high)
     {

@@ -33,6 +33,27 @@ public sealed class SpendSentencesTests
         Month(10, null, Forecast(12, 12, 12)).ShouldBe("You spent $10.00 this month, on course for $12 by 30 Nov.");
     }
 
+    [Theory]
+    [InlineData("Europe/Berlin", "2026-11-20T13:04Z", "14:00")]  // to the quarter of an hour
+    [InlineData("Europe/Berlin", "2026-11-20T22:58Z", "21 November")] // midnight there
+    [InlineData("UTC", "2026-11-20T22:50Z", "22:45")]
+    [InlineData("UTC", "2026-11-23T14:00Z", "23 November")]
+    [InlineData("UTC", "2027-01-03T14:00Z", "3 January 2027")]
+    public void When_a_cap_is_reached_is_an_hour_today_and_a_day_later(string zone, string at, string words) =>
+        SpendSentences.Reached(DateTimeOffset.Parse(at), TimeZoneInfo.FindSystemTimeZoneById(zone), Now).ShouldBe(words);
+
+    [Fact]
+    public void A_budgets_end_is_said_with_its_range_and_when_the_cap_is_reached()
+    {
+        string? Ends(decimal spent, decimal cap, SpendForecast? forecast) => SpendSentences.Ends(forecast, Usd(spent), Usd(cap), TimeZoneInfo.Utc, Now);
+        Ends(300, 400, Forecast(380, 412, 450) with { ReachedAt = new DateTimeOffset(2026, 11, 23, 14, 0, 0, TimeSpan.Zero) }).ShouldBe("Will end at about $412 ($380–$450); the cap is reached about 23 November.");
+        Ends(300, 400, Forecast(380, 412, 450) with { ReachedAt = Now.AddHours(4) }).ShouldBe("Will end at about $412 ($380–$450); the cap is reached about 14:00.");
+        Ends(300, 430, Forecast(380, 412, 450)).ShouldBe("Will end at about $412 ($380–$450); the cap may be reached.");
+        Ends(300, 500, Forecast(380, 412, 450)).ShouldBe("Will end at about $412 ($380–$450); the cap is not reached.");
+        Ends(400, 400, Forecast(400, 412, 450)).ShouldBeNull(); // used up
+        Ends(3, 400, null).ShouldBeNull();
+    }
+
     [Fact]
     public void Zero_spend_and_too_little_data_are_said_plainly()
     {

@@ -199,9 +199,9 @@ internal sealed class ListAlertsHandler(TokonomicsDbContext db) : IRequestHandle
 /// <summary>How an alert's facts stand in the store.</summary>
 public static class AlertFacts
 {
-    public static string Write(IReadOnlyList<AlertFact> facts) => System.Text.Json.JsonSerializer.Serialize(facts.Select(f => new[] { f.Name, f.Value }));
+    public static string Write(IReadOnlyList<AlertFact> facts) => System.Text.Json.JsonSerializer.Serialize(facts.Select(f => f.Link is null ? new[] { f.Name, f.Value } : [f.Name, f.Value, f.Link]));
 
-    public static IReadOnlyList<AlertFact> Read(string json) => [.. (System.Text.Json.JsonSerializer.Deserialize<string[][]>(json) ?? []).Select(f => new AlertFact(f[0], f[1]))];
+    public static IReadOnlyList<AlertFact> Read(string json) => [.. (System.Text.Json.JsonSerializer.Deserialize<string[][]>(json) ?? []).Select(f => new AlertFact(f[0], f[1], f.Length > 2 ? f[2] : null))];
 }
 
 /// <summary>Says that somebody looks after it.</summary>

@@ -2,6 +2,7 @@ using MediatR;
 using Microsoft.EntityFrameworkCore;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Budgets;
+using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Tenants;
 
@@ -10,6 +11,9 @@ namespace Tokonomics.Application.Budgets;
 /// <summary>The budgets of a tenant and how they stand in the running period, oldest first.</summary>
 public sealed record ListBudgets(Caller Caller, string TenantId, string? BudgetId = null) : IUseCase<BudgetList>
 {
+    /// <summary>Also how each will end.</summary>
+    public bool WithForecasts { get; init; }
+
     public Right Needs => Right.ReadUsage;
 }
 
@@ -21,9 +25,13 @@ public sealed record BudgetLine(Budget Budget, string CreatedBy, PeriodWindow Wi
 /// <param name="Subject">The tag's value in a budget for each value.</param>
 /// <param name="Leased">Set aside for nodes, open holds included.</param>
 /// <param name="Held">In open holds of this node; null where it serves no calls.</param>
-public sealed record BudgetStanding(string Subject, NanoUsd Limit, NanoUsd Posted, NanoUsd Leased, NanoUsd? Held, NanoUsd Remaining);
+public sealed record BudgetStanding(string Subject, NanoUsd Limit, NanoUsd Posted, NanoUsd Leased, NanoUsd? Held, NanoUsd Remaining)
+{
+    /// <summary>Null where it wasn't asked for or too little is known; for a total; and in a budget for each value for all but the <see cref="BudgetForecasts.MostValues"/> nearest to their limit.</summary>
+    public SpendForecast? Forecast { get; init; }
+}
 
-internal sealed class ListBudgetsHandler(TokonomicsDbContext db, IBudgetTruth truth, IEnumerable<IBudgetGate> gates, TimeProvider time) : IRequestHandler<ListBudgets, Outcome<BudgetList>>
+internal sealed class ListBudgetsHandler(TokonomicsDbContext db, IBudgetTruth truth, IEnumerable<IBudgetGate> gates, BudgetForecasts forecasts, TimeProvider time) : IRequestHandler<ListBudgets, Outcome<BudgetList>>
 {
     private const int ValuesShown = 100;
 
@@ -45,7 +53,9 @@ internal sealed class ListBudgetsHandler(TokonomicsDbContext db, IBudgetTruth tr
             IReadOnlyList<AccountState> accounts = rows[i].Scope == "each"
                 ? await truth.ListAsync(request.TenantId, rows[i].Id, windows[i].StartMicros, ValuesShown, cancellationToken)
                 : states.TryGetValue(rows[i].Id, out var state) ? [state] : [];
-            lines.Add(new BudgetLine(rows[i].ToBudget(), rows[i].CreatedBy, windows[i], [.. accounts.Select(Standing)]));
+            var budget = rows[i].ToBudget();
+            var ends = request.WithForecasts ? await forecasts.OfAsync(budget, windows[i], calendar.Zone, [.. accounts.Select(a => (a.Key.Subject, a.Limit, a.Posted))], cancellationToken) : null;
+            lines.Add(new BudgetLine(budget, rows[i].CreatedBy, windows[i], [.. accounts.Select(a => Standing(a) with { Forecast = ends?.GetValueOrDefault(a.Key.Subject) })]));
         }
 
         return new BudgetList(lines);

@@ -16,13 +16,13 @@ public sealed record CompareSpend(Caller Caller, SummaryQuestion Question) : IUs
 /// <param name="BeforeTo">Exclusive, a whole hour.</param>
 public sealed record SpendComparison(SpendNames Names, SpendChange Change, DateTimeOffset BeforeFrom, DateTimeOffset BeforeTo);
 
-internal sealed class CompareSpendHandler(IUsageQueries usage, ISpendQueries spend, TimeProvider time) : IRequestHandler<CompareSpend, Outcome<SpendComparison>>
+internal sealed class CompareSpendHandler(IUsageQueries usage, ISpendHours hours, ISpendQueries spend, TimeProvider time) : IRequestHandler<CompareSpend, Outcome<SpendComparison>>
 {
     public async Task<Outcome<SpendComparison>> Handle(CompareSpend request, CancellationToken cancellationToken)
     {
         if (request.Question.Problem() is { } problem)
             return Refusal.Invalid("from", problem);
-        var (change, from, to) = await new SpendReader(usage, time).CompareAsync(request.Question, cancellationToken);
+        var (change, from, to) = await new SpendReader(usage, hours, time).CompareAsync(request.Question, cancellationToken);
         return new SpendComparison(await spend.NamesAsync(request.TenantId, cancellationToken), change, from, to);
     }
 }

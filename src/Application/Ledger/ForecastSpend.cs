@@ -19,11 +19,11 @@ public sealed record ForecastSpend(Caller Caller, SummaryQuestion Filter) : IUse
 /// <param name="Forecast">Null where there are fewer than <see cref="SpendForecast.LeastDays"/> whole days.</param>
 public sealed record MonthForecast(PeriodWindow Month, NanoUsd Spent, SpendForecast? Forecast, int DaysKnown);
 
-internal sealed class ForecastSpendHandler(IUsageQueries usage, ISpendQueries spend, TimeProvider time) : IRequestHandler<ForecastSpend, Outcome<MonthForecast>>
+internal sealed class ForecastSpendHandler(IUsageQueries usage, ISpendHours hours, ISpendQueries spend, TimeProvider time) : IRequestHandler<ForecastSpend, Outcome<MonthForecast>>
 {
     public async Task<Outcome<MonthForecast>> Handle(ForecastSpend request, CancellationToken cancellationToken)
     {
-        var reader = new SpendReader(usage, time);
+        var reader = new SpendReader(usage, hours, time);
         var zone = (await spend.NamesAsync(request.TenantId, cancellationToken)).Zone;
         var month = reader.Month(zone);
         var (forecast, spent, known) = await reader.ForecastAsync(request.Filter with { TimeZone = zone, From = month.Start, To = reader.HourEnd }, month, cancellationToken);

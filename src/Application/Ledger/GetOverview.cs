@@ -26,13 +26,13 @@ public sealed record SpendOverview(
 /// <param name="Last">The hour of the last.</param>
 public sealed record RefusedLine(string Code, string KeyId, long Calls, DateTimeOffset Last);
 
-internal sealed class GetOverviewHandler(IUsageQueries usage, ISpendQueries spend, IRefusals refusals, TimeProvider time) : IRequestHandler<GetOverview, Outcome<SpendOverview>>
+internal sealed class GetOverviewHandler(IUsageQueries usage, ISpendHours hours, ISpendQueries spend, IRefusals refusals, TimeProvider time) : IRequestHandler<GetOverview, Outcome<SpendOverview>>
 {
     private const int Top = 5;
 
     public async Task<Outcome<SpendOverview>> Handle(GetOverview request, CancellationToken cancellationToken)
     {
-        var reader = new SpendReader(usage, time);
+        var reader = new SpendReader(usage, hours, time);
         var names = await spend.NamesAsync(request.TenantId, cancellationToken);
         var month = reader.Month(names.Zone);
         var question = new SummaryQuestion(request.TenantId, month.Start, reader.HourEnd < month.End ? reader.HourEnd : month.End) { TimeZone = names.Zone, Environment = request.Environment, Grain = TimeGrain.Day };

@@ -8,10 +8,8 @@ namespace Tokonomics.Application.Ledger;
 /// What the questions about spend have in common. It asks by days wherever it can: the sums of days that are over are read once and then known, so that
 /// several questions about one month cost little more than one.
 /// </summary>
-internal sealed class SpendReader(IUsageQueries usage, TimeProvider time)
+internal sealed class SpendReader(IUsageQueries usage, ISpendHours hours, TimeProvider time)
 {
-    private const int ForecastDays = 56;
-
     private static readonly SummaryDimension[] Columns = [SummaryDimension.Model, SummaryDimension.Provider, SummaryDimension.Key, SummaryDimension.Project, SummaryDimension.Team];
 
     // The most telling first: of two that explain alike, the one that names a purpose.
@@ -36,7 +34,12 @@ internal sealed class SpendReader(IUsageQueries usage, TimeProvider time)
         to = new DateTimeOffset(to.UtcTicks - (to.UtcTicks % TimeSpan.TicksPerHour), TimeSpan.Zero);
         if (to <= from)
             to = from.AddHours(1);
-        var earlier = question with { From = from, To = to };
+        return (await CompareAsync(question, question with { From = from, To = to }, cancellationToken), from, to);
+    }
+
+    /// <summary>The same between any two ranges.</summary>
+    public async Task<SpendChange> CompareAsync(SummaryQuestion question, SummaryQuestion earlier, CancellationToken cancellationToken)
+    {
         var (now, before) = (await DaysAsync(question, cancellationToken), await DaysAsync(earlier, cancellationToken));
         var (values, onModels) = (new Sums(), new Sums());
         if (question.Tag is null)
@@ -55,7 +58,7 @@ internal sealed class SpendReader(IUsageQueries usage, TimeProvider time)
             Add(dimension.ToString().ToLowerInvariant(), l => l.Group[column], l => l.Group[0], before, isNow: false);
         }
 
-        return (SpendChange.Of(values.ToList(), onModels.ToList(), Total(before), Total(now)), from, to);
+        return SpendChange.Of(values.ToList(), onModels.ToList(), Total(before), Total(now));
 
         void Add(string dimension, Func<SummaryLine, string> value, Func<SummaryLine, string> model, IReadOnlyList<SummaryLine> lines, bool isNow)
         {
@@ -71,23 +74,9 @@ internal sealed class SpendReader(IUsageQueries usage, TimeProvider time)
     public async Task<(SpendForecast? Forecast, NanoUsd Spent, int DaysKnown)> ForecastAsync(SummaryQuestion month, PeriodWindow window, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        var today = DateOnly.FromDateTime(TimeZoneInfo.ConvertTime(now, month.TimeZone).DateTime);
-        var zone = month.TimeZone;
-        var from = BudgetPeriods.Containing(BudgetPeriod.Day, zone, window.Start < now.AddDays(-ForecastDays) ? window.Start : now.AddDays(-ForecastDays), now).Start;
-        var lines = await DaysAsync(month with { From = from, To = HourEnd }, cancellationToken);
-        var byDay = lines.GroupBy(l => DateOnly.FromDateTime(TimeZoneInfo.ConvertTime(l.BucketStart, zone).DateTime)).ToDictionary(g => g.Key, g => Total(g));
-        var history = new List<DaySpend>();
-        for (var day = DateOnly.FromDateTime(TimeZoneInfo.ConvertTime(from, zone).DateTime); day < today; day = day.AddDays(1))
-            history.Add(new DaySpend(day, byDay.GetValueOrDefault(day)));
-        var spent = Total(lines.Where(l => l.BucketStart >= window.Start));
-        var thisDay = BudgetPeriods.Containing(BudgetPeriod.Day, zone, now, now);
-        var last = DateOnly.FromDateTime(TimeZoneInfo.ConvertTime(window.End.AddMinutes(-1), zone).DateTime);
-        var after = new List<DateOnly>();
-        for (var day = today.AddDays(1); day <= last; day = day.AddDays(1))
-            after.Add(day);
-        var passed = (decimal)(now - thisDay.Start).Ticks / (thisDay.End - thisDay.Start).Ticks;
-        var known = history.SkipWhile(d => d.Spent.Value <= 0).Count();
-        return (SpendForecast.Of(history, new PeriodSoFar(spent, today, passed, after)), spent, known);
+        var spent = Total(await DaysAsync(month with { From = window.Start, To = HourEnd < window.End ? HourEnd : window.End }, cancellationToken));
+        var history = await hours.ReadAsync(month, cancellationToken);
+        return (SpendForecast.Of(history, new PeriodSoFar(window, spent, null, now, month.TimeZone)), spent, SpendForecast.DaysOf(history, now, month.TimeZone));
     }
 
     public static NanoUsd Total(IEnumerable<SummaryLine> lines) => lines.Aggregate(NanoUsd.Zero, (sum, line) => sum + line.Totals.Cost);

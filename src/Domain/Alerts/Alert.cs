@@ -51,7 +51,8 @@ public enum AlertSeverity
 }
 
 /// <summary>A name and a value beside an alert's sentence.</summary>
-public readonly record struct AlertFact(string Name, string Value);
+/// <param name="Link">The page that shows it, where there is one: of a draft and in the store its path, in a message its whole address.</param>
+public readonly record struct AlertFact(string Name, string Value, string? Link = null);
 
 /// <summary>What of a tenant an alert is about.</summary>
 /// <param name="Scope"><c>tenant</c>, <c>team</c>, <c>project</c>, <c>key</c>, <c>tag</c>, <c>provider</c>, <c>model</c>.</param>

@@ -1,149 +1,95 @@
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Money;
 
 namespace Tokonomics.Domain.Ledger;
 
-/// <summary>What was spent on one whole day of the tenant's calendar.</summary>
-public readonly record struct DaySpend(DateOnly Day, NanoUsd Spent);
+/// <summary>What was spent in each hour, in order and without gaps.</summary>
+/// <param name="First">When the first of them begins: a whole hour of UTC.</param>
+/// <param name="Hours">The last may be the one that runs, with what it has so far.</param>
+public sealed record HourlySpend(DateTimeOffset First, IReadOnlyList<NanoUsd> Hours);
 
 /// <summary>Where spending stands in a period that runs.</summary>
-/// <param name="Spent">In the period so far, today included.</param>
-/// <param name="Today">The day that runs.</param>
-/// <param name="DayPassed">How much of it has passed, 0 to 1.</param>
-/// <param name="DaysAfter">The days of the period after today.</param>
-public sealed record PeriodSoFar(NanoUsd Spent, DateOnly Today, decimal DayPassed, IReadOnlyList<DateOnly> DaysAfter);
+/// <param name="Spent">In the period so far, everything included: what is certain.</param>
+/// <param name="Cap">Null where there is none.</param>
+/// <param name="Zone">Whose days and hours of the week: the tenant's.</param>
+public sealed record PeriodSoFar(PeriodWindow Window, NanoUsd Spent, NanoUsd? Cap, DateTimeOffset Now, TimeZoneInfo Zone)
+{
+    /// <summary>The cap that holds from a later moment on, where a temporary increase ends within the period.</summary>
+    public (NanoUsd Cap, DateTimeOffset From)? CapLater { get; init; }
+
+    /// <summary>How much of the period has passed, 0 to 1; 0 where it has no end.</summary>
+    public decimal Passed => Window.ResetsAt is null ? 0 : Math.Clamp((decimal)(Now - Window.Start).Ticks / (Window.End - Window.Start).Ticks, 0, 1);
+}
 
 /// <summary>One day that is still to come, or the rest of today.</summary>
 public readonly record struct ForecastDay(DateOnly Day, NanoUsd Expected, NanoUsd Low, NanoUsd High);
 
-/// <summary>What a period will have cost at its end.</summary>
-/// <param name="Low">Four times in five it lies between this and <paramref name="High"/>, where the days to come are like the days before.</param>
+/// <summary>What a period will have cost at its end, as if no cap stopped it.</summary>
+/// <param name="Low">Four times in five it lies between this and <paramref name="High"/>, where the time to come is like the time before.</param>
 /// <param name="Days">The sums reached at the end of each day from today on, with their ranges: what a chart draws.</param>
-/// <param name="DaysKnown">How many days of history it rests on.</param>
-public sealed record SpendForecast(NanoUsd Expected, NanoUsd Low, NanoUsd High, IReadOnlyList<ForecastDay> Days, int DaysKnown)
+/// <param name="DaysKnown">How many whole days of history it rests on.</param>
+/// <param name="ReachedAt">When the cap is expected to be reached; null where that isn't within the period, or is over.</param>
+public sealed record SpendForecast(NanoUsd Expected, NanoUsd Low, NanoUsd High, IReadOnlyList<ForecastDay> Days, int DaysKnown, DateTimeOffset? ReachedAt = null)
 {
-    /// <summary>Fewer days of history than this say nothing.</summary>
+    /// <summary>Fewer whole days of history than this say nothing.</summary>
     public const int LeastDays = 3;
 
-    private const int ShapeDays = 56;
-    private const int LevelDays = 14;
+    /// <summary>How far back it looks.</summary>
+    public const int MostDays = 56;
 
     // Of a normal spread, four fifths lie within this many deviations.
-    private const decimal FourFifths = 1.2816m;
+    private const double FourFifths = 1.2816;
 
     /// <summary>
-    /// A day is expected to cost the tenant's level times the shape of its weekday. The shape is the median of each weekday over up to eight weeks, so that one
-    /// wild day doesn't bend it; with less than two weeks all days are alike. The level is what the last fourteen days spent for each unit of shape, so that it
-    /// follows growth within two weeks. The range has two parts, both measured on the tenant's own days: how far days lie from what their week and weekday say,
-    /// and how far the level moves from one week to the next, which weighs more the further ahead. With little history both are widened: twice below two weeks,
-    /// half as much again below four. What is spent already is certain. Nothing here is random, and amounts a thousand times larger give a forecast a thousand
-    /// times larger.
+    /// Hour by hour to the period's end: the scope's present level, times the shape of the weekday, times the shape of the hour (<see cref="SpendPattern"/>). The rest of today also follows how today has
+    /// gone so far, as much as it did on earlier days at this time. What is spent already is certain; the range is how far the scope's own days strayed. Whatever the clocks do, an hour counts as the
+    /// local hour that it is. Nothing here is random, and amounts a thousand times larger give a forecast a thousand times larger.
     /// </summary>
-    /// <param name="history">Whole days before today, in order and without gaps; those before the first that cost something are left out.</param>
-    /// <returns>Null where there are fewer than <see cref="LeastDays"/> days: too little to say anything.</returns>
-    public static SpendForecast? Of(IReadOnlyList<DaySpend> history, PeriodSoFar soFar)
+    /// <param name="history">Of the same scope, from <see cref="MostDays"/> days ago to now; those before the first hour that cost something are left out.</param>
+    /// <returns>Null where there are fewer than <see cref="LeastDays"/> whole days, or the period has no end.</returns>
+    public static SpendForecast? Of(HourlySpend history, PeriodSoFar soFar)
     {
-        var from = 0;
-        while (from < history.Count && history[from].Spent.Value <= 0)
-            from++;
-        var days = history.Skip(Math.Max(from, history.Count - ShapeDays)).Select(d => (d.Day, Usd: d.Spent.Usd)).ToList();
-        if (days.Count < LeastDays)
+        var (window, now) = (soFar.Window, soFar.Now);
+        if (window.ResetsAt is null || SpendPattern.Of(history, now, soFar.Zone) is not { } pattern)
             return null;
-
-        var shape = Shape(days);
-        decimal ShapeOf(DateOnly day) => shape[(int)day.DayOfWeek];
-        var level = Level(days.TakeLast(LevelDays), ShapeOf);
-        var (ofDay, ofLevel) = Spread(days, ShapeOf, level);
-        var widened = days.Count < 14 ? 2m : days.Count < 28 ? 1.5m : 1m;
-
-        var result = new List<ForecastDay>();
-        var (expected, noise, reach, ahead) = (soFar.Spent.Usd, 0m, 0m, 0m);
-        Add(soFar.Today, 1 - Math.Clamp(soFar.DayPassed, 0, 1));
-        foreach (var day in soFar.DaysAfter)
-            Add(day, 1);
-        var last = result[^1];
-        return new SpendForecast(last.Expected, last.Low, last.High, result, days.Count);
-
-        void Add(DateOnly day, decimal part)
+        var start = (double)soFar.Spent.Usd;
+        var cap = soFar.Cap is { } limit && soFar.Spent < limit ? (double)limit.Usd : double.PositiveInfinity;
+        var (sum, certain, day, days, reached) = (start, 0d, pattern.Today, new List<ForecastDay>(), default(DateTimeOffset?));
+        for (var at = now; at < window.End;)
         {
-            expected += level * ShapeOf(day) * part;
-            noise += ofDay * ofDay * part;
-            reach += ShapeOf(day) * part;
-            ahead += part;
-            var deviation = Root(noise + (ofLevel * ofLevel * reach * reach * (1 + (ahead / 21))));
-            var half = FourFifths * widened * deviation;
-            result.Add(new ForecastDay(day, Nano(expected), Nano(Math.Max(soFar.Spent.Usd, expected - half)), Nano(expected + half)));
-        }
-    }
-
-    // By DayOfWeek; 1 is a day like the average.
-    private static decimal[] Shape(List<(DateOnly Day, decimal Usd)> days)
-    {
-        var shape = new decimal[7];
-        if (days.Count >= 14)
-            for (var weekday = 0; weekday < 7; weekday++)
-                shape[weekday] = Median([.. days.Where(d => (int)d.Day.DayOfWeek == weekday).Select(d => d.Usd)]);
-        var mean = shape.Sum() / 7;
-        for (var weekday = 0; weekday < 7; weekday++)
-            shape[weekday] = mean > 0 ? shape[weekday] / mean : 1;
-        return shape;
-    }
-
-    private static decimal Level(IEnumerable<(DateOnly Day, decimal Usd)> days, Func<DateOnly, decimal> shape)
-    {
-        var (usd, units) = (0m, 0m);
-        foreach (var day in days)
-            (usd, units) = (usd + day.Usd, units + shape(day.Day));
-        return units > 0 ? usd / units : 0;
-    }
-
-    /// <returns>By how much a day strays from its week and weekday, and the level from one week to the next; dollars, as a standard deviation.</returns>
-    private static (decimal OfDay, decimal OfLevel) Spread(List<(DateOnly Day, decimal Usd)> days, Func<DateOnly, decimal> shape, decimal level)
-    {
-        // Weeks counted back from the last day; a part of a week at the beginning is left out, unless it is all there is.
-        var weeks = new List<List<(DateOnly Day, decimal Usd)>>();
-        for (var end = days.Count; end >= 7; end -= 7)
-            weeks.Add(days.GetRange(end - 7, 7));
-        if (weeks.Count == 0)
-            weeks.Add(days);
-        var levels = weeks.ConvertAll(week => Level(week, shape));
-        var (squares, count) = (0m, 0);
-        for (var i = 0; i < weeks.Count; i++)
-            foreach (var day in weeks[i])
+            var hour = SpendPattern.HourOf(at);
+            var end = hour.AddHours(1) < window.End ? hour.AddHours(1) : window.End;
+            var (date, usd) = pattern.Of(hour);
+            if (date != day)
             {
-                var off = day.Usd - (levels[i] * shape(day.Day));
-                (squares, count) = (squares + (off * off), count + 1);
+                Close();
+                day = date;
             }
 
-        var (moves, steps) = (0m, 0);
-        for (var i = 1; i < levels.Count; i++)
-            (moves, steps) = (moves + ((levels[i - 1] - levels[i]) * (levels[i - 1] - levels[i])), steps + 1);
-        // One week says nothing of how weeks differ: a quarter of the level is taken.
-        return (Root(squares / Math.Max(1, count - weeks.Count)), steps == 0 ? level / 4 : Root(moves / steps));
-    }
-
-    private static decimal Median(List<decimal> values)
-    {
-        values.Sort();
-        var middle = values.Count / 2;
-        return values.Count % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-    }
-
-    // Newton's; a decimal has 28 digits, and ten dollars to the tenth squared still fit.
-    private static decimal Root(decimal square)
-    {
-        if (square <= 0)
-            return 0;
-        var root = square > 1 ? square / 2 : 1m;
-        for (var i = 0; i < 200; i++)
-        {
-            var next = (root + (square / root)) / 2;
-            if (next == root || Math.Abs(next - root) < 0.000_000_000_000_1m)
-                return next;
-            root = next;
+            var more = usd * ((end - at).Ticks / (double)TimeSpan.TicksPerHour);
+            if (soFar.CapLater is { } later && later.From <= at && soFar.Spent < soFar.Cap)
+                cap = (double)later.Cap.Usd;
+            if (reached is null && sum + more >= cap && (more > 0 || sum > cap))
+                reached = at + ((end - at) * (more > 0 ? Math.Clamp((cap - sum) / more, 0, 1) : 0));
+            (sum, at) = (sum + more, end);
         }
 
-        return root;
+        Close();
+        var last = days[^1];
+        return new SpendForecast(last.Expected, last.Low, last.High, days, pattern.DaysKnown, reached);
+
+        void Close()
+        {
+            if (day == pattern.Today)
+                certain = sum;
+            var variance = pattern.VarianceOfToday(certain - start) + pattern.Variance(sum - certain, day.DayNumber - pattern.Today.DayNumber + 1);
+            var half = FourFifths * pattern.Widened * Math.Sqrt(variance);
+            days.Add(new ForecastDay(day, Nano(sum), Nano(Math.Max(start, sum - half)), Nano(sum + half)));
+        }
     }
 
-    private static NanoUsd Nano(decimal usd) => NanoUsd.Round(Math.Min(usd, 9_000_000_000m));
+    /// <summary>How many whole days a history has, from the first that cost something on.</summary>
+    public static int DaysOf(HourlySpend history, DateTimeOffset now, TimeZoneInfo zone) => SpendPattern.DaysOf(history, now, zone).Days.Count;
+
+    private static NanoUsd Nano(double usd) => NanoUsd.Round((decimal)Math.Min(usd, 9_000_000_000d));
 }

@@ -35,7 +35,7 @@ internal static class AlertMessages
             blocks.Add(new JsonObject
             {
                 ["type"] = "section",
-                ["fields"] = new JsonArray([.. alert.Facts.Take(SlackFields).Select(f => (JsonNode)Mrkdwn($"*{Cut(Escaped(f.Name), SlackField)}*\n{Cut(Escaped(f.Value), SlackField)}"))]),
+                ["fields"] = new JsonArray([.. alert.Facts.Take(SlackFields).Select(f => (JsonNode)Mrkdwn($"*{Cut(Escaped(f.Name), SlackField)}*\n{Linked(f)}"))]),
             });
         blocks.Add(new JsonObject
         {
@@ -46,6 +46,7 @@ internal static class AlertMessages
         return new JsonObject { ["text"] = Cut(Escaped(alert.Title), SlackText), ["blocks"] = blocks }.ToJsonString();
 
         static JsonObject Plain(string text) => new() { ["type"] = "plain_text", ["text"] = text };
+        static string Linked(AlertFact f) => f.Link is null ? Cut(Escaped(f.Value), SlackField) : $"<{Escaped(f.Link)}|{Cut(Escaped(f.Value), SlackField)}>";
         static JsonObject Mrkdwn(string text) => new() { ["type"] = "mrkdwn", ["text"] = text, ["verbatim"] = true };
     }
 
@@ -66,7 +67,7 @@ internal static class AlertMessages
                     new JsonObject
                     {
                         ["type"] = "FactSet",
-                        ["facts"] = new JsonArray([.. alert.Facts.Append(new AlertFact("Organization", alert.Tenant)).Append(new AlertFact("At", $"{At(alert)} UTC")).Select(f => (JsonNode)new JsonObject { ["title"] = Unmarked(f.Name), ["value"] = Unmarked(f.Value) })]),
+                        ["facts"] = new JsonArray([.. alert.Facts.Append(new AlertFact("Organization", alert.Tenant)).Append(new AlertFact("At", $"{At(alert)} UTC")).Select(f => (JsonNode)new JsonObject { ["title"] = Unmarked(f.Name), ["value"] = Marked(f, Unmarked(f.Value)) })]),
                     }),
                 ["actions"] = new JsonArray(new JsonObject { ["type"] = "Action.OpenUrl", ["title"] = "Look at it", ["url"] = alert.Link.AbsoluteUri }),
             },
@@ -82,7 +83,13 @@ internal static class AlertMessages
             ["description"] = Cut(Unmarked(alert.Text), DiscordText),
             ["url"] = alert.Link.AbsoluteUri,
             ["color"] = alert.Severity switch { AlertSeverity.Critical => 0xC92A2A, AlertSeverity.Warning => 0xD98E04, _ => 0x0B6E6E },
-            ["fields"] = new JsonArray([.. alert.Facts.Take(DiscordFields).Select(f => (JsonNode)new JsonObject { ["name"] = Cut(Unmarked(f.Name), DiscordField), ["value"] = Cut(Unmarked(f.Value), DiscordField), ["inline"] = true })]),
+            // Links as far as they fit: they count among the 6,000.
+            ["fields"] = new JsonArray([.. alert.Facts.Take(DiscordFields).Select(f => (JsonNode)new JsonObject
+            {
+                ["name"] = Cut(Unmarked(f.Name), DiscordField),
+                ["value"] = alert.Text.Length < DiscordText / 4 && f.Link?.Length < DiscordField && f.Name.Length < DiscordField / 4 ? Marked(f, Cut(Unmarked(f.Value), DiscordField / 2)) : Cut(Unmarked(f.Value), DiscordField),
+                ["inline"] = true,
+            })]),
             ["footer"] = new JsonObject { ["text"] = Cut($"{alert.Tenant} · {alert.Id}", DiscordField) },
             ["timestamp"] = alert.At.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture),
         }),
@@ -120,12 +127,15 @@ internal static class AlertMessages
             ["text"] = alert.Text,
             ["link"] = alert.Link.AbsoluteUri,
             ["facts"] = new JsonObject([.. alert.Facts.DistinctBy(f => f.Name).Select(f => new KeyValuePair<string, JsonNode?>(f.Name, f.Value))]),
+            ["links"] = new JsonObject([.. alert.Facts.Where(f => f.Link is not null).DistinctBy(f => f.Name).Select(f => new KeyValuePair<string, JsonNode?>(f.Name, f.Link))]),
             ["resolves"] = alert.Resolves,
         },
     }.ToJsonString();
 
     public static Mail Mail(Alert alert, string to) => new(
-        to, $"{Sign(alert)} {alert.Title}", $"{alert.Text}\n\n{string.Join('\n', alert.Facts.Select(f => $"{f.Name}: {f.Value}"))}\n\n{alert.Link.AbsoluteUri}\n\n{alert.Tenant}, {At(alert)} UTC. You get this mail because this address is an alert channel of {alert.Tenant}; it can be removed under Alerts.");
+        to, $"{Sign(alert)} {alert.Title}", $"{alert.Text}\n\n{Application.Mails.Mail.Lines(alert.Facts)}\n\n{alert.Link.AbsoluteUri}\n\n{alert.Tenant}, {At(alert)} UTC. You get this mail because this address is an alert channel of {alert.Tenant}; it can be removed under Alerts.") { Facts = alert.Facts };
+
+    private static string Marked(AlertFact f, string value) => f.Link is null ? value : $"[{value}]({f.Link})";
 
     private static string Sign(Alert alert) => alert.Resolves is not null ? "✅" : alert.Severity switch { AlertSeverity.Critical => "🔴", AlertSeverity.Warning => "🟠", _ => "🔵" };
 

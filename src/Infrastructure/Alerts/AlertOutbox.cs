@@ -216,7 +216,7 @@ internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox bo
             Secrets: AlertChannel.InUse(row.GetString(1), row.IsDBNull(2) ? null : row.GetString(2), row.IsDBNull(3) ? null : row.GetString(3), row.IsDBNull(4) ? null : UsageRow.Time(row.GetInt64(4)), now),
             Alert: new Alert(
                 delivery.AlertId, delivery.TenantId, row.GetString(5), AlertKinds.Parse(row.GetString(6)) ?? AlertKind.Test, Enum.Parse<AlertSeverity>(row.GetString(7), ignoreCase: true), row.GetString(8), row.GetString(9),
-                new Uri(links.Link(row.GetString(10))), AlertFacts.Read(row.GetString(11)), UsageRow.Time(row.GetInt64(12)), row.IsDBNull(13) ? null : row.GetString(13))));
+                new Uri(links.Link(row.GetString(10))), [.. AlertFacts.Read(row.GetString(11)).Select(f => f.Link is null ? f : f with { Link = links.Link(f.Link) })], UsageRow.Time(row.GetInt64(12)), row.IsDBNull(13) ? null : row.GetString(13))));
         if (found.Count == 0)
             return null;
         var opened = found[0].Secrets.Select(id => Secret(connection, delivery.TenantId, id)).ToList();

@@ -13,10 +13,10 @@ internal static class BudgetsApi
     {
         var budgets = api.MapGroup("/budgets").WithTags("Budgets");
         budgets.MapGet("", async (HttpContext http, IMediator mediator) =>
-            (await mediator.Send(new ListBudgets(http.Caller(), http.Tenant()), http.RequestAborted)).Answer(l => new BudgetPage([.. l.Budgets.Select(BudgetShape.Of)])))
+            (await mediator.Send(new ListBudgets(http.Caller(), http.Tenant()) { WithForecasts = true }, http.RequestAborted)).Answer(l => new BudgetPage([.. l.Budgets.Select(BudgetShape.Of)])))
             .Produces<BudgetPage>().WithSummary("All budgets, and how they stand in the running period");
         budgets.MapGet("/{id}", async (HttpContext http, IMediator mediator, string id) =>
-            (await mediator.Send(new ListBudgets(http.Caller(), http.Tenant(), id), http.RequestAborted)).Answer(l => BudgetShape.Of(l.Budgets[0])))
+            (await mediator.Send(new ListBudgets(http.Caller(), http.Tenant(), id) { WithForecasts = true }, http.RequestAborted)).Answer(l => BudgetShape.Of(l.Budgets[0])))
             .Produces<BudgetShape>().WithSummary("One budget");
         budgets.MapPost("", async (HttpContext http, IMediator mediator, NewBudget body) =>
         {
@@ -151,10 +151,18 @@ internal static class BudgetsApi
     /// <param name="LimitUsd">The limit as it is now, an increase included.</param>
     /// <param name="LeasedUsd">Set aside by nodes, open holds included.</param>
     /// <param name="HeldUsd">In open holds of the node that answers.</param>
-    internal sealed record StandingShape(string? Value, string LimitUsd, string PostedUsd, string LeasedUsd, string? HeldUsd, string RemainingUsd)
+    /// <param name="Forecast">Null where too little is known, for a total, and in a budget for each value for all but the ten nearest to their limit.</param>
+    internal sealed record StandingShape(string? Value, string LimitUsd, string PostedUsd, string LeasedUsd, string? HeldUsd, string RemainingUsd, EndShape? Forecast)
     {
-        public static StandingShape Of(BudgetStanding s, bool each) => new(each ? s.Subject : null, s.Limit.ToString(), s.Posted.ToString(), s.Leased.ToString(), s.Held?.ToString(), s.Remaining.ToString());
+        public static StandingShape Of(BudgetStanding s, bool each) => new(
+            each ? s.Subject : null, s.Limit.ToString(), s.Posted.ToString(), s.Leased.ToString(), s.Held?.ToString(), s.Remaining.ToString(),
+            s.Forecast is { } f ? new EndShape(f.Expected.ToString(), f.Low.ToString(), f.High.ToString(), f.ReachedAt, f.DaysKnown) : null);
     }
+
+    /// <summary>What the period will have cost at its end, as if no cap stopped it.</summary>
+    /// <param name="LowUsd">Four times in five it ends between this and <paramref name="HighUsd"/>.</param>
+    /// <param name="LimitReachedAt">When the limit is expected to be reached; null where it isn't within the period, or is reached already.</param>
+    internal sealed record EndShape(string ExpectedUsd, string LowUsd, string HighUsd, DateTimeOffset? LimitReachedAt, int DaysKnown);
 
     /// <param name="State">How it stands; null for a budget for each value, whose values are in <paramref name="Values"/>.</param>
     /// <param name="ResetsAt">Null for a total.</param>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Tokonomics.Domain.Alerts;
 using Tokonomics.Infrastructure.Alerts;
+using Tokonomics.Infrastructure.Mails;
 
 namespace Tokonomics.Tests.Alerts;
 
@@ -34,6 +35,37 @@ public sealed class MessageTests
             read.ShouldNotContain('>');
             System.Text.RegularExpressions.Regex.IsMatch(read, "&(?!amp;|lt;|gt;)").ShouldBeFalse(read.Length > 200 ? read[..200] : read);
         }
+    }
+
+    [Fact]
+    public void A_fact_leads_to_its_page_wherever_a_link_can_be_written()
+    {
+        var fact = new AlertFact("Grew: customer <b> & [x]", "+$3.00, to $9.00", "https://portal.example/explore?tag=customer%3Dacme&by=model");
+        var alert = Alert("t", "t", 0) with { Facts = [new("Spent", "$9.00"), fact] };
+        JsonElement Read(string json) => JsonDocument.Parse(json).RootElement;
+        Read(AlertMessages.Slack(alert)).GetProperty("blocks")[2].GetProperty("fields")[1].GetProperty("text").GetString()
+            .ShouldBe("*Grew: customer &lt;b&gt; &amp; [x]*\n<https://portal.example/explore?tag=customer%3Dacme&amp;by=model|+$3.00, to $9.00>");
+        Read(AlertMessages.Teams(alert)).GetProperty("attachments")[0].GetProperty("content").GetProperty("body")[2].GetProperty("facts")[1].GetProperty("value").GetString()
+            .ShouldBe("[+$3.00, to $9.00](https://portal.example/explore?tag=customer%3Dacme&by=model)");
+        Read(AlertMessages.Discord(alert)).GetProperty("embeds")[0].GetProperty("fields")[1].GetProperty("value").GetString().ShouldBe("[+$3.00, to $9.00](https://portal.example/explore?tag=customer%3Dacme&by=model)");
+        Read(AlertMessages.Webhook(alert)).GetProperty("data").GetProperty("links").GetProperty("Grew: customer <b> & [x]").GetString().ShouldBe(fact.Link);
+        Read(AlertMessages.Webhook(alert)).GetProperty("data").GetProperty("facts").GetProperty("Spent").GetString().ShouldBe("$9.00");
+        var mail = AlertMessages.Mail(alert, "a@example.com");
+        mail.Text.ShouldContain("Spent: $9.00\nGrew: customer <b> & [x]: +$3.00, to $9.00\n  https://portal.example/explore?tag=customer%3Dacme&by=model\n");
+        var html = MailHtml.Of(mail);
+        html.ShouldContain("<a href=\"https://portal.example/explore?tag=customer%3Dacme&amp;by=model\" style=\"color:#0b6e6e\">+$3.00, to $9.00</a>");
+        html.ShouldContain(">Grew: customer &lt;b&gt; &amp; [x]</td>");
+        html.ShouldNotContain("Spent: $9.00"); // in the table alone
+    }
+
+    [Fact]
+    public void A_mail_shows_its_words_as_text_and_only_addresses_of_the_web_as_links()
+    {
+        var mail = new Application.Mails.Mail("a@example.com", "<b>s</b>", "one <i>\n\njavascript:alert(1)\n\nhttps://portal.example/x?a=1&b=\"2\"") { Facts = [new("n", "v", "javascript:alert(1)")] };
+        var html = MailHtml.Of(mail);
+        html.ShouldContain("one &lt;i&gt;");
+        html.ShouldNotContain("href=\"javascript");
+        html.ShouldContain("href=\"https://portal.example/x?a=1&amp;b=&quot;2&quot;\"");
     }
 
     private static int Texts(JsonElement element) => element.ValueKind switch

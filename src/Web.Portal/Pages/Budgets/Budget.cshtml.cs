@@ -30,6 +30,8 @@ public sealed class BudgetModel(TimeProvider time) : BudgetFormPage
 
     public Budget Budget => Line.Budget;
 
+    public DateTimeOffset Now { get; } = time.GetUtcNow();
+
     public string Called { get; private set; } = "";
 
     public BudgetPeriodPage History { get; private set; } = null!;
@@ -136,7 +138,7 @@ public sealed class BudgetModel(TimeProvider time) : BudgetFormPage
 
     private async Task<IActionResult?> FindAsync()
     {
-        if (await AskAsync(new ListBudgets(Caller, TenantId, Id)) is not { } list || await AskAsync(new ListBudgetPeriods(Caller, TenantId, Id) { Limit = 24, After = After }) is not { } history)
+        if (await AskAsync(new ListBudgets(Caller, TenantId, Id) { WithForecasts = true }) is not { } list || await AskAsync(new ListBudgetPeriods(Caller, TenantId, Id) { Limit = 24, After = After }) is not { } history)
             return Refused ?? NotFound();
         (Line, History) = (list.Budgets[0], history);
         Called = (await BudgetNames.FindAsync(Mediator, Caller, TenantId, Tenant.TenantName, [Budget], Cancel)).Of(Budget);

@@ -6,15 +6,17 @@ using Tokonomics.Web.Portal.Frame;
 namespace Tokonomics.Web.Portal.Pages.Budgets;
 
 /// <summary>Which limits are there, and which are close?</summary>
-public sealed class IndexModel : PortalPage
+public sealed class IndexModel(TimeProvider time) : PortalPage
 {
     public IReadOnlyList<BudgetLine> Budgets { get; private set; } = null!;
+
+    public DateTimeOffset Now { get; } = time.GetUtcNow();
 
     public BudgetNames Names { get; private set; } = null!;
 
     public async Task<IActionResult> OnGetAsync()
     {
-        if (await AskAsync(new ListBudgets(Caller, TenantId)) is not { } list)
+        if (await AskAsync(new ListBudgets(Caller, TenantId) { WithForecasts = true }) is not { } list)
             return Refused ?? NotFound();
         // The fullest first: that is what somebody looks for here.
         Budgets = [.. list.Budgets.Where(b => b.Budget.Environment == Environment).OrderByDescending(Fullness).ThenBy(b => b.Budget.Id, StringComparer.Ordinal)];
