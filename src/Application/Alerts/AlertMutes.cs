@@ -116,34 +116,17 @@ internal sealed class MuteAlertsHandler(TokonomicsDbContext db, TimeProvider tim
     }
 }
 
-/// <summary>How much is muted beside the alert that somebody looks at.</summary>
-public enum MuteBreadth
-{
-    /// <summary>Its kind, of what it is about.</summary>
-    This,
-
-    /// <summary>Its kind, wherever.</summary>
-    Kind,
-
-    /// <summary>Every kind, of what it is about.</summary>
-    Subject,
-}
-
-/// <summary>Mutes from an alert: what it tells, for a while.</summary>
-public sealed record SnoozeAlert(Caller Caller, string TenantId, string AlertId, DateTimeOffset? Until, string Why = "", MuteBreadth Breadth = MuteBreadth.This) : IUseCase<AlertsMuted>, IChange
+/// <summary>Mutes from an alert: its kind, of what it is about.</summary>
+public sealed record SnoozeAlert(Caller Caller, string TenantId, string AlertId, DateTimeOffset? Until, string Why = "") : IUseCase<AlertsMuted>, IChange
 {
     public Right Needs => Right.ManageKeys;
 
-    public string AuditDetail => $"{AlertId}: {Breadth} until {(Until is { } end ? $"{end.UtcDateTime:yyyy-MM-dd HH:mm} UTC" : "it is ended")}{(Why.Length > 0 ? ": " + Why : "")}";
+    public string AuditDetail => $"{AlertId} until {(Until is { } end ? $"{end.UtcDateTime:yyyy-MM-dd HH:mm} UTC" : "it is ended")}{(Why.Length > 0 ? ": " + Why : "")}";
 }
 
 internal sealed class SnoozeAlertRules : AbstractValidator<SnoozeAlert>
 {
-    public SnoozeAlertRules()
-    {
-        RuleFor(m => m.Breadth).IsInEnum();
-        RuleFor(m => m.Why).Must(w => w.Length <= MuteWords.LongestWhy && !w.Any(char.IsControl)).WithMessage($"The reason has {MuteWords.LongestWhy} characters at most, on one line.");
-    }
+    public SnoozeAlertRules() => RuleFor(m => m.Why).Must(w => w.Length <= MuteWords.LongestWhy && !w.Any(char.IsControl)).WithMessage($"The reason has {MuteWords.LongestWhy} characters at most, on one line.");
 }
 
 internal sealed class SnoozeAlertHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<SnoozeAlert, Outcome<AlertsMuted>>
@@ -154,12 +137,12 @@ internal sealed class SnoozeAlertHandler(TokonomicsDbContext db, TimeProvider ti
         var alert = await db.Alerts.FirstOrDefaultAsync(a => a.TenantId == request.TenantId && a.Id == request.AlertId, cancellationToken);
         if (alert is null)
             return Refusal.NotFound("alert");
-        var kind = request.Breadth == MuteBreadth.Subject ? null : AlertKinds.Parse(alert.Kind);
+        var kind = AlertKinds.Parse(alert.Kind);
         if (AlertMute.Problem(alert.Severity == AlertSeverity.Critical ? null : kind, request.Until, now) is { } problem)
             return Refusal.Invalid(nameof(request.Until), problem);
         if (await MuteWords.TooManyAsync(db, request.TenantId, now, cancellationToken) is { } tooMany)
             return tooMany;
-        var mute = StoredMute.Of(request.TenantId, kind, request.Breadth == MuteBreadth.Kind ? AlertSubject.Tenant : alert.Subject, request.Until, request.Why, request.Caller.Actor, now);
+        var mute = StoredMute.Of(request.TenantId, kind, alert.Subject, request.Until, request.Why, request.Caller.Actor, now);
         db.AlertMutes.Add(mute);
         // Whoever pressed sees it at once; what else is covered is marked when it is next looked for what is due.
         alert.MuteId = mute.Id;

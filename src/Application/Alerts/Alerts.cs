@@ -263,6 +263,16 @@ internal sealed class ListAlertsHandler(TokonomicsDbContext db, TimeProvider tim
     private static AlertMuted Muted(StoredMute mute, DateTimeOffset now) => new(mute.Id, mute.MutedBy, mute.EndedAt ?? mute.Until, mute.Why, mute.EndedAt is null && (mute.Until is null || mute.Until > now));
 }
 
+/// <summary>For the frame of every page: how many alerts that matter aren't over and nobody looks after.</summary>
+public sealed class AlertCounts(TokonomicsDbContext db)
+{
+    /// <summary>More than this are not counted.</summary>
+    public const int Most = ListAlertsHandler.MostCounted;
+
+    /// <summary>One question of an index that has no others.</summary>
+    public Task<int> UrgentAsync(string tenantId, CancellationToken cancellationToken) => ListAlertsHandler.Unseen(db, tenantId).Where(a => a.Severity != AlertSeverity.Info).CountAsync(cancellationToken);
+}
+
 /// <summary>How an alert's facts stand in the store.</summary>
 public static class AlertFacts
 {
