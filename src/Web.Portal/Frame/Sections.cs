@@ -10,7 +10,7 @@ internal static class Sections
 
     public static IReadOnlyList<(string Path, string Name)> Billing(PortalPage page) => Of(page, ("/billing", "Plan", Right.ReadUsage), ("/billing/customers", "Your customers", Right.ManageBilling), ("/billing/meter", "Stripe meter", Right.ManageBilling));
 
-    public static IReadOnlyList<(string Path, string Name)> Alerts(PortalPage page) => Of(page, ("/alerts", "Alerts", Right.ReadUsage), ("/alerts/channels", "Channels", Right.ReadKeys));
+    public static IReadOnlyList<(string Path, string Name)> Alerts(PortalPage page) => Of(page, ("/alerts", "Alerts", Right.ReadUsage), ("/alerts/rules", "Rules", Right.ReadUsage), ("/alerts/channels", "Channels", Right.ReadKeys));
 
     public static IReadOnlyList<(string Path, string Name)> Team(PortalPage page) => Of(page, ("/team", "Members", Right.ManageTeams), ("/team/projects", "Teams and projects", Right.ReadUsage));
 

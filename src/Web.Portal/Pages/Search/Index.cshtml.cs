@@ -25,6 +25,7 @@ public sealed class IndexModel : PortalPage
         ("/budgets", "Budgets", "cap limit alert", Right.ReadUsage),
         ("/budgets/new", "New budget", "set create cap limit", Right.ManageBudgets),
         ("/alerts", "Alerts", "notifications threshold exhausted overrun", Right.ReadUsage),
+        ("/alerts/rules", "Alert rules", "mute snooze quiet hours night weekend sensitivity spike burn floor ratio", Right.ReadUsage),
         ("/alerts/channels", "Alert channels", "slack mail email webhook teams discord pagerduty notify", Right.ReadKeys),
         ("/providers", "Providers", "credentials provider key openai anthropic gemini endpoint", Right.ReadKeys),
         ("/team", "Members", "team people invite role", Right.ManageTeams),
