@@ -5,6 +5,7 @@ using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Mails;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Domain.Alerts;
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure.Ledger;
 
@@ -171,7 +172,7 @@ internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox bo
             "tag" or "each" => $"{cause.ScopeName} {(cause.Scope == "each" ? cause.Subject : cause.ScopeValue)}",
             _ => $"{cause.Scope} {cause.Named ?? cause.ScopeValue}",
         };
-        var (per, period) = cause.Period switch { "day" => ("daily", "today"), "week" => ("weekly", "this week"), "month" => ("monthly", "this month"), _ => ("total", "in all") };
+        var (per, period) = BudgetWords.Of(Enum.Parse<BudgetPeriod>(cause.Period, ignoreCase: true));
         var (posted, limit) = (AlertWords.Usd(new NanoUsd(cause.Posted)), AlertWords.Usd(new NanoUsd(cause.Limit)));
         var ends = cause.Period == "total" ? null : AlertWords.At(UsageRow.Time(cause.PeriodEnd), TimeZoneInfo.FindSystemTimeZoneById(cause.Zone));
         List<AlertFact> facts = [new("Budget of", whose), new("Spent", posted), new("Cap", limit)];
