@@ -51,7 +51,7 @@ try {
     const key = await first('/keys', 'main tbody a[href^="/keys/key_"]');
     await pictures(page, {
       overview: '/overview', 'overview-test': '/overview?env=test', explore: '/explore', 'explore-customer': '/explore?by=tag%3Acustomer&range=90d', calls: '/calls', 'calls-columns': '/calls?columns=model,project,team,input,cached,output,cost,id', call,
-      keys: '/keys', 'key-new': '/keys/new', key, budgets: '/budgets', 'budget-new': '/budgets/new', budget, alerts: '/alerts', 'alert-channels': '/alerts/channels', providers: '/providers', team: '/team', projects: '/team/projects', billing: '/billing', customers: '/billing/customers', statement: '/billing/statement?customer=acme', meter: '/billing/meter', start: '/start', 'start-live': '/start?for=live',
+      keys: '/keys', 'key-new': '/keys/new', key, budgets: '/budgets', 'budget-new': '/budgets/new', budget, alerts: '/alerts', 'alert-rules': '/alerts/rules', 'alert-channels': '/alerts/channels', providers: '/providers', team: '/team', projects: '/team/projects', billing: '/billing', customers: '/billing/customers', statement: '/billing/statement?customer=acme', meter: '/billing/meter', start: '/start', 'start-live': '/start?for=live',
       settings: '/settings', prices: '/settings/prices', tokens: '/settings/tokens', audit: '/settings/audit', data: '/settings/data', search: '/search?q=search', account: '/account', security: '/account/security', sessions: '/account/sessions', tenants: '/account/tenants', totp: '/account/totp',
     });
     // An invitation, and the operator's pages, which want two factors.
@@ -65,7 +65,7 @@ try {
     await page.fill('[name=Code]', code(seed));
     await page.click('main button:has-text("Turn on")');
     await page.waitForSelector('#codes');
-    await pictures(page, { operator: '/operator', 'operator-accounts': '/operator/accounts', 'operator-system': '/operator/system', 'operator-audit': '/operator/audit' });
+    await pictures(page, { operator: '/operator', 'operator-accounts': '/operator/accounts', 'operator-system': '/operator/system', 'operator-jobs': '/operator/jobs', 'operator-audit': '/operator/audit' });
     // Somebody for whom there is nothing yet.
     const other = await person();
     await other.goto(base + '/signup');

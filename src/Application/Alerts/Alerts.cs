@@ -51,6 +51,11 @@ public sealed class StoredAlert
     public DateTimeOffset? AcknowledgedAt { get; set; }
 
     public string? AcknowledgedBy { get; set; }
+
+    /// <summary>The mute that keeps it from being told, or did.</summary>
+    public string? MuteId { get; set; }
+
+    public AlertSubject Subject => new(Scope, ScopeName, ScopeValue);
 }
 
 /// <summary>That one channel is told of one alert.</summary>
@@ -74,8 +79,14 @@ public sealed class AlertDelivery
     /// <summary>Given up.</summary>
     public DateTimeOffset? FailedAt { get; set; }
 
+    /// <summary>Not needed: it was over before it was sent, or its beginning never arrived.</summary>
+    public DateTimeOffset? DroppedAt { get; set; }
+
     /// <summary>What the last attempt was answered.</summary>
     public string? Answer { get; set; }
+
+    /// <summary>1; more where it was told again after a mute.</summary>
+    public int Round { get; set; } = 1;
 }
 
 /// <summary>A channel with its secrets open: where a message goes, and by what it is signed.</summary>
@@ -160,40 +171,106 @@ internal sealed class TestAlertChannelHandler(TokonomicsDbContext db, ISecretBox
 public sealed record ListAlerts(Caller Caller, string TenantId, string? Before = null, int Limit = 50) : IUseCase<AlertPage>
 {
     public Right Needs => Right.ReadUsage;
+
+    /// <summary>Only what isn't over: a condition that lasts, or something that nobody looks after yet.</summary>
+    public bool Open { get; init; }
+
+    public AlertKind? Kind { get; init; }
+
+    public AlertSeverity? Severity { get; init; }
+
+    /// <summary>False: the end of something is in the line of its beginning alone. True: it is a line of its own as well.</summary>
+    public bool Ends { get; init; } = true;
 }
 
+/// <param name="Unseen">How many that aren't over nobody looks after, on whatever page; <see cref="ListAlertsHandler.MostCounted"/> is that many or more.</param>
 /// <param name="Next">The cursor of the page after this; null where there is none.</param>
-public sealed record AlertPage(IReadOnlyList<AlertLine> Alerts, string? Next);
+public sealed record AlertPage(IReadOnlyList<AlertLine> Alerts, int Unseen, string? Next);
 
+/// <param name="Lasts">It has a beginning and an end: <paramref name="ResolvedAt"/> is the end, where it has come.</param>
+/// <param name="Resolves">The alert whose end this is.</param>
+/// <param name="End">What was told of its end; null where it has none, or not yet.</param>
 public sealed record AlertLine(
-    string Id, AlertKind Kind, AlertSeverity Severity, string Title, string Text, string Path, IReadOnlyList<AlertFact> Facts, DateTimeOffset At, DateTimeOffset? AcknowledgedAt, string? AcknowledgedBy, IReadOnlyList<DeliveryLine> Deliveries);
-
-/// <param name="NextAt">When it is tried again; null where it arrived or was given up.</param>
-public sealed record DeliveryLine(string ChannelId, string Channel, ChannelKind Kind, int Attempts, DateTimeOffset? NextAt, DateTimeOffset? DeliveredAt, DateTimeOffset? FailedAt, string? Answer);
-
-internal sealed class ListAlertsHandler(TokonomicsDbContext db) : IRequestHandler<ListAlerts, Outcome<AlertPage>>
+    string Id, AlertKind Kind, AlertSeverity Severity, AlertSubject Subject, string Title, string Text, string Path, IReadOnlyList<AlertFact> Facts, DateTimeOffset At, bool Lasts, DateTimeOffset? ResolvedAt, string? Resolves,
+    AlertMuted? Muted, DateTimeOffset? AcknowledgedAt, string? AcknowledgedBy, IReadOnlyList<DeliveryLine> Deliveries, AlertEndLine? End)
 {
+    public bool IsOpen => Resolves is null && (Lasts ? ResolvedAt is null : AcknowledgedAt is null);
+}
+
+/// <param name="Until">When the mute is over, or was; null: until somebody ends it.</param>
+/// <param name="Runs">It keeps it from being told now.</param>
+public sealed record AlertMuted(string MuteId, string By, DateTimeOffset? Until, string Why, bool Runs);
+
+public sealed record AlertEndLine(string Id, DateTimeOffset At, string Text, IReadOnlyList<AlertFact> Facts, IReadOnlyList<DeliveryLine> Deliveries);
+
+/// <param name="NextAt">When it is tried again; null where it arrived, was given up or isn't needed.</param>
+/// <param name="DroppedAt">It was over before it was sent.</param>
+public sealed record DeliveryLine(
+    string ChannelId, string Channel, ChannelKind Kind, int Attempts, DateTimeOffset? NextAt, DateTimeOffset? DeliveredAt, DateTimeOffset? FailedAt, DateTimeOffset? DroppedAt, string? Answer);
+
+internal sealed class ListAlertsHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<ListAlerts, Outcome<AlertPage>>
+{
+    /// <summary>No more are counted than this.</summary>
+    internal const int MostCounted = 100;
+
     private const int Most = 200;
 
     public async Task<Outcome<AlertPage>> Handle(ListAlerts request, CancellationToken cancellationToken)
     {
         var (tenant, limit) = (request.TenantId, Math.Clamp(request.Limit, 1, Most));
         // Ids grow with time.
-        var rows = await db.Alerts.AsNoTracking().Where(a => a.TenantId == tenant && (request.Before == null || string.Compare(a.Id, request.Before) < 0))
-            .OrderByDescending(a => a.Id).Take(limit + 1).ToListAsync(cancellationToken);
+        var alerts = db.Alerts.AsNoTracking().Where(a => a.TenantId == tenant && (request.Before == null || string.Compare(a.Id, request.Before) < 0));
+        if (!request.Ends)
+            alerts = alerts.Where(a => a.Resolves == null);
+        if (request.Open)
+            alerts = alerts.Where(a => a.Resolves == null && a.ResolvedAt == null && (a.Condition != null || a.AcknowledgedAt == null));
+        if (request.Kind?.Word() is { } kind)
+            alerts = alerts.Where(a => a.Kind == kind);
+        if (request.Severity is { } severity)
+            alerts = alerts.Where(a => a.Severity == severity);
+        var rows = await alerts.OrderByDescending(a => a.Id).Take(limit + 1).ToListAsync(cancellationToken);
         var shown = rows.Take(limit).ToList();
+        var unseen = await Unseen(db, tenant).CountAsync(cancellationToken);
         var ids = shown.ConvertAll(a => a.Id);
         if (ids.Count == 0)
-            return new AlertPage([], null);
-        var deliveries = await db.AlertDeliveries.AsNoTracking().Where(d => d.TenantId == tenant && ids.Contains(d.AlertId)).ToListAsync(cancellationToken);
+            return new AlertPage([], unseen, null);
+        var over = shown.Where(a => a.ResolvedAt is not null).Select(a => a.Id).ToList();
+        var ends = over.Count == 0 ? [] : await db.Alerts.AsNoTracking().Where(a => a.TenantId == tenant && a.Resolves != null && over.Contains(a.Resolves)).ToDictionaryAsync(a => a.Resolves!, cancellationToken);
+        var told = ids.Union(ends.Values.Select(e => e.Id)).ToList();
+        var deliveries = (await db.AlertDeliveries.AsNoTracking().Where(d => d.TenantId == tenant && told.Contains(d.AlertId)).ToListAsync(cancellationToken)).ToLookup(d => d.AlertId);
         var channels = await db.AlertChannels.AsNoTracking().Where(c => c.TenantId == tenant).ToDictionaryAsync(c => c.Id, cancellationToken);
+        var muteIds = shown.Select(a => a.MuteId).OfType<string>().Distinct().ToList();
+        var mutes = muteIds.Count == 0 ? [] : await db.AlertMutes.AsNoTracking().Where(m => m.TenantId == tenant && muteIds.Contains(m.Id)).ToDictionaryAsync(m => m.Id, cancellationToken);
+        var now = time.GetUtcNow();
         return new AlertPage(
             shown.ConvertAll(a => new AlertLine(
-                a.Id, AlertKinds.Parse(a.Kind) ?? AlertKind.Test, a.Severity, a.Title, a.Text, a.Path, AlertFacts.Read(a.Facts), a.At, a.AcknowledgedAt, a.AcknowledgedBy,
-                [.. deliveries.Where(d => d.AlertId == a.Id).Select(d => (Delivery: d, Channel: channels[d.ChannelId])).OrderBy(d => d.Channel.Name, StringComparer.OrdinalIgnoreCase)
-                    .Select(d => new DeliveryLine(d.Channel.Id, d.Channel.Name, d.Channel.Kind, d.Delivery.Attempts, d.Delivery.NextAt, d.Delivery.DeliveredAt, d.Delivery.FailedAt, d.Delivery.Answer))])),
-            rows.Count > limit ? shown[^1].Id : null);
+                a.Id, AlertKinds.Parse(a.Kind) ?? AlertKind.Test, a.Severity, a.Subject, a.Title, a.Text, a.Path, AlertFacts.Read(a.Facts), a.At, a.Condition is not null, a.ResolvedAt, a.Resolves,
+                a.MuteId is { } mute ? Muted(mutes[mute], now) : null, a.AcknowledgedAt, a.AcknowledgedBy, Lines(a.Id),
+                ends.GetValueOrDefault(a.Id) is { } end ? new AlertEndLine(end.Id, end.At, end.Text, AlertFacts.Read(end.Facts), Lines(end.Id)) : null)),
+            unseen, rows.Count > limit ? shown[^1].Id : null);
+
+        IReadOnlyList<DeliveryLine> Lines(string id) =>
+        [
+            .. deliveries[id].Select(d => (Delivery: d, Channel: channels[d.ChannelId])).OrderBy(d => d.Channel.Name, StringComparer.OrdinalIgnoreCase).Select(d => new DeliveryLine(
+                d.Channel.Id, d.Channel.Name, d.Channel.Kind, d.Delivery.Attempts, d.Delivery.NextAt, d.Delivery.DeliveredAt, d.Delivery.FailedAt, d.Delivery.DroppedAt, d.Delivery.Answer)),
+        ];
     }
+
+    /// <summary>What isn't over and nobody looks after, <see cref="MostCounted"/> of them at most: an index has no others.</summary>
+    internal static IQueryable<StoredAlert> Unseen(TokonomicsDbContext db, string tenantId) =>
+        db.Alerts.Where(a => a.TenantId == tenantId && a.AcknowledgedAt == null && a.ResolvedAt == null && a.Resolves == null).OrderByDescending(a => a.Id).Take(MostCounted);
+
+    private static AlertMuted Muted(StoredMute mute, DateTimeOffset now) => new(mute.Id, mute.MutedBy, mute.EndedAt ?? mute.Until, mute.Why, mute.EndedAt is null && (mute.Until is null || mute.Until > now));
+}
+
+/// <summary>For the frame of every page: how many alerts that matter aren't over and nobody looks after.</summary>
+public sealed class AlertCounts(TokonomicsDbContext db)
+{
+    /// <summary>More than this are not counted.</summary>
+    public const int Most = ListAlertsHandler.MostCounted;
+
+    /// <summary>One question of an index that has no others.</summary>
+    public Task<int> UrgentAsync(string tenantId, CancellationToken cancellationToken) => ListAlertsHandler.Unseen(db, tenantId).Where(a => a.Severity != AlertSeverity.Info).CountAsync(cancellationToken);
 }
 
 /// <summary>How an alert's facts stand in the store.</summary>
@@ -230,7 +307,7 @@ internal sealed class AcknowledgeAlertHandler(TokonomicsDbContext db, TimeProvid
     }
 }
 
-/// <summary>Sends an alert to a channel once more, with the id that it had.</summary>
+/// <summary>Sends an alert to a channel once more, with the id that it had. Where it is over, its end is sent after it once more: what was lit is put out.</summary>
 public sealed record ReplayDelivery(Caller Caller, string TenantId, string AlertId, string ChannelId) : IUseCase<DeliveryReplayed>, IChange
 {
     public Right Needs => Right.ManageCredentials;
@@ -255,7 +332,10 @@ internal sealed class ReplayDeliveryHandler(TokonomicsDbContext db, TimeProvider
             return new Refusal(RefusalKind.Conflict, "channel_disabled", $"The channel {channel.Name} is off ({channel.DisabledWhy}): switch it on first.");
         if (delivery.NextAt is not null)
             return new Refusal(RefusalKind.Conflict, "delivery_waits", "It is on its way already.");
-        (delivery.NextAt, delivery.FailedAt, delivery.DeliveredAt, delivery.Attempts) = (time.GetUtcNow(), null, null, 0);
+        var end = await db.AlertDeliveries.FirstOrDefaultAsync(
+            d => d.TenantId == request.TenantId && d.ChannelId == request.ChannelId && d.NextAt == null && db.Alerts.Any(a => a.TenantId == request.TenantId && a.Id == d.AlertId && a.Resolves == request.AlertId), cancellationToken);
+        foreach (var one in new[] { delivery, end }.OfType<AlertDelivery>())
+            (one.NextAt, one.FailedAt, one.DeliveredAt, one.DroppedAt, one.Attempts) = (time.GetUtcNow(), null, null, null, 0);
         return new DeliveryReplayed(delivery.AlertId);
     }
 }

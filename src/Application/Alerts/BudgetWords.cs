@@ -6,7 +6,7 @@ using Tokonomics.Domain.Money;
 namespace Tokonomics.Application.Alerts;
 
 /// <summary>How alerts write budgets and what is guessed of them.</summary>
-internal static class BudgetWords
+public static class BudgetWords
 {
     /// <summary><c>$412</c> from ten dollars on: a guess has no cents.</summary>
     public static string About(NanoUsd amount) => amount.Usd >= 10 ? "$" + decimal.Round(amount.Usd, 0, MidpointRounding.AwayFromZero).ToString("#,0", CultureInfo.InvariantCulture) : AlertWords.Usd(amount);

@@ -178,9 +178,9 @@ public sealed partial class PaymentEvents(TokonomicsDbContext db, BillingSync sy
     public async Task PrepareAsync(CancellationToken cancellationToken)
     {
         var quotas = db.Budgets.IgnoreQueryFilters().Where(b => b.Scope == "tenant" && b.ScopeName == "calls");
+        var now = time.GetUtcNow();
         if (!options.Enabled)
         {
-            var now = time.GetUtcNow();
             if (await quotas.AnyAsync(b => b.EndedAt == null, cancellationToken))
                 await quotas.Where(b => b.EndedAt == null).ExecuteUpdateAsync(set => set.SetProperty(b => b.EndedAt, (DateTimeOffset?)now), cancellationToken);
             return;
@@ -188,7 +188,8 @@ public sealed partial class PaymentEvents(TokonomicsDbContext db, BillingSync sy
 
         while (true)
         {
-            var without = await db.Tenants.Where(t => !db.BillingAccounts.Any(a => a.TenantId == t.Id)).OrderBy(t => t.Id).Select(t => t.Id).Take(Batch).ToListAsync(cancellationToken);
+            // Whose deletion is due may have lost its row to it already.
+            var without = await db.Tenants.Where(t => (t.DeleteAt == null || t.DeleteAt > now) && !db.BillingAccounts.Any(a => a.TenantId == t.Id)).OrderBy(t => t.Id).Select(t => t.Id).Take(Batch).ToListAsync(cancellationToken);
             foreach (var tenant in without)
                 await sync.FindAsync(tenant, cancellationToken);
             if (without.Count < Batch)

@@ -5,6 +5,7 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Jobs;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Application.Users;
@@ -67,6 +68,14 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<AlertDelivery> AlertDeliveries => Set<AlertDelivery>();
 
+    public DbSet<JobRequest> JobRequests => Set<JobRequest>();
+
+    public DbSet<StoredAlertRule> AlertRules => Set<StoredAlertRule>();
+
+    public DbSet<StoredMute> AlertMutes => Set<StoredMute>();
+
+    public DbSet<AlertSettings> AlertSettings => Set<AlertSettings>();
+
     public DbSet<User> Users => Set<User>();
 
     public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
@@ -124,8 +133,15 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<StoredPaymentEvent>().ToTable("payment_events").HasKey(e => e.Id);
         modelBuilder.Entity<AlertChannel>().ToTable("alert_channels").HasKey(c => new { c.TenantId, c.Id });
         modelBuilder.Entity<AlertChannel>().HasOne<Tenant>().WithMany().HasForeignKey(c => c.TenantId);
-        modelBuilder.Entity<StoredAlert>().ToTable("alerts").HasKey(a => new { a.TenantId, a.Id });
+        modelBuilder.Entity<StoredAlert>().ToTable("alerts").Ignore(a => a.Subject).HasKey(a => new { a.TenantId, a.Id });
         modelBuilder.Entity<AlertDelivery>().ToTable("alert_deliveries").HasKey(d => new { d.TenantId, d.AlertId, d.ChannelId });
+        modelBuilder.Entity<JobRequest>().ToTable("job_requests").HasKey(r => r.Job);
+        modelBuilder.Entity<StoredAlertRule>().ToTable("alert_rules").Ignore(r => r.Subject).Ignore(r => r.Terms).HasKey(r => new { r.TenantId, r.Id });
+        modelBuilder.Entity<StoredAlertRule>().HasOne<Tenant>().WithMany().HasForeignKey(r => r.TenantId);
+        modelBuilder.Entity<StoredMute>().ToTable("alert_mutes").Ignore(m => m.Subject).HasKey(m => new { m.TenantId, m.Id });
+        modelBuilder.Entity<StoredMute>().HasOne<Tenant>().WithMany().HasForeignKey(m => m.TenantId);
+        modelBuilder.Entity<AlertSettings>().ToTable("alert_settings").Ignore(s => s.Quiet).HasKey(s => s.TenantId);
+        modelBuilder.Entity<AlertSettings>().HasOne<Tenant>().WithMany().HasForeignKey(s => s.TenantId);
         modelBuilder.Entity<User>().ToTable("users").Ignore(u => u.PhoneNumber).Ignore(u => u.PhoneNumberConfirmed).HasKey(u => u.Id);
         modelBuilder.Entity<User>().Property(u => u.ConcurrencyStamp).IsConcurrencyToken();
         modelBuilder.Entity<IdentityUserToken<string>>().ToTable("user_tokens").HasKey(t => new { t.UserId, t.LoginProvider, t.Name });

@@ -2,6 +2,7 @@ using FluentValidation;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Users;
@@ -23,6 +24,7 @@ public static class UseCases
         services.AddScoped<AuditLog>();
         services.AddScoped<KeyIssuing>();
         services.AddScoped<PlansInForce>();
+        services.AddScoped<AlertCounts>();
         services.AddScoped<BillingSync>();
         services.AddScoped<PaymentEvents>();
         services.AddScoped<MeterReporting>();

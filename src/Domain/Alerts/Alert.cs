@@ -115,6 +115,19 @@ public static class AlertKinds
     /// <summary>For people: what a channel is told of.</summary>
     public static string Title(this AlertKind kind) => All.First(k => k.Kind == kind).Title;
 
+    /// <summary>What its link leads to, for people: <c>Look at the budget</c>.</summary>
+    public static string Look(this AlertKind kind) => "Look at the " + kind switch
+    {
+        AlertKind.SpendSpike => "spend",
+        AlertKind.ModelUnpriced => "calls",
+        AlertKind.ProviderFailing => "provider",
+        AlertKind.KeyAwake => "key",
+        AlertKind.PlanQuota => "plan",
+        AlertKind.WeeklyDigest => "week",
+        AlertKind.Test => "alerts",
+        _ => "budget",
+    };
+
     /// <summary>Whether channels of that kind are told of it at all: nobody is woken by a digest.</summary>
     public static bool GoesTo(this AlertKind kind, ChannelKind channel) => kind != AlertKind.WeeklyDigest || channel != ChannelKind.PagerDuty;
 }

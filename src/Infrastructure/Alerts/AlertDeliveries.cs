@@ -9,7 +9,7 @@ namespace Tokonomics.Infrastructure.Alerts;
 /// Carries alerts, beside everything else: looks twice a second for what the ledger has noted and for what is due. To each channel one message at a time, to all channels at once: a dead one
 /// delays no other. Any number of hosts may do this.
 /// </summary>
-internal sealed partial class AlertDeliveries(AlertOutbox outbox, IAlertSender sender, ILogger<AlertDeliveries> log) : BackgroundService
+internal sealed partial class AlertDeliveries(AlertOutbox outbox, AlertBook book, IAlertSender sender, ILogger<AlertDeliveries> log) : BackgroundService
 {
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(5);
@@ -66,8 +66,17 @@ internal sealed partial class AlertDeliveries(AlertOutbox outbox, IAlertSender s
 
     private async Task TakeUpAsync(CancellationToken cancellationToken)
     {
-        while (await outbox.TakeUpAsync(cancellationToken) > 0)
+        try
         {
+            while (await outbox.TakeUpAsync(cancellationToken) > 0)
+            {
+            }
+        }
+        finally
+        {
+            while (await book.MindMutesAsync(cancellationToken) > 0)
+            {
+            }
         }
     }
 

@@ -40,7 +40,7 @@ internal static class AlertMessages
         blocks.Add(new JsonObject
         {
             ["type"] = "actions",
-            ["elements"] = new JsonArray(new JsonObject { ["type"] = "button", ["text"] = Plain("Look at it"), ["url"] = alert.Link.AbsoluteUri }),
+            ["elements"] = new JsonArray(new JsonObject { ["type"] = "button", ["text"] = Plain(alert.Kind.Look()), ["url"] = alert.Link.AbsoluteUri }),
         });
         blocks.Add(new JsonObject { ["type"] = "context", ["elements"] = new JsonArray(Mrkdwn(Cut(Escaped($"{alert.Tenant} · {At(alert)} UTC · {alert.Id}"), SlackField))) });
         return new JsonObject { ["text"] = Cut(Escaped(alert.Title), SlackText), ["blocks"] = blocks }.ToJsonString();
@@ -69,7 +69,7 @@ internal static class AlertMessages
                         ["type"] = "FactSet",
                         ["facts"] = new JsonArray([.. alert.Facts.Append(new AlertFact("Organization", alert.Tenant)).Append(new AlertFact("At", $"{At(alert)} UTC")).Select(f => (JsonNode)new JsonObject { ["title"] = Unmarked(f.Name), ["value"] = Marked(f, Unmarked(f.Value)) })]),
                     }),
-                ["actions"] = new JsonArray(new JsonObject { ["type"] = "Action.OpenUrl", ["title"] = "Look at it", ["url"] = alert.Link.AbsoluteUri }),
+                ["actions"] = new JsonArray(new JsonObject { ["type"] = "Action.OpenUrl", ["title"] = alert.Kind.Look(), ["url"] = alert.Link.AbsoluteUri }),
             },
         }),
     }.ToJsonString();
@@ -110,7 +110,7 @@ internal static class AlertMessages
             ["class"] = alert.Kind.Word(),
             ["custom_details"] = new JsonObject([new("what", alert.Text), .. alert.Facts.DistinctBy(f => f.Name).Where(f => f.Name != "what").Select(f => new KeyValuePair<string, JsonNode?>(f.Name, f.Value))]),
         },
-        ["links"] = new JsonArray(new JsonObject { ["href"] = alert.Link.AbsoluteUri, ["text"] = "Look at it" }),
+        ["links"] = new JsonArray(new JsonObject { ["href"] = alert.Link.AbsoluteUri, ["text"] = alert.Kind.Look() }),
     }.ToJsonString();
 
     /// <summary>For programs: documented in docs/alerts.md.</summary>

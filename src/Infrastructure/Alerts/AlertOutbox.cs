@@ -5,6 +5,7 @@ using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Mails;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Domain.Alerts;
+using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure.Ledger;
 
@@ -12,10 +13,11 @@ namespace Tokonomics.Infrastructure.Alerts;
 
 /// <summary>A message that somebody has taken to carry: for as long as the lease lasts nobody else does.</summary>
 /// <param name="Attempt">1 for the first.</param>
-internal sealed record DueDelivery(string TenantId, string AlertId, string ChannelId, int Attempt)
+/// <param name="Round">1; more where it is told again after a mute.</param>
+internal sealed record DueDelivery(string TenantId, string AlertId, string ChannelId, int Attempt, int Round = 1)
 {
     /// <summary>The same for each attempt.</summary>
-    public string MessageId => $"{AlertId}.{ChannelId}";
+    public string MessageId => Round == 1 ? $"{AlertId}.{ChannelId}" : FormattableString.Invariant($"{AlertId}.{ChannelId}.{Round}");
 }
 
 /// <summary>
@@ -63,15 +65,26 @@ internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox bo
         var now = UsageRow.Micros(time.GetUtcNow());
         var due = await Task.Run(() => Due(now), cancellationToken);
         var taken = new List<DueDelivery>();
-        foreach (var (delivery, nextAt) in due.Where(d => !busy.Contains((d.Delivery.TenantId, d.Delivery.ChannelId))).Take(most))
-            if (await store.WriteAsync(
+        foreach (var (delivery, nextAt, moot) in due.Where(d => !busy.Contains((d.Delivery.TenantId, d.Delivery.ChannelId))).Take(most))
+        {
+            if (moot)
+                await DropAsync(delivery, "not needed: its beginning did not arrive", now, cancellationToken);
+            else if (await store.WriteAsync(
                 transaction => transaction.Execute(
                     "UPDATE alert_deliveries SET next_at = @lease, attempts = @attempt, tried_at = @now WHERE tenant_id = @tenant AND alert_id = @alert AND channel_id = @channel AND next_at = @seen AND attempts = @before",
                     [.. Key(delivery), ("@lease", now + ((long)Lease.TotalMilliseconds * 1000)), ("@attempt", delivery.Attempt), ("@now", now), ("@seen", nextAt), ("@before", delivery.Attempt - 1)]) == 1,
                 cancellationToken))
                 taken.Add(delivery);
+        }
+
         return taken;
     }
+
+    private Task<int> DropAsync(DueDelivery delivery, string why, long now, CancellationToken cancellationToken) => store.WriteAsync(
+        transaction => transaction.Execute(
+            "UPDATE alert_deliveries SET next_at = NULL, dropped_at = @now, answer = @why WHERE tenant_id = @tenant AND alert_id = @alert AND channel_id = @channel AND next_at IS NOT NULL AND attempts = @before",
+            [.. Key(delivery), ("@now", now), ("@why", why), ("@before", delivery.Attempt - 1)]),
+        cancellationToken);
 
     /// <summary>What is to be sent, and where; null where the channel has been removed or switched off meanwhile, which ends the delivery.</summary>
     public async Task<(OpenChannel Channel, Alert Alert)?> OpenAsync(DueDelivery delivery, CancellationToken cancellationToken)
@@ -159,9 +172,9 @@ internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox bo
             "tag" or "each" => $"{cause.ScopeName} {(cause.Scope == "each" ? cause.Subject : cause.ScopeValue)}",
             _ => $"{cause.Scope} {cause.Named ?? cause.ScopeValue}",
         };
-        var (per, period) = cause.Period switch { "day" => ("daily", "today"), "week" => ("weekly", "this week"), "month" => ("monthly", "this month"), _ => ("total", "in all") };
-        var (posted, limit) = (Usd(cause.Posted), Usd(cause.Limit));
-        var ends = cause.Period == "total" ? null : $"{TimeZoneInfo.ConvertTime(UsageRow.Time(cause.PeriodEnd), TimeZoneInfo.FindSystemTimeZoneById(cause.Zone)).ToString("d MMMM yyyy, HH:mm", CultureInfo.InvariantCulture)} ({cause.Zone})";
+        var (per, period) = BudgetWords.Of(Enum.Parse<BudgetPeriod>(cause.Period, ignoreCase: true));
+        var (posted, limit) = (AlertWords.Usd(new NanoUsd(cause.Posted)), AlertWords.Usd(new NanoUsd(cause.Limit)));
+        var ends = cause.Period == "total" ? null : AlertWords.At(UsageRow.Time(cause.PeriodEnd), TimeZoneInfo.FindSystemTimeZoneById(cause.Zone));
         List<AlertFact> facts = [new("Budget of", whose), new("Spent", posted), new("Cap", limit)];
         if (ends is not null)
             facts.Add(new("New period", ends));
@@ -186,19 +199,21 @@ internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox bo
         _ => "nothing changes: this budget only tells",
     }) + (ends is null || action == "alert" ? "" : $", until {ends}");
 
-    private static string Usd(long nano) => "$" + Math.Round(new NanoUsd(nano).Usd, nano < NanoUsd.PerUsd ? 4 : 2).ToString(nano < NanoUsd.PerUsd ? "0.00##" : "#,0.00", CultureInfo.InvariantCulture);
-
-    private List<(DueDelivery Delivery, long NextAt)> Due(long now)
+    private List<(DueDelivery Delivery, long NextAt, bool Moot)> Due(long now)
     {
         using var connection = store.Open();
-        // The first of each channel: however much waits for one that is dead, the others have their turn.
+        // The first of each channel: however much waits for one that is dead, the others have their turn. The end of something waits while its beginning does, and is moot where that was given up.
         return connection.Command(null, """
-            SELECT tenant_id, alert_id, channel_id, attempts, next_at
-            FROM (SELECT tenant_id, alert_id, channel_id, attempts, next_at, row_number() OVER (PARTITION BY tenant_id, channel_id ORDER BY next_at, alert_id) AS place
-                  FROM alert_deliveries WHERE next_at IS NOT NULL AND next_at <= @now) AS due
+            SELECT tenant_id, alert_id, channel_id, attempts, next_at, round, moot
+            FROM (SELECT d.tenant_id, d.alert_id, d.channel_id, d.attempts, d.next_at, d.round, CASE WHEN b.failed_at IS NOT NULL OR (b.dropped_at IS NOT NULL AND b.round = 1) THEN 1 ELSE 0 END AS moot,
+                         row_number() OVER (PARTITION BY d.tenant_id, d.channel_id ORDER BY d.next_at, d.alert_id) AS place
+                  FROM alert_deliveries AS d
+                  JOIN alerts AS a ON a.tenant_id = d.tenant_id AND a.id = d.alert_id
+                  LEFT JOIN alert_deliveries AS b ON b.tenant_id = d.tenant_id AND b.alert_id = a.resolves AND b.channel_id = d.channel_id
+                  WHERE d.next_at IS NOT NULL AND d.next_at <= @now AND b.next_at IS NULL) AS due
             WHERE place = 1 ORDER BY next_at, alert_id LIMIT @limit
             """, ("@now", now), ("@limit", MostChannels))
-            .Rows(row => (new DueDelivery(row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt32(3) + 1), row.GetInt64(4)));
+            .Rows(row => (new DueDelivery(row.GetString(0), row.GetString(1), row.GetString(2), row.GetInt32(3) + 1, row.GetInt32(5)), row.GetInt64(4), row.GetInt32(6) == 1));
     }
 
     private (OpenChannel, Alert)? Open(DueDelivery delivery)
@@ -215,7 +230,8 @@ internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox bo
             Kind: Enum.Parse<ChannelKind>(row.GetString(0), ignoreCase: true),
             Secrets: AlertChannel.InUse(row.GetString(1), row.IsDBNull(2) ? null : row.GetString(2), row.IsDBNull(3) ? null : row.GetString(3), row.IsDBNull(4) ? null : UsageRow.Time(row.GetInt64(4)), now),
             Alert: new Alert(
-                delivery.AlertId, delivery.TenantId, row.GetString(5), AlertKinds.Parse(row.GetString(6)) ?? AlertKind.Test, Enum.Parse<AlertSeverity>(row.GetString(7), ignoreCase: true), row.GetString(8), row.GetString(9),
+                delivery.AlertId, delivery.TenantId, row.GetString(5), AlertKinds.Parse(row.GetString(6)) ?? AlertKind.Test, Enum.Parse<AlertSeverity>(row.GetString(7), ignoreCase: true),
+                delivery.Round > 1 && row.IsDBNull(13) ? "Still: " + row.GetString(8) : row.GetString(8), row.GetString(9),
                 new Uri(links.Link(row.GetString(10))), [.. AlertFacts.Read(row.GetString(11)).Select(f => f.Link is null ? f : f with { Link = links.Link(f.Link) })], UsageRow.Time(row.GetInt64(12)), row.IsDBNull(13) ? null : row.GetString(13))));
         if (found.Count == 0)
             return null;

@@ -25,7 +25,7 @@ public sealed class TenantData(ISqlStore store, AuditAppender audit, TimeProvide
     [
         new("alert_deliveries", ["alert_id", "channel_id"], ["alert_id", "channel_id", "attempts", "next_at", "tried_at", "delivered_at", "failed_at", "answer", "dropped_at", "round"]),
         new("alerts", ["id"], ["id", "kind", "severity", "title", "text", "path", "facts", "at", "scope", "scope_name", "scope_value", "condition", "resolved_at", "resolves", "mute_id", "acknowledged_at", "acknowledged_by"]),
-        new("alert_mutes", ["id"], ["id", "kind", "scope", "scope_name", "scope_value", "until", "why", "at", "muted_by", "ended_at", "ended_by"]),
+        new("alert_mutes", ["id"], ["id", "kind", "scope", "scope_name", "scope_value", "until", "why", "at", "muted_by", "ended_at", "ended_by", "applied_at"]),
         new("alert_rules", ["id"], ["id", "kind", "scope", "scope_name", "scope_value", "is_on", "floor_nano", "ratio_percent", "hours", "failing_percent", "least_calls", "unused_days", "changed_at", "changed_by"]),
         new("alert_settings", [], ["quiet_days", "quiet_from", "quiet_to", "quiet_pager", "changed_at", "changed_by"]),
         new("alert_channels", ["id"], ["id", "kind", "name", "shown", "leaves_out", "created_at", "created_by", "disabled_at", "disabled_why", "removed_at"]),

@@ -2,6 +2,7 @@ using MediatR;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.Filters;
 using Microsoft.AspNetCore.Mvc.RazorPages;
+using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
 using Tokonomics.Domain.Ledger;
@@ -32,6 +33,9 @@ public abstract class PortalPage : PageModel
 
     /// <summary>Live, or test with <c>?env=test</c>.</summary>
     public KeyEnvironment Environment { get; private set; }
+
+    /// <summary>Alerts that matter, aren't over, and that nobody looks after: for the frame. 0 where it isn't asked for.</summary>
+    public int UrgentAlerts { get; private set; }
 
     /// <summary>Random for each form that is shown: see <see cref="FirstTimeAsync"/>.</summary>
     public string FormId { get; } = Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(16));
@@ -88,6 +92,9 @@ public abstract class PortalPage : PageModel
         // and leave it where data is dear. <link rel=prefetch> can't do that.
         if (HttpMethods.IsGet(Request.Method))
             Response.Headers["Speculation-Rules"] = "\"/js/prefetch.speculationrules\"";
+        // A part of a page has no frame.
+        if (me.Current is not null && HttpMethods.IsGet(Request.Method) && !Request.Query.ContainsKey("handler"))
+            UrgentAlerts = await HttpContext.RequestServices.GetRequiredService<AlertCounts>().UrgentAsync(me.Current.TenantId, Cancel);
         await next();
     }
 

@@ -10,11 +10,11 @@ internal static class Sections
 
     public static IReadOnlyList<(string Path, string Name)> Billing(PortalPage page) => Of(page, ("/billing", "Plan", Right.ReadUsage), ("/billing/customers", "Your customers", Right.ManageBilling), ("/billing/meter", "Stripe meter", Right.ManageBilling));
 
-    public static IReadOnlyList<(string Path, string Name)> Alerts(PortalPage page) => Of(page, ("/alerts", "Alerts", Right.ReadUsage), ("/alerts/channels", "Channels", Right.ReadKeys));
+    public static IReadOnlyList<(string Path, string Name)> Alerts(PortalPage page) => Of(page, ("/alerts", "Alerts", Right.ReadUsage), ("/alerts/rules", "Rules", Right.ReadUsage), ("/alerts/channels", "Channels", Right.ReadKeys));
 
     public static IReadOnlyList<(string Path, string Name)> Team(PortalPage page) => Of(page, ("/team", "Members", Right.ManageTeams), ("/team/projects", "Teams and projects", Right.ReadUsage));
 
-    public static readonly IReadOnlyList<(string Path, string Name)> Operator = [("/operator", "Tenants"), ("/operator/accounts", "Accounts"), ("/operator/system", "System"), ("/operator/audit", "Audit log")];
+    public static readonly IReadOnlyList<(string Path, string Name)> Operator = [("/operator", "Tenants"), ("/operator/accounts", "Accounts"), ("/operator/system", "System"), ("/operator/jobs", "Jobs"), ("/operator/audit", "Audit log")];
 
     private static List<(string, string)> Of(PortalPage page, params ReadOnlySpan<(string Path, string Name, Right Needs)> pages)
     {

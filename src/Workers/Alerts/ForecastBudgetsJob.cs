@@ -1,14 +1,11 @@
-using Quartz;
 using Tokonomics.Application.Alerts;
+using Tokonomics.Workers.Jobs;
 
 namespace Tokonomics.Workers.Alerts;
 
 /// <summary>Tells, every hour, of budgets that will not last.</summary>
-[DisallowConcurrentExecution]
-internal sealed partial class ForecastBudgetsJob(ForecastBudgets forecasts, ILogger<ForecastBudgetsJob> log) : IJob
+[Job("forecast-budgets")]
+internal sealed class ForecastBudgetsJob(ForecastBudgets forecasts) : IJobWork
 {
-    public async ValueTask Execute(IJobExecutionContext context, CancellationToken cancellationToken) => Did(log, await forecasts.RunAsync(cancellationToken));
-
-    [LoggerMessage(1, LogLevel.Debug, "Forecasts of budgets: {Report}")]
-    private static partial void Did(ILogger logger, string report);
+    public async Task<JobReport> RunAsync(CancellationToken cancellationToken) => new(await forecasts.RunAsync(cancellationToken));
 }

@@ -1,14 +1,11 @@
-using Quartz;
 using Tokonomics.Application.Alerts;
+using Tokonomics.Workers.Jobs;
 
 namespace Tokonomics.Workers.Alerts;
 
 /// <summary>Tells, on Mondays at eight by each tenant's clocks, what last week was. Looks every quarter of an hour.</summary>
-[DisallowConcurrentExecution]
-internal sealed partial class WeeklyDigestJob(WeeklyDigest digest, ILogger<WeeklyDigestJob> log) : IJob
+[Job("weekly-digest")]
+internal sealed class WeeklyDigestJob(WeeklyDigest digest) : IJobWork
 {
-    public async ValueTask Execute(IJobExecutionContext context, CancellationToken cancellationToken) => Did(log, await digest.RunAsync(cancellationToken));
-
-    [LoggerMessage(1, LogLevel.Debug, "Weekly digests: {Report}")]
-    private static partial void Did(ILogger logger, string report);
+    public async Task<JobReport> RunAsync(CancellationToken cancellationToken) => new(await digest.RunAsync(cancellationToken));
 }

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Jobs;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
@@ -98,6 +99,16 @@ public sealed class PipelineTests
             (Right.ManageBilling, c => Send(new SetCustomerTerms(c, t, "acme", 10, []))),
             (Right.ReadUsage, c => Send(new ListAlerts(c, t))),
             (Right.ManageKeys, c => Send(new AcknowledgeAlert(c, t, "alert_x"))),
+            (Right.ManageKeys, c => Send(new SnoozeAlert(c, t, "alert_x", null))),
+            (Right.ReadUsage, c => Send(new ListMutes(c, t))),
+            (Right.ManageKeys, c => Send(new MuteAlerts(c, t, AlertKind.WeeklyDigest, AlertSubject.Tenant, null, ""))),
+            (Right.ManageKeys, c => Send(new EndMute(c, t, "mute_x"))),
+            (Right.ReadUsage, c => Send(new ListAlertRules(c, t))),
+            (Right.ManageBudgets, c => Send(new AddAlertRule(c, t, AlertKind.SpendSpike, AlertSubject.Key(of.LiveKey.Id), AlertTerms.Default))),
+            (Right.ManageBudgets, c => Send(new ChangeAlertRule(c, t, "rule_x", AlertTerms.Default))),
+            (Right.ManageBudgets, c => Send(new RemoveAlertRule(c, t, "rule_x"))),
+            (Right.ReadUsage, c => Send(new GetQuietHours(c, t))),
+            (Right.ManageBudgets, c => Send(new SetQuietHours(c, t, new QuietHours([DayOfWeek.Sunday], new TimeOnly(22, 0), new TimeOnly(7, 0)), true))),
             (Right.ReadKeys, c => Send(new ListAlertChannels(c, t))),
             (Right.ManageCredentials, c => Send(new AddAlertChannel(c, t, ChannelKind.Email, "on-call", "oncall@example.com", []))),
             (Right.ManageCredentials, c => Send(new ChangeAlertChannel(c, t, "chan_x", "on-call", true, []))),
@@ -124,6 +135,8 @@ public sealed class PipelineTests
             (Right.Operate, c => Send(new RotateMasterKey(c))),
             (Right.Operate, c => Send(new ListTenants(c))),
             (Right.Operate, c => Send(new GetOperation(c))),
+            (Right.Operate, c => Send(new ListJobs(c))),
+            (Right.Operate, c => Send(new RunJobNow(c, "verify-ledger"))),
             (Right.Operate, c => Send(new ListAccounts(c))),
             (Right.Operate, c => Send(new ResendVerification(c, "usr_x"))),
         ];

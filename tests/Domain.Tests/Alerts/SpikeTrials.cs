@@ -39,20 +39,7 @@ public static class SpikeTrials
                 spikes.Add((from, from + random.Next(40, 120)));
             }
 
-            var (minutes, counts, dearest) = (new double[total], new double[total], new double[total]);
-            for (var minute = 0; minute < total; minute++)
-            {
-                var rate = Rate(pattern, minute) / 60 * (spikes.Exists(s => minute >= s.From && minute < s.To) ? times : 1);
-                for (var bursts = Poisson(random, rate / pattern.Burst); bursts > 0; bursts--)
-                    for (var more = 1 + Poisson(random, pattern.Burst - 1); more > 0; more--)
-                    {
-                        var cost = Math.Min(pattern.Cost * Math.Exp(pattern.Tail * Normal(random)), Grain.MostOfMean * pattern.Cost * Math.Exp(pattern.Tail * pattern.Tail / 2));
-                        minutes[minute] += cost;
-                        counts[minute]++;
-                        dearest[minute] = Math.Max(dearest[minute], cost);
-                    }
-            }
-
+            var (minutes, counts, dearest) = Spend(pattern, random, total, minute => spikes.Exists(s => minute >= s.From && minute < s.To) ? times : 1);
             var found = new Dictionary<(int, int), int>();
             double[] Hourly(double[] of) => [.. of.Chunk(60).Select(hour => hour.Sum())];
             var (spendHours, callHours) = (Hourly(minutes), Hourly(counts));
@@ -89,10 +76,28 @@ public static class SpikeTrials
         return new Result(planted, inTen, inHour, missed, wrong / (tenants * Watched / 4.345), again);
     }
 
+    /// <summary>Dollars, calls and the dearest call of each minute.</summary>
+    /// <param name="times">How often as many calls as usual a minute has.</param>
+    public static (double[] Minutes, double[] Calls, double[] Dearest) Spend(SpendPattern pattern, Random random, int total, Func<int, double> times)
+    {
+        var (minutes, counts, dearest) = (new double[total], new double[total], new double[total]);
+        for (var minute = 0; minute < total; minute++)
+            for (var bursts = Poisson(random, Rate(pattern, minute) / 60 * times(minute) / pattern.Burst); bursts > 0; bursts--)
+                for (var more = 1 + Poisson(random, pattern.Burst - 1); more > 0; more--)
+                {
+                    var cost = Math.Min(pattern.Cost * Math.Exp(pattern.Tail * Normal(random)), Grain.MostOfMean * pattern.Cost * Math.Exp(pattern.Tail * pattern.Tail / 2));
+                    minutes[minute] += cost;
+                    counts[minute]++;
+                    dearest[minute] = Math.Max(dearest[minute], cost);
+                }
+
+        return (minutes, counts, dearest);
+    }
+
     private static Recent Usual(double[] minutes, double[] hours, int minute) =>
         new(default, HourBaseline.Of(hours.AsSpan(0, minute / 60), DateTimeOffset.UnixEpoch.AddMinutes(minute), TimeZoneInfo.Utc)!, Grain.Of(minutes.AsSpan(minute - Week, Week)));
 
-    private static double Rate(SpendPattern pattern, int minute)
+    public static double Rate(SpendPattern pattern, int minute)
     {
         var (day, hour) = (minute / 1440 % 7, minute / 60 % 24);
         var office = day < 5 ? 0.35 + (2.0 * Math.Exp(-(hour - 14) * (hour - 14) / 18.0)) : 0.3;

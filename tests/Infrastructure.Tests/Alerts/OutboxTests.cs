@@ -86,7 +86,7 @@ public abstract class OutboxTests : IAsyncLifetime
 
     private static readonly SendResult Taken = new(true, "200");
 
-    private AlertDeliveries Carrier(IAlertSender sender) => new(_store.Get<AlertOutbox>(), sender, NullLogger<AlertDeliveries>.Instance);
+    private AlertDeliveries Carrier(IAlertSender sender) => new(_store.Get<AlertOutbox>(), _store.Get<AlertBook>(), sender, NullLogger<AlertDeliveries>.Instance);
 
     private async Task<IReadOnlyList<AlertLine>> AlertsAsync() => (await _store.SendAsync(new ListAlerts(Caller.Operator, _tenant))).Value.Alerts;
 

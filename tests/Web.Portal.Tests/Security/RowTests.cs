@@ -111,9 +111,10 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
     public static TheoryData<string, string> PageRoles => new()
     {
         { "/overview", "OADVB" }, { "/explore", "OADVB" }, { "/calls", "OADVB" }, { "/budgets", "OADVB" }, { "/budgets/new", "OADVB" }, { "/search?q=a", "OADVB" },
+        { "/alerts", "OADVB" }, { "/alerts/rules", "OADVB" }, { "/alerts/channels", "OADV" },
         { "/keys", "OADV" }, { "/keys/KEY", "OADV" }, { "/providers", "OADV" }, { "/budgets/BUDGET", "OADVB" },
         { "/team", "OA" }, { "/team/projects", "OADVB" }, { "/settings", "OADVB" }, { "/settings/prices", "OADVB" }, { "/settings/tokens", "OA" }, { "/settings/audit", "OA" }, { "/settings/data", "O" },
-        { "/operator", "" }, { "/operator/system", "" }, { "/operator/audit", "" },
+        { "/operator", "" }, { "/operator/system", "" }, { "/operator/jobs", "" }, { "/operator/audit", "" },
     };
 
     [Theory]
@@ -135,6 +136,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
     {
         { "GET", "/usage/events", "OADVB" }, { "GET", "/usage/summary", "OADVB" }, { "GET", "/budgets", "OADVB" }, { "GET", "/teams", "OADVB" }, { "GET", "/settings", "OADVB" },
         { "GET", "/keys", "OADV" }, { "GET", "/credentials", "OADV" }, { "POST", "/keys", "OAD" }, { "PUT", "/keys/KEY", "OAD" }, { "POST", "/keys/KEY/rotate", "OAD" },
+        { "GET", "/alert-rules", "OADVB" }, { "POST", "/alert-rules", "OA" }, { "PUT", "/alert-rules/rule_x", "OA" }, { "PUT", "/alert-quiet-hours", "OA" }, { "POST", "/alert-mutes", "OAD" }, { "POST", "/alerts/alert_x/snooze", "OAD" },
         { "POST", "/budgets", "OA" }, { "PUT", "/budgets/BUDGET", "OA" }, { "POST", "/credentials", "OA" }, { "POST", "/endpoints", "OA" }, { "POST", "/teams", "OA" }, { "GET", "/members", "OA" }, { "POST", "/invitations", "OA" },
         { "GET", "/tokens", "OA" }, { "POST", "/tokens", "OA" }, { "POST", "/prices/overrides", "OA" }, { "GET", "/audit", "OA" }, { "GET", "/data/export", "O" }, { "POST", "/data/deletion", "O" }, { "PUT", "/settings", "O" },
     };
@@ -187,7 +189,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
     public async Task V13_No_answer_of_the_API_has_a_field_of_what_is_kept_inside()
     {
         var read = 0;
-        foreach (var path in new[] { "/keys", $"/keys/{Key}", "/tokens", "/members", "/invitations", "/credentials", "/endpoints", "/teams", "/projects", "/budgets", $"/budgets/{Budget}", "/settings", "/limits", "/prices/overrides", "/usage/events", "/usage/summary" })
+        foreach (var path in new[] { "/keys", $"/keys/{Key}", "/tokens", "/members", "/invitations", "/credentials", "/endpoints", "/teams", "/projects", "/budgets", $"/budgets/{Budget}", "/settings", "/limits", "/alerts", "/alert-rules", "/alert-mutes", "/alert-quiet-hours", "/prices/overrides", "/usage/events", "/usage/summary" })
         {
             var (status, text) = await ApiAsync(Role.Owner, "GET", path);
             status.ShouldBe(HttpStatusCode.OK, $"{path} {text}");
@@ -219,7 +221,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
 
         var before = Snapshot();
         foreach (var path in Paths())
-            foreach (var handler in new[] { "", "Save", "Revoke", "Rotate", "Delete", "Store", "Add", "Remove", "Invite", "Role", "Team", "Make", "Set", "Tenant", "Calls", "Limits", "Off", "Codes", "Increase", "Provider" })
+            foreach (var handler in new[] { "", "Save", "Revoke", "Rotate", "Delete", "Store", "Add", "Remove", "Invite", "Role", "Team", "Make", "Set", "Tenant", "Calls", "Limits", "Off", "Codes", "Increase", "Provider", "Quiet", "Mute", "EndMute", "Snooze" })
             {
                 using var answer = await owner.GetAsync(path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + $"handler={handler}&Name=changed&Confirm=of-the-test&Target={Key}&Form.Name=changed&Form.Limit=1&Email=x@y.example&form_id={Guid.NewGuid():n}&form_token={Uri.EscapeDataString(owner.FormToken)}");
                 ((int)answer.StatusCode).ShouldBeLessThan(500, $"{path} {handler}");
@@ -270,6 +272,8 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
         "/keys" or "/teams" => """{"name":""}""",
         "/tokens" => """{"name":"","role":"viewer"}""",
         "/budgets" => """{"scope":{"type":"tenant"},"period":"month","limit_usd":"-1"}""",
+        "/alert-rules" => """{"kind":"plan.quota","scope":{"type":"team","id":"x"}}""",
+        "/alert-quiet-hours" => """{"days":["sunday","sunday"],"from":"20:00","to":"08:00"}""",
         "/credentials" => """{"provider":"nobody","secret":"x"}""",
         "/endpoints" => """{"name":"","base_url":"http://x","surface":"none"}""",
         "/invitations" => """{"email":"nobody","role":"viewer"}""",

@@ -59,7 +59,7 @@ internal sealed class BurnWatch(IWatchQueries queries, UsualSpend usuals, IAlert
     private static AlertDraft Words(WatchedMinute minute, RunningBudget budget, BudgetBurn burn)
     {
         var (whose, gone) = (AlertWords.Of(budget.Counts, minute.Names), minute.Now + burn.Left);
-        var per = budget.Period switch { BudgetPeriod.Day => "daily", BudgetPeriod.Week => "weekly", BudgetPeriod.Month => "monthly", _ => "total" };
+        var (per, _) = BudgetWords.Of(budget.Period);
         var clock = AlertWords.Clock(gone, minute.Now, minute.Names.Zone);
         var then = budget.Action switch
         {

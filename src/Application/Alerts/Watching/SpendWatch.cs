@@ -14,12 +14,12 @@ public sealed record WatchReport(int Tenants, int Told, int Failed);
 /// </summary>
 public sealed partial class SpendWatch
 {
-    /// <summary>Longer windows grow slowly: they are looked at every five minutes.</summary>
-    private const int LongEvery = 5;
-
     private const int ShortMinutes = 10;
     private const int LongMinutes = SpendSpike.LongestWindow;
     private const int AtOnce = 2;
+
+    // Longer windows grow slowly: they aren't looked at each time.
+    private static readonly TimeSpan LongEvery = TimeSpan.FromMinutes(5);
 
     // A call comes to the ledger within a second of its end; the last minute is looked at when it is there.
     private static readonly TimeSpan Settled = TimeSpan.FromSeconds(2);
@@ -33,6 +33,8 @@ public sealed partial class SpendWatch
     private readonly SpikeWatch _spikes;
     private readonly BurnWatch _burns;
     private readonly CallWatch _calls;
+
+    private DateTimeOffset _longAt;
 
     public SpendWatch(IWatchQueries queries, ISpendQueries spend, IAlertRules rules, IAlertBook book, TimeProvider time, ILogger<SpendWatch> log)
     {
@@ -48,7 +50,9 @@ public sealed partial class SpendWatch
     {
         var now = _time.GetUtcNow() - Settled;
         now = new DateTimeOffset(now.UtcTicks - (now.UtcTicks % TimeSpan.TicksPerMinute), TimeSpan.Zero);
-        var minutes = now.Minute % LongEvery == 0 ? LongMinutes : ShortMinutes;
+        var minutes = now - _longAt >= LongEvery ? LongMinutes : ShortMinutes;
+        if (minutes == LongMinutes)
+            _longAt = now;
         var spikes = (await _book.OpenAsync(AlertKind.SpendSpike, cancellationToken)).ToLookup(a => a.TenantId, StringComparer.Ordinal);
         var burns = (await _book.OpenAsync(AlertKind.BudgetBurn, cancellationToken)).ToLookup(a => a.TenantId, StringComparer.Ordinal);
         var failing = (await _book.OpenAsync(AlertKind.ProviderFailing, cancellationToken)).ToLookup(a => a.TenantId, StringComparer.Ordinal);

@@ -33,10 +33,12 @@ CREATE TABLE alert_mutes (
     muted_by    text COLLATE "C"    NOT NULL,
     ended_at    bigint,          -- by hand, before its time
     ended_by    text COLLATE "C",
+    applied_at  bigint,  -- when what waited was held back by it
     PRIMARY KEY (tenant_id, id),
     CHECK ((ended_at IS NULL) = (ended_by IS NULL))
 );
 CREATE INDEX alert_mutes_running ON alert_mutes (tenant_id) WHERE ended_at IS NULL;
+CREATE INDEX alert_mutes_new ON alert_mutes (tenant_id, id) WHERE applied_at IS NULL;
 
 -- When people don't want to be disturbed by what can wait.
 CREATE TABLE alert_settings (

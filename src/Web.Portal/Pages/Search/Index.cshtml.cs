@@ -25,6 +25,7 @@ public sealed class IndexModel : PortalPage
         ("/budgets", "Budgets", "cap limit alert", Right.ReadUsage),
         ("/budgets/new", "New budget", "set create cap limit", Right.ManageBudgets),
         ("/alerts", "Alerts", "notifications threshold exhausted overrun", Right.ReadUsage),
+        ("/alerts/rules", "Alert rules", "mute snooze quiet hours night weekend sensitivity spike burn floor ratio", Right.ReadUsage),
         ("/alerts/channels", "Alert channels", "slack mail email webhook teams discord pagerduty notify", Right.ReadKeys),
         ("/providers", "Providers", "credentials provider key openai anthropic gemini endpoint", Right.ReadKeys),
         ("/team", "Members", "team people invite role", Right.ManageTeams),
@@ -45,7 +46,7 @@ public sealed class IndexModel : PortalPage
         ("/logout", "Sign out", "log out", null),
     ];
 
-    private static readonly (string Path, string Name, string Words)[] OperatorPages = [("/operator", "Tenants", "operator suspend"), ("/operator/accounts", "Accounts", "operator people verification mail"), ("/operator/system", "System", "operator nodes health price sheets"), ("/operator/audit", "Operator's audit log", "")];
+    private static readonly (string Path, string Name, string Words)[] OperatorPages = [("/operator", "Tenants", "operator suspend"), ("/operator/accounts", "Accounts", "operator people verification mail"), ("/operator/system", "System", "operator nodes health price sheets"), ("/operator/jobs", "Jobs", "operator workers schedule failing"), ("/operator/audit", "Operator's audit log", "")];
 
     [BindProperty(SupportsGet = true, Name = "q")]
     public string? Text { get; set; }
