@@ -47,6 +47,10 @@ public static class SpendSentences
             : $"{end}; the cap is not reached.";
     }
 
+    /// <summary><c>about $412 at the end, cap reached about 23 November</c>: for a column. Null as <see cref="Ends"/>.</summary>
+    public static string? EndsBriefly(SpendForecast? forecast, NanoUsd spent, NanoUsd cap, TimeZoneInfo zone, DateTimeOffset now) => forecast is null || spent >= cap ? null
+        : $"about {Rough(forecast.Expected)} at the end{(forecast.ReachedAt is { } at ? $", cap reached about {Reached(at, zone, now)}" : "")}";
+
     /// <summary><c>14:00</c> for today; <c>23 November</c> for a later day, of which the hour can't be said.</summary>
     public static string Reached(DateTimeOffset at, TimeZoneInfo zone, DateTimeOffset now)
     {

@@ -52,6 +52,9 @@ public sealed class SpendSentencesTests
         Ends(300, 500, Forecast(380, 412, 450)).ShouldBe("Will end at about $412 ($380–$450); the cap is not reached.");
         Ends(400, 400, Forecast(400, 412, 450)).ShouldBeNull(); // used up
         Ends(3, 400, null).ShouldBeNull();
+        SpendSentences.EndsBriefly(Forecast(380, 412, 450) with { ReachedAt = Now.AddHours(4) }, Usd(300), Usd(400), TimeZoneInfo.Utc, Now).ShouldBe("about $412 at the end, cap reached about 14:00");
+        SpendSentences.EndsBriefly(Forecast(380, 412, 450), Usd(300), Usd(500), TimeZoneInfo.Utc, Now).ShouldBe("about $412 at the end");
+        SpendSentences.EndsBriefly(null, Usd(300), Usd(500), TimeZoneInfo.Utc, Now).ShouldBeNull();
     }
 
     [Fact]

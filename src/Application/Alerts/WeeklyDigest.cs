@@ -84,8 +84,8 @@ public sealed class WeeklyDigest(
 
         List<AlertFact> facts =
         [
-            new("Spent", $"{AlertWords.Usd(change.Now)}{Against(change)}", $"/explore?by=model&{range}"),
-            new("Calls", $"{Count(calls)}, {Count(callsBefore)} the week before", $"/calls?{range}"),
+            new("Spent", $"{AlertWords.Usd(change.Now)};{Against(change)[1..]}", $"/explore?by=model&{range}"),
+            new("Calls", $"{Count(calls)}; {Count(callsBefore)} the week before", $"/calls?{range}"),
         ];
         facts.AddRange(change.Largest.Where(c => c.Change.Value > 0 && c.Value.Length > 0).Take(Most)
             .Select(c => new AlertFact($"Grew: {c.Dimension} {names.Of(c.Value)}", $"+{AlertWords.Usd(c.Change)}, to {AlertWords.Usd(c.Now)}", $"/explore?{FilterOf(c)}&{range}")));

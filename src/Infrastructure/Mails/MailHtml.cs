@@ -15,8 +15,7 @@ internal static class MailHtml
           body, .page { background: #10191d !important; }
           .card { background: #18242a !important; border-color: #2a3a42 !important; }
           .card, .card h1, .card p, .value { color: #e6edf0 !important; }
-          .soft, .name, .small { color: #9db0ba !important; }
-          .row td { border-color: #2a3a42 !important; }
+          .soft, .name, .card .small { color: #9db0ba !important; }
           .value a { color: #6fd0cb !important; }
         }
         @media (max-width: 480px) {
@@ -25,6 +24,7 @@ internal static class MailHtml
           .row td { display: block !important; width: auto !important; border-top: 0 !important; padding: 0 0 10px !important; text-align: left !important; }
           .row .name { padding: 10px 0 2px !important; border-top: 1px solid #e3e9eb !important; }
         }
+        @media (prefers-color-scheme: dark) { .row td, .row .name { border-color: #2a3a42 !important; } }
         """;
 
     public static string Of(Mail mail)
