@@ -65,7 +65,7 @@ try {
     await page.fill('[name=Code]', code(seed));
     await page.click('main button:has-text("Turn on")');
     await page.waitForSelector('#codes');
-    await pictures(page, { operator: '/operator', 'operator-accounts': '/operator/accounts', 'operator-system': '/operator/system', 'operator-audit': '/operator/audit' });
+    await pictures(page, { operator: '/operator', 'operator-accounts': '/operator/accounts', 'operator-system': '/operator/system', 'operator-jobs': '/operator/jobs', 'operator-audit': '/operator/audit' });
     // Somebody for whom there is nothing yet.
     const other = await person();
     await other.goto(base + '/signup');

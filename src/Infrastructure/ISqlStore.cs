@@ -32,6 +32,9 @@ public interface ISqlStore
     /// <summary>Ends a SELECT of a row that is about to be written.</summary>
     string ForUpdate { get; }
 
+    /// <summary>The time in unix microseconds by the store's own clock, the same for all who ask: what machines agree on whose clocks differ.</summary>
+    string Now { get; }
+
     /// <summary>A cheap question: its answer differs when another connection has changed what key directories hold.</summary>
     string ChangeMark { get; }
 

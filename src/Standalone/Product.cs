@@ -25,7 +25,7 @@ public static class Product
         builder.Services.AddStore(builder.Configuration, data);
         builder.Services.AddProxy(builder.Configuration, data);
         builder.Services.AddPortal(builder.Configuration);
-        builder.Services.AddWorkers();
+        builder.Services.AddWorkers(builder.Configuration);
 
         var app = builder.Build();
         app.ReadData();

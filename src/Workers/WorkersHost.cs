@@ -1,12 +1,11 @@
-using Quartz;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Alerts;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Jobs;
+using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Infrastructure.Redis;
-using Tokonomics.Workers.Billing;
-using Tokonomics.Workers.Ledger;
-using Tokonomics.Workers.Tenants;
+using Tokonomics.Workers.Jobs;
 
 namespace Tokonomics.Workers;
 
@@ -22,46 +21,19 @@ public static class WorkersHost
         builder.Services.AddNoKeyDirectory();
         builder.Services.AddChangeNotices(builder.Configuration);
         builder.Services.AddStoreCheck();
-        builder.Services.AddWorkers();
+        builder.Services.AddWorkers(builder.Configuration);
 
         var app = builder.Build();
         app.UseHosting();
         return app;
     }
 
-    public static IServiceCollection AddWorkers(this IServiceCollection services)
+    /// <summary>The jobs, and the deliveries of alerts beside them.</summary>
+    public static IServiceCollection AddWorkers(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddAlertDeliveries();
-        services.AddQuartz(quartz =>
-        {
-            quartz.ScheduleJob<VerifyLedger>(
-                trigger => trigger.WithIdentity("verify-ledger").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(5)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
-                job => job.WithIdentity("verify-ledger"));
-            quartz.ScheduleJob<PreparePartitions>(
-                trigger => trigger.WithIdentity("prepare-partitions").StartAt(TimeProvider.System.GetUtcNow().AddHours(1)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromDays(1)).RepeatForever()),
-                job => job.WithIdentity("prepare-partitions"));
-            quartz.ScheduleJob<ForgetIdempotencyKeys>(
-                trigger => trigger.WithIdentity("forget-idempotency-keys").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(7)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
-                job => job.WithIdentity("forget-idempotency-keys"));
-            quartz.ScheduleJob<DeleteOldEvents>(
-                trigger => trigger.WithIdentity("delete-old-events").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(11)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromDays(1)).RepeatForever()),
-                job => job.WithIdentity("delete-old-events"));
-            quartz.ScheduleJob<ReconcileBilling>(
-                trigger => trigger.WithIdentity("reconcile-billing").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(2)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
-                job => job.WithIdentity("reconcile-billing"));
-            quartz.ScheduleJob<ReportUsage>(
-                trigger => trigger.WithIdentity("report-usage").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(1)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromMinutes(10)).RepeatForever()),
-                job => job.WithIdentity("report-usage"));
-            quartz.ScheduleJob<EraseTenants>(
-                trigger => trigger.WithIdentity("erase-tenants").StartAt(TimeProvider.System.GetUtcNow().AddMinutes(3)).WithSimpleSchedule(s => s.WithInterval(TimeSpan.FromHours(1)).RepeatForever()),
-                job => job.WithIdentity("erase-tenants"));
-        });
-        services.AddQuartzHostedService(o =>
-        {
-            o.WaitForJobsToComplete = true;
-            // Waiting for a host that could not start (its port is taken) would hold up its end.
-            o.AwaitApplicationStarted = false;
-        });
-        return services;
+        services.AddSingleton<OperatorMails>();
+        services.AddSingleton<PriceSheetAge>();
+        return services.AddJobs(configuration);
     }
 }

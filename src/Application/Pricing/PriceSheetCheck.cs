@@ -12,7 +12,9 @@ public sealed record PriceCheckResult(bool Ok, IReadOnlyList<string> Lines);
 public static class PriceSheetCheck
 {
     /// <summary>Prices of language models move every few weeks; a sheet nobody looked at for this long is named.</summary>
-    private const int OldAfterDays = 90;
+    public const int OldAfterDays = 90;
+
+    public static bool IsOld(int ageDays) => ageDays > OldAfterDays;
 
     public static PriceCheckResult Run(PriceReading reading, DateOnly today)
     {
@@ -27,7 +29,7 @@ public static class PriceSheetCheck
 
         foreach (var sheet in reading.Sheets)
         {
-            if (today.DayNumber - sheet.Checked.DayNumber > OldAfterDays)
+            if (IsOld(today.DayNumber - sheet.Checked.DayNumber))
                 lines.Add(Say($"warning: {sheet.Provider}: not checked for {today.DayNumber - sheet.Checked.DayNumber} days; compare it with its sources and set \"checked\""));
             if (sheet.Checked > today)
                 lines.Add($"warning: {sheet.Provider}: \"checked\" is in the future");

@@ -1,5 +1,6 @@
 using MediatR;
 using Tokonomics.Application.Billing;
+using Tokonomics.Application.Pricing;
 using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Tenants;
@@ -47,7 +48,11 @@ public sealed record NodeLine(string Node, string? Run, string? Version, DateTim
 /// <param name="Findings">Rows that are not as the ledger promises; at most a hundred are counted.</param>
 public sealed record InvariantLine(string Check, DateTimeOffset At, long Findings, string Examples);
 
-public sealed record SheetLine(string Provider, int Models, DateOnly Checked, int AgeDays);
+/// <param name="AgeDays">Since somebody compared it with its sources.</param>
+public sealed record SheetLine(string Provider, int Models, DateOnly Checked, int AgeDays)
+{
+    public bool IsOld => PriceSheetCheck.IsOld(AgeDays);
+}
 
 internal sealed class GetOperationHandler(IOperation operation, PriceBook prices, TimeProvider time) : IRequestHandler<GetOperation, Outcome<OperationState>>
 {

@@ -5,6 +5,7 @@ using Microsoft.EntityFrameworkCore.Storage.ValueConversion;
 using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Jobs;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Application.Users;
@@ -73,6 +74,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
 
     public DbSet<AlertSettings> AlertSettings => Set<AlertSettings>();
 
+    public DbSet<JobRequest> JobRequests => Set<JobRequest>();
+
     public DbSet<User> Users => Set<User>();
 
     public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
@@ -138,6 +141,7 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<StoredMute>().HasOne<Tenant>().WithMany().HasForeignKey(m => m.TenantId);
         modelBuilder.Entity<AlertSettings>().ToTable("alert_settings").Ignore(s => s.Quiet).HasKey(s => s.TenantId);
         modelBuilder.Entity<AlertSettings>().HasOne<Tenant>().WithMany().HasForeignKey(s => s.TenantId);
+        modelBuilder.Entity<JobRequest>().ToTable("job_requests").HasKey(r => r.Job);
         modelBuilder.Entity<User>().ToTable("users").Ignore(u => u.PhoneNumber).Ignore(u => u.PhoneNumberConfirmed).HasKey(u => u.Id);
         modelBuilder.Entity<User>().Property(u => u.ConcurrencyStamp).IsConcurrencyToken();
         modelBuilder.Entity<IdentityUserToken<string>>().ToTable("user_tokens").HasKey(t => new { t.UserId, t.LoginProvider, t.Name });

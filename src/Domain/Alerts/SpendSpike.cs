@@ -25,7 +25,6 @@ public sealed record SpendSpike(int Minutes, double Spent, double Usual)
     // Of something that is seldom used, a handful of calls in a row is no news.
     private const double LeastGrains = 12;
 
-    // Over what is over, less is asked for than to begin with: what hovers at the limit is one spike, not ten.
     private const int OverMinutes = 30;
     private const double OverRatio = 1.5;
 
@@ -53,12 +52,16 @@ public sealed record SpendSpike(int Minutes, double Spent, double Usual)
         return null;
     }
 
-    /// <summary>Whether what spiked is as usual again: in the last half hour below one and a half times what is expected, or less than half the floor beyond it.</summary>
-    public static bool IsOver(in Recent spend, SpikeSensitivity sensitivity)
+    /// <summary>
+    /// Whether what spiked is as usual again: in the last half hour below one and a half times what is expected, or less than half the floor beyond it; and no window sees a spike any more of
+    /// half the floor, half as far beyond the usual, and at three quarters of the deviations. What hovers at a limit is one spike, not ten, and the end isn't told to begin again at once.
+    /// </summary>
+    public static bool IsOver(in Recent spend, in Recent calls, double dearest, SpikeSensitivity sensitivity)
     {
         var window = Math.Min(OverMinutes, spend.Minutes.Length);
         var (spent, expected) = (Sum(spend, window), spend.Usual.Expected * window / 60);
-        return spent < OverRatio * expected || spent - expected < sensitivity.Floor / 2 * window / 60;
+        var less = new SpikeSensitivity(sensitivity.Floor / 2, 1 + ((sensitivity.Ratio - 1) / 2), sensitivity.Deviations * 0.75);
+        return (spent < OverRatio * expected || spent - expected < less.Floor * window / 60) && Find(spend, calls, dearest, less) is null;
     }
 
     private static double Sum(in Recent of, int window)

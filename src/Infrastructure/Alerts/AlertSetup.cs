@@ -2,6 +2,7 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Alerts;
+using Tokonomics.Application.Alerts.Watching;
 using Tokonomics.Infrastructure.Mails;
 
 namespace Tokonomics.Infrastructure.Alerts;
@@ -22,6 +23,8 @@ public static class AlertSetup
         services.AddSingleton<IAlertRules, SqlAlertRules>();
         services.AddSingleton<AlertOutbox>();
         services.AddSingleton<TestPace>();
+        services.AddSingleton<IWatchQueries, WatchQueries>();
+        services.AddSingleton<SpendWatch>();
         return services;
     }
 

@@ -1,15 +1,16 @@
 using Tokonomics.Application.Billing;
 using Tokonomics.Domain.Budgets;
+using Tokonomics.Infrastructure.Alerts;
 using Tokonomics.Infrastructure.Ledger;
 
 namespace Tokonomics.Infrastructure.Billing;
 
 /// <summary>The alerts of quotas, which the ledger writes with the call that reaches a threshold, in the transaction that counts it.</summary>
-public sealed class SqlQuotaWarnings(ISqlStore store, TimeProvider time) : IQuotaWarnings
+internal sealed class SqlQuotaWarnings(ISqlStore store, AlertBook book, TimeProvider time) : IQuotaWarnings
 {
     private const int Batch = 100;
 
-    private sealed record Line(long Id, string Tenant, string Name, string Zone, int Threshold, long Limit, long End);
+    private sealed record Line(long Id, string Tenant, string Name, string Zone, int Threshold, long Limit, long End, long At);
 
     public async Task<IReadOnlyList<QuotaWarning>> TakeAsync(CancellationToken cancellationToken)
     {
@@ -17,11 +18,21 @@ public sealed class SqlQuotaWarnings(ISqlStore store, TimeProvider time) : IQuot
         var taken = new List<QuotaWarning>();
         foreach (var line in waiting)
         {
-            var mine = await store.WriteAsync(
-                transaction => transaction.Execute("UPDATE budget_alerts SET delivered_at = @now WHERE id = @id AND delivered_at IS NULL", ("@now", UsageRow.Micros(time.GetUtcNow())), ("@id", line.Id)) == 1, cancellationToken);
             // Over, or on a plan without a limit since: nothing to warn of.
-            if (mine && line.End > UsageRow.Micros(time.GetUtcNow()) && line.Limit < Budget.MaxLimit.Value)
-                taken.Add(new QuotaWarning(line.Tenant, line.Name, line.Threshold, line.Limit, UsageRow.Time(line.End), line.Zone, await Task.Run(() => Payers(line.Tenant), cancellationToken)));
+            var (now, stands) = (time.GetUtcNow(), line.End > UsageRow.Micros(time.GetUtcNow()) && line.Limit < Budget.MaxLimit.Value);
+            var warning = new QuotaWarning(line.Tenant, line.Name, line.Threshold, line.Limit, UsageRow.Time(line.End), line.Zone, stands ? await Task.Run(() => Payers(line.Tenant), cancellationToken) : []);
+            var mine = await store.WriteAsync(
+                transaction =>
+                {
+                    if (transaction.Execute("UPDATE budget_alerts SET delivered_at = @now WHERE id = @id AND delivered_at IS NULL", ("@now", UsageRow.Micros(now)), ("@id", line.Id)) != 1)
+                        return false;
+                    if (stands)
+                        book.Tell(transaction, warning.Alert($"quota:{line.Id}", UsageRow.Time(line.At)));
+                    return true;
+                },
+                cancellationToken);
+            if (mine && stands)
+                taken.Add(warning);
         }
 
         return taken;
@@ -31,13 +42,13 @@ public sealed class SqlQuotaWarnings(ISqlStore store, TimeProvider time) : IQuot
     {
         using var connection = store.Open();
         return connection.Command(null, """
-            SELECT a.id, t.id, t.name, t.time_zone, a.threshold, b.limit_nano, p.period_end
+            SELECT a.id, t.id, t.name, t.time_zone, a.threshold, b.limit_nano, p.period_end, a.at
             FROM budget_alerts AS a
             JOIN budgets AS b ON b.tenant_id = a.tenant_id AND b.id = a.budget_id AND b.scope = 'tenant' AND b.scope_name = 'calls'
             JOIN budget_accounts AS p ON p.tenant_id = a.tenant_id AND p.budget_id = a.budget_id AND p.subject = a.subject AND p.period_start = a.period_start
             JOIN tenants AS t ON t.id = a.tenant_id
             WHERE a.delivered_at IS NULL ORDER BY a.id LIMIT @limit
-            """, ("@limit", Batch)).Rows(row => new Line(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetInt32(4), row.GetInt64(5), row.GetInt64(6)));
+            """, ("@limit", Batch)).Rows(row => new Line(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetInt32(4), row.GetInt64(5), row.GetInt64(6), row.GetInt64(7)));
     }
 
     private List<string> Payers(string tenant)

@@ -8,13 +8,14 @@ namespace Tokonomics.Infrastructure.Postgres;
 /// <summary>The database, and how connections to it are set up.</summary>
 /// <remarks>
 /// There are two pools: a small one with short timeouts for what calls may be waiting for (leases), so that no dashboard can use up its connections, and one
-/// for the rest. A node's connections together stay below <c>max_connections</c> of a plain server for several nodes. What the connection string names itself is
+/// for the rest; where jobs are run, a third for their schedule. A node's connections together stay below <c>max_connections</c> of a plain server for several nodes. What the connection string names itself is
 /// kept. Nothing is prepared and nothing is kept in a session, so that a pooler between (PgBouncer, by transaction) does no harm.
 /// </remarks>
 public sealed class PostgresDatabase : ISqlStore, IDisposable
 {
     private const int Attempts = 5;
     private const int LeaseConnections = 8;
+    private const int ScheduleConnections = 4;
 
     // Where accounts of budgets are locked: from a proxy that was frozen in the middle of it, the server takes them sooner than others give up waiting, which is after 5 s.
     private const string FrozenEndsSoon = "-c idle_in_transaction_session_timeout=4s";
@@ -26,6 +27,7 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
 
     private readonly NpgsqlDataSource _source;
     private readonly NpgsqlDataSource _leases;
+    private readonly Lazy<NpgsqlDataSource> _schedule;
     private readonly SemaphoreSlim _leaseTurns = new(LeaseConnections);
     private readonly TimeSpan _leaseTimeout;
 
@@ -37,6 +39,7 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
         _leaseTimeout = TimeSpan.FromSeconds(Math.Min(general.Timeout, 3));
         // Each of these is a handful of single-row statements: one that takes seconds waits for a lock or for a server that isn't there.
         _leases = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(general.ConnectionString) { Timeout = Math.Min(general.Timeout, 3), CommandTimeout = Math.Min(general.CommandTimeout, 5), MaxPoolSize = LeaseConnections, MinPoolSize = 0, Options = $"{general.Options} {FrozenEndsSoon}" });
+        _schedule = new(() => NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(general.ConnectionString) { MaxPoolSize = Math.Min(general.MaxPoolSize, ScheduleConnections), MinPoolSize = 0 }));
         Place = $"PostgreSQL {general.Host}:{general.Port}/{general.Database ?? general.Username}";
     }
 
@@ -44,6 +47,9 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
 
     /// <summary>For EF: its connections come from the same pool.</summary>
     internal NpgsqlDataSource Source => _source;
+
+    /// <summary>For the workers' schedule: a small pool of its own, so that neither it nor what its jobs do waits for the other. Made when it is first asked for.</summary>
+    public NpgsqlDataSource Schedule => _schedule.Value;
 
     public DbConnection Open() => _source.OpenConnection();
 
@@ -113,6 +119,8 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
 
     public string ForUpdate => " FOR UPDATE";
 
+    public string Now => "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)";
+
     public string ChangeMark => "SELECT coalesce(max(seq), 0) FROM changes";
 
     public string JoinInOrder => "JOIN";
@@ -166,6 +174,8 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
     {
         _source.Dispose();
         _leases.Dispose();
+        if (_schedule.IsValueCreated)
+            _schedule.Value.Dispose();
         _leaseTurns.Dispose();
     }
 }

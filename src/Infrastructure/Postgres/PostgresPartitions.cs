@@ -47,6 +47,16 @@ public sealed partial class PostgresPartitions(PostgresDatabase database, TimePr
         return made;
     }
 
+    /// <summary>Those of the running and the coming months that could not be made.</summary>
+    public Task<IReadOnlyList<string>> MissingAsync(CancellationToken cancellationToken) => Task.Run<IReadOnlyList<string>>(
+        () =>
+        {
+            var now = time.GetUtcNow().UtcDateTime;
+            using var connection = database.OpenConnection();
+            return [.. Enumerable.Range(0, Ahead + 1).Select(n => new DateTime(now.Year, now.Month, 1, 0, 0, 0, DateTimeKind.Utc).AddMonths(n)).Where(month => !Exists(connection, month)).Select(NameOf)];
+        },
+        cancellationToken);
+
     private bool Make(DateTime month)
     {
         for (var attempt = 1; ; attempt++)

@@ -90,6 +90,9 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
 
     public string ForUpdate => "";
 
+    /// <summary>The file is on one machine, and so is everybody who opens it.</summary>
+    public string Now => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
+
     /// <summary>Changes when another connection has committed anything, in this process or another; it costs microseconds.</summary>
     public string ChangeMark => "PRAGMA data_version";
 

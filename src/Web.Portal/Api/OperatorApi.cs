@@ -4,6 +4,7 @@ using MediatR;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Billing;
+using Tokonomics.Application.Jobs;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
 using Tokonomics.Domain.Billing;
@@ -36,6 +37,10 @@ internal static class OperatorApi
             .Produces(204).WithSummary("Mails the link that verifies its address once more");
         api.MapGet("/system", async (IMediator mediator, CancellationToken cancel) => (await mediator.Send(new GetOperation(Caller.Operator), cancel)).Answer(SystemShape.Of))
             .Produces<SystemShape>().WithSummary("The proxies with their leases and journals, the last check of the ledger's invariants, the price sheets in force and their age");
+        api.MapGet("/jobs", async (IMediator mediator, CancellationToken cancel) => (await mediator.Send(new ListJobs(Caller.Operator), cancel)).Answer(l => new JobListShape([.. l.Jobs.Select(JobShape.Of)])))
+            .Produces<JobListShape>().WithSummary("The workers' jobs: when each is due, its last runs and what came of them, and since when it is failing");
+        api.MapPost("/jobs/{name}/run", async (IMediator mediator, string name, CancellationToken cancel) => (await mediator.Send(new RunJobNow(Caller.Operator, name), cancel)).Answer(_ => null))
+            .Produces(204).WithSummary("Has a job run within seconds, besides its schedule");
         api.MapGet("/audit", async (IMediator mediator, CancellationToken cancel, int limit = 50, long? cursor = null) =>
             (await mediator.Send(new ListAudit(Caller.Operator, AuditEntry.SystemTenant) { Before = cursor, Limit = limit }, cancel)).Answer(p => new AuditApi.AuditList([.. p.Lines.Select(AuditApi.AuditShape.Of)], p.Next)))
             .Produces<AuditApi.AuditList>().WithSummary("What was done to the installation, newest first");
@@ -75,6 +80,22 @@ internal static class OperatorApi
     internal sealed record TenantList(IReadOnlyList<TenantShape> Data, string? NextCursor);
 
     internal sealed record AccountList(IReadOnlyList<AccountLine> Data, string? NextCursor);
+
+    /// <param name="Job">Its name.</param>
+    /// <param name="EverySeconds">From one start to the next.</param>
+    /// <param name="NextAt">When it is due; null before a worker has planned it.</param>
+    /// <param name="Late">It was due a while ago, and no worker runs it.</param>
+    /// <param name="FailingSince">When the first of the failed runs since the last that did not fail was started.</param>
+    /// <param name="AttentionSince">The same of runs that found something to look at.</param>
+    /// <param name="AskedAt">When somebody asked for a run that has not ended yet.</param>
+    /// <param name="Runs">The newest first.</param>
+    internal sealed record JobShape(
+        string Job, string What, long EverySeconds, DateTimeOffset? NextAt, bool Late, DateTimeOffset? FailingSince, DateTimeOffset? AttentionSince, DateTimeOffset? AskedAt, IReadOnlyList<JobRun> Runs)
+    {
+        public static JobShape Of(JobLine j) => new(j.Plan.Name, j.Plan.What, (long)j.Plan.Every.TotalSeconds, j.NextAt, j.IsLate, j.FailingSince, j.AttentionSince, j.AskedAt, j.Runs);
+    }
+
+    internal sealed record JobListShape(IReadOnlyList<JobShape> Data);
 
     internal sealed record NodeShape(
         string Node, string? Run, string? Version, DateTimeOffset? StartedAt, DateTimeOffset? SeenAt, bool Silent, long OpenCalls, long JournalWaiting, bool JournalWritable, string LeasedUsd, int LeasedAccounts);

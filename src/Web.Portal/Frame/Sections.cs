@@ -14,7 +14,7 @@ internal static class Sections
 
     public static IReadOnlyList<(string Path, string Name)> Team(PortalPage page) => Of(page, ("/team", "Members", Right.ManageTeams), ("/team/projects", "Teams and projects", Right.ReadUsage));
 
-    public static readonly IReadOnlyList<(string Path, string Name)> Operator = [("/operator", "Tenants"), ("/operator/accounts", "Accounts"), ("/operator/system", "System"), ("/operator/audit", "Audit log")];
+    public static readonly IReadOnlyList<(string Path, string Name)> Operator = [("/operator", "Tenants"), ("/operator/accounts", "Accounts"), ("/operator/system", "System"), ("/operator/jobs", "Jobs"), ("/operator/audit", "Audit log")];
 
     private static List<(string, string)> Of(PortalPage page, params ReadOnlySpan<(string Path, string Name, Right Needs)> pages)
     {

@@ -1,16 +1,18 @@
-using Quartz;
 using Tokonomics.Application.Billing;
+using Tokonomics.Workers.Jobs;
 
 namespace Tokonomics.Workers.Billing;
 
 /// <summary>Finds every hour what webhooks missed: each customer's state is asked for at the payment provider, and the days of grace that are over end.</summary>
-[DisallowConcurrentExecution]
-internal sealed partial class ReconcileBilling(PaymentEvents events, ILogger<ReconcileBilling> log) : IJob
+[Job("reconcile-billing")]
+internal sealed partial class ReconcileBilling(PaymentEvents events, ILogger<ReconcileBilling> log) : IJobWork
 {
-    public async ValueTask Execute(IJobExecutionContext context, CancellationToken cancellationToken)
+    public async Task<JobReport> RunAsync(CancellationToken cancellationToken)
     {
-        if (await events.ReconcileAsync(cancellationToken) is > 0 and var customers)
+        var customers = await events.ReconcileAsync(cancellationToken);
+        if (customers > 0)
             Reconciled(log, customers);
+        return new JobReport($"asked the payment provider for {Say.Count(customers, "customer")}");
     }
 
     [LoggerMessage(1, LogLevel.Information, "The payments of {Customers} customers are as the payment provider has them")]

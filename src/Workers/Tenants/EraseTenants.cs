@@ -1,16 +1,18 @@
-using Quartz;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Workers.Jobs;
 
 namespace Tokonomics.Workers.Tenants;
 
 /// <summary>Carries out, every hour, the deletions of tenants whose grace is over.</summary>
-[DisallowConcurrentExecution]
-internal sealed partial class EraseTenants(ITenantData data, ILogger<EraseTenants> log) : IJob
+[Job("erase-tenants")]
+internal sealed partial class EraseTenants(ITenantData data, ILogger<EraseTenants> log) : IJobWork
 {
-    public async ValueTask Execute(IJobExecutionContext context, CancellationToken cancellationToken)
+    public async Task<JobReport> RunAsync(CancellationToken cancellationToken)
     {
-        foreach (var tenant in await data.EraseDueAsync(cancellationToken))
+        var gone = await data.EraseDueAsync(cancellationToken);
+        foreach (var tenant in gone)
             Erased(log, tenant);
+        return new JobReport($"deleted {Say.Count(gone.Count, "tenant")}");
     }
 
     [LoggerMessage(1, LogLevel.Warning, "Tenant {Tenant} is deleted with all its data, as its owner had asked")]

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Jobs;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
@@ -134,6 +135,8 @@ public sealed class PipelineTests
             (Right.Operate, c => Send(new RotateMasterKey(c))),
             (Right.Operate, c => Send(new ListTenants(c))),
             (Right.Operate, c => Send(new GetOperation(c))),
+            (Right.Operate, c => Send(new ListJobs(c))),
+            (Right.Operate, c => Send(new RunJobNow(c, "verify-ledger"))),
             (Right.Operate, c => Send(new ListAccounts(c))),
             (Right.Operate, c => Send(new ResendVerification(c, "usr_x"))),
         ];

@@ -15,7 +15,8 @@ public sealed record SpendPattern(string Name, double CallsPerHour, double Cost,
 /// <summary>Runs the detector minute by minute over weeks of a pattern, with and without planted spikes, and counts.</summary>
 public static class SpikeTrials
 {
-    public sealed record Result(int Planted, int InTen, int InAnHour, int Missed, double FalsePerMonth, int Months);
+    /// <param name="ToldAgain">Spikes that were over by mistake, and told a second time.</param>
+    public sealed record Result(int Planted, int InTen, int InAnHour, int Missed, double FalsePerMonth, int ToldAgain);
 
     private const int Week = 168 * 60;
     private const int History = 6;
@@ -23,7 +24,7 @@ public static class SpikeTrials
 
     public static Result Run(SpendPattern pattern, int tenants, int spikesEach, double times, int seed)
     {
-        var (planted, inTen, inHour, missed, wrong) = (0, 0, 0, 0, 0);
+        var (planted, inTen, inHour, missed, wrong, again) = (0, 0, 0, 0, 0, 0);
         for (var tenant = 0; tenant < tenants; tenant++)
         {
             var random = new Random((seed * 1_000_003) + (tenant * 7919) + pattern.Name.Length);
@@ -38,20 +39,7 @@ public static class SpikeTrials
                 spikes.Add((from, from + random.Next(40, 120)));
             }
 
-            var (minutes, counts, dearest) = (new double[total], new double[total], new double[total]);
-            for (var minute = 0; minute < total; minute++)
-            {
-                var rate = Rate(pattern, minute) / 60 * (spikes.Exists(s => minute >= s.From && minute < s.To) ? times : 1);
-                for (var bursts = Poisson(random, rate / pattern.Burst); bursts > 0; bursts--)
-                    for (var more = 1 + Poisson(random, pattern.Burst - 1); more > 0; more--)
-                    {
-                        var cost = Math.Min(pattern.Cost * Math.Exp(pattern.Tail * Normal(random)), Grain.MostOfMean * pattern.Cost * Math.Exp(pattern.Tail * pattern.Tail / 2));
-                        minutes[minute] += cost;
-                        counts[minute]++;
-                        dearest[minute] = Math.Max(dearest[minute], cost);
-                    }
-            }
-
+            var (minutes, counts, dearest) = Spend(pattern, random, total, minute => spikes.Exists(s => minute >= s.From && minute < s.To) ? times : 1);
             var found = new Dictionary<(int, int), int>();
             double[] Hourly(double[] of) => [.. of.Chunk(60).Select(hour => hour.Sum())];
             var (spendHours, callHours) = (Hourly(minutes), Hourly(counts));
@@ -62,20 +50,21 @@ public static class SpikeTrials
                 if (minute % 60 == 0)
                     (spend, calls) = (Usual(minutes, spendHours, minute), Usual(counts, callHours, minute));
                 (spend, calls) = (spend with { Minutes = minutes.AsMemory(minute - 59, 60) }, calls with { Minutes = counts.AsMemory(minute - 59, 60) });
+                var most = dearest.AsSpan(minute - 4, 5).ToArray().Max();
                 if (open)
                 {
-                    open = !SpendSpike.IsOver(spend, new SpikeSensitivity());
+                    open = !SpendSpike.IsOver(spend, calls, most, new SpikeSensitivity());
                     continue;
                 }
 
-                if (SpendSpike.Find(spend, calls, dearest.AsSpan(minute - 4, 5).ToArray().Max(), new SpikeSensitivity()) is null)
+                if (SpendSpike.Find(spend, calls, most, new SpikeSensitivity()) is null)
                     continue;
                 open = true;
                 var cause = spikes.Find(s => minute >= s.From && minute < s.To + 60);
                 if (cause == default)
                     wrong++;
-                else
-                    found.TryAdd(cause, minute - cause.From);
+                else if (!found.TryAdd(cause, minute - cause.From))
+                    again++;
             }
 
             planted += spikes.Count;
@@ -84,13 +73,31 @@ public static class SpikeTrials
             missed += spikes.Count - found.Count;
         }
 
-        return new Result(planted, inTen, inHour, missed, wrong / (tenants * Watched / 4.345), tenants);
+        return new Result(planted, inTen, inHour, missed, wrong / (tenants * Watched / 4.345), again);
+    }
+
+    /// <summary>Dollars, calls and the dearest call of each minute.</summary>
+    /// <param name="times">How often as many calls as usual a minute has.</param>
+    public static (double[] Minutes, double[] Calls, double[] Dearest) Spend(SpendPattern pattern, Random random, int total, Func<int, double> times)
+    {
+        var (minutes, counts, dearest) = (new double[total], new double[total], new double[total]);
+        for (var minute = 0; minute < total; minute++)
+            for (var bursts = Poisson(random, Rate(pattern, minute) / 60 * times(minute) / pattern.Burst); bursts > 0; bursts--)
+                for (var more = 1 + Poisson(random, pattern.Burst - 1); more > 0; more--)
+                {
+                    var cost = Math.Min(pattern.Cost * Math.Exp(pattern.Tail * Normal(random)), Grain.MostOfMean * pattern.Cost * Math.Exp(pattern.Tail * pattern.Tail / 2));
+                    minutes[minute] += cost;
+                    counts[minute]++;
+                    dearest[minute] = Math.Max(dearest[minute], cost);
+                }
+
+        return (minutes, counts, dearest);
     }
 
     private static Recent Usual(double[] minutes, double[] hours, int minute) =>
         new(default, HourBaseline.Of(hours.AsSpan(0, minute / 60), DateTimeOffset.UnixEpoch.AddMinutes(minute), TimeZoneInfo.Utc)!, Grain.Of(minutes.AsSpan(minute - Week, Week)));
 
-    private static double Rate(SpendPattern pattern, int minute)
+    public static double Rate(SpendPattern pattern, int minute)
     {
         var (day, hour) = (minute / 1440 % 7, minute / 60 % 24);
         var office = day < 5 ? 0.35 + (2.0 * Math.Exp(-(hour - 14) * (hour - 14) / 18.0)) : 0.3;

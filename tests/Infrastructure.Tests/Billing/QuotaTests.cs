@@ -1,9 +1,12 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
+using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
@@ -160,6 +163,10 @@ public abstract class QuotaTests : IAsyncLifetime
         var mail = first.Mails(_billing.Store.Get<Tokonomics.Application.Mails.IPortalLinks>()).First();
         mail.Subject.ShouldBe("Acme has used 80 % of its calls of this month");
         mail.Text.ShouldContain("https://t.example/billing");
+
+        var alerts = (await _billing.Store.SendAsync(new ListAlerts(Caller.Operator, _tenant))).Value.Alerts;
+        alerts.Select(a => (a.Title, a.Severity)).ShouldBe([("All calls of the plan are used this month", AlertSeverity.Critical), ("80 % of the plan's calls of this month are used", AlertSeverity.Warning)]);
+        alerts[0].Text.ShouldStartWith("Live calls are refused with status 429 (quota_exhausted) until 1 ");
     }
 
     [Fact]

@@ -119,7 +119,7 @@ public sealed class ClockTests(SharedFleet shared, ITestOutputHelper output)
     private static long Micros(DateTimeOffset at) => at.ToUnixTimeMilliseconds() * 1000;
 
     // Debian's faketime. Intervals are measured by the monotonic clock, which is nobody's to set; without the last of these its waits on that clock end at once.
-    private static (string, string)[] Faked(string? offset)
+    internal static (string, string)[] Faked(string? offset)
     {
         var library = Directory.EnumerateFiles("/usr/lib", "libfaketimeMT.so.1", new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true }).FirstOrDefault()
             ?? throw new InvalidOperationException("this test needs faketime: ./test.sh installs it (Debian: apt install faketime)");

@@ -33,7 +33,7 @@ public sealed class OperatorApiTests : IAsyncLifetime
     [Fact]
     public async Task V11_Only_the_operators_own_tokens_open_it_and_they_open_nothing_of_a_tenant()
     {
-        foreach (var path in new[] { "tenants", "accounts", "system", "audit" })
+        foreach (var path in new[] { "tenants", "accounts", "system", "jobs", "audit" })
         {
             (await SendAsync(HttpMethod.Get, path, Old)).Status.ShouldBe(200, path);
             (await SendAsync(HttpMethod.Get, path)).Status.ShouldBe(200, path);
@@ -60,6 +60,33 @@ public sealed class OperatorApiTests : IAsyncLifetime
         ((int)answer.StatusCode).ShouldBe(404);
         (await answer.Content.ReadAsStringAsync()).ShouldContain("operator_api_off");
         (await Should.ThrowAsync<OptionsValidationException>(() => TestProduct.StartAsync([new("Portal:OperatorTokens", "short")]))).Message.ShouldContain("32 characters");
+    }
+
+    [Fact]
+    public async Task Every_job_runs_when_it_is_asked_for_and_says_what_it_did()
+    {
+        var (_, planned) = await SendAsync(HttpMethod.Get, "jobs");
+        var names = planned.GetProperty("data").EnumerateArray().Select(j => j.GetProperty("job").GetString()!).ToList();
+        names.Count.ShouldBeGreaterThan(7);
+        planned.GetProperty("data").EnumerateArray().ShouldAllBe(j => j.GetProperty("next_at").ValueKind == JsonValueKind.String && !j.GetProperty("late").GetBoolean());
+        (await SendAsync(HttpMethod.Post, "jobs/no-such-job/run")).Status.ShouldBe(404);
+        foreach (var name in names)
+            (await SendAsync(HttpMethod.Post, $"jobs/{name}/run")).Status.ShouldBe(204);
+        List<JsonElement> runs = [];
+        for (var tries = 0; runs.Count < names.Count; tries++)
+        {
+            tries.ShouldBeLessThan(300, string.Join('\n', _product.Log.Lines.TakeLast(50)));
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+            var (_, list) = await SendAsync(HttpMethod.Get, "jobs");
+            runs = [.. list.GetProperty("data").EnumerateArray().SelectMany(j => j.GetProperty("runs").EnumerateArray()).Where(r => r.GetProperty("outcome").ValueKind == JsonValueKind.String)];
+        }
+
+        runs.ShouldAllBe(r => r.GetProperty("outcome").GetString() == "done" || r.GetProperty("outcome").GetString() == "attention");
+        runs.ShouldAllBe(r => r.GetProperty("did").GetString()!.Length > 5 && r.GetProperty("cause").GetString() == "request");
+        var (_, after) = await SendAsync(HttpMethod.Get, "jobs");
+        after.GetProperty("data").EnumerateArray().ShouldAllBe(j => j.GetProperty("asked_at").ValueKind == JsonValueKind.Null && j.GetProperty("failing_since").ValueKind == JsonValueKind.Null);
+        var (_, audit) = await SendAsync(HttpMethod.Get, "audit");
+        audit.GetProperty("data").EnumerateArray().Count(l => l.GetProperty("action").GetString() == "run_job_now").ShouldBe(names.Count);
     }
 
     [Fact]

@@ -257,6 +257,16 @@ public sealed partial class ManagePagesTests : IAsyncLifetime
         (await boss.ReadAsync("/operator")).ShouldContain(_product.TenantId);
         (await boss.ReadAsync("/operator/system")).ShouldContain("Price sheets");
         (await boss.ReadAsync("/operator/audit")).ShouldContain("Audit log");
+        (await boss.ReadAsync("/operator/jobs")).ShouldContain("delete-old-events");
+        using (var asked = await boss.PostAsync("/operator/jobs?handler=Run", Fields(("Target", "verify-ledger"))))
+            asked.StatusCode.ShouldBe(HttpStatusCode.Found);
+        for (var tries = 0; !(await boss.ReadAsync("/operator/jobs")).Contains("invariants hold", StringComparison.Ordinal); tries++)
+        {
+            tries.ShouldBeLessThan(300);
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+
+        (await boss.ReadAsync("/operator/audit")).ShouldContain("run job now");
         using (await new PortalVisitor(_product).PostAsync("/signup", [new("Email", "late@visitor.example"), new("Password", PortalVisitor.Password)]))
         {
         }
@@ -272,7 +282,7 @@ public sealed partial class ManagePagesTests : IAsyncLifetime
         using (var resumed = await boss.PostAsync("/operator?handler=Resume", Fields(("Target", _product.TenantId))))
             resumed.StatusCode.ShouldBe(HttpStatusCode.Found);
         var owner = await AsAsync(Role.Owner);
-        foreach (var path in new[] { "/operator", "/operator/accounts", "/operator/system", "/operator/audit" })
+        foreach (var path in new[] { "/operator", "/operator/accounts", "/operator/system", "/operator/jobs", "/operator/audit" })
             using (var answer = await owner.GetAsync(path))
                 answer.StatusCode.ShouldBe(HttpStatusCode.NotFound, path);
     }

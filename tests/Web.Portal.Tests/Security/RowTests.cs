@@ -114,7 +114,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
         { "/alerts", "OADVB" }, { "/alerts/rules", "OADVB" }, { "/alerts/channels", "OADV" },
         { "/keys", "OADV" }, { "/keys/KEY", "OADV" }, { "/providers", "OADV" }, { "/budgets/BUDGET", "OADVB" },
         { "/team", "OA" }, { "/team/projects", "OADVB" }, { "/settings", "OADVB" }, { "/settings/prices", "OADVB" }, { "/settings/tokens", "OA" }, { "/settings/audit", "OA" }, { "/settings/data", "O" },
-        { "/operator", "" }, { "/operator/system", "" }, { "/operator/audit", "" },
+        { "/operator", "" }, { "/operator/system", "" }, { "/operator/jobs", "" }, { "/operator/audit", "" },
     };
 
     [Theory]

@@ -46,7 +46,7 @@ public sealed class IndexModel : PortalPage
         ("/logout", "Sign out", "log out", null),
     ];
 
-    private static readonly (string Path, string Name, string Words)[] OperatorPages = [("/operator", "Tenants", "operator suspend"), ("/operator/accounts", "Accounts", "operator people verification mail"), ("/operator/system", "System", "operator nodes health price sheets"), ("/operator/audit", "Operator's audit log", "")];
+    private static readonly (string Path, string Name, string Words)[] OperatorPages = [("/operator", "Tenants", "operator suspend"), ("/operator/accounts", "Accounts", "operator people verification mail"), ("/operator/system", "System", "operator nodes health price sheets"), ("/operator/jobs", "Jobs", "operator workers schedule failing"), ("/operator/audit", "Operator's audit log", "")];
 
     [BindProperty(SupportsGet = true, Name = "q")]
     public string? Text { get; set; }

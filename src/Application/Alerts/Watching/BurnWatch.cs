@@ -1,0 +1,79 @@
+using Tokonomics.Domain.Alerts;
+using Tokonomics.Domain.Budgets;
+
+namespace Tokonomics.Application.Alerts.Watching;
+
+/// <summary>Looks for budgets that burn: by the last five minutes and the last hour they are gone within hours. One alert for each until it lasts again.</summary>
+internal sealed class BurnWatch(IWatchQueries queries, UsualSpend usuals, IAlertBook book)
+{
+    public async Task<int> LookAsync(WatchedMinute minute, IReadOnlyList<OpenAlert> open, CancellationToken cancellationToken)
+    {
+        var told = 0;
+        var running = await queries.BudgetsAsync(minute.TenantId, minute.Now, cancellationToken);
+        IReadOnlyList<SpendCell>? hour = minute.Minutes >= 60 ? minute.Cells : null;
+        foreach (var alert in open)
+        {
+            var budget = running.FirstOrDefault(b => Condition(b) == alert.Condition);
+            var over = budget is null ? "A new period has begun, or the budget has ended."
+                : budget.Posted >= budget.Limit ? "The budget is used up."
+                : BudgetBurn.IsOver(Pace(minute, budget, minute.Cells, null), Sensitivity(minute, budget)) ? $"It lasts again: {AlertWords.Usd(budget.Limit - budget.Posted)} of {AlertWords.Usd(budget.Limit)} are left."
+                : null;
+            if (over is not null)
+                await book.ResolveAsync(new AlertEnd(alert.TenantId, alert.Condition, over, [], minute.Now), cancellationToken);
+        }
+
+        foreach (var budget in running)
+        {
+            var sensitivity = Sensitivity(minute, budget);
+            if (!minute.Rules.For(AlertKind.BudgetBurn, minute.Around(budget.Counts)).On || open.Any(a => a.Condition == Condition(budget)) || BudgetBurn.Of(Pace(minute, budget, minute.Cells, null) with { Hour = double.MaxValue }, sensitivity) is null)
+                continue; // by the last five minutes alone it doesn't
+            hour ??= await queries.CellsAsync(minute.TenantId, minute.Now.AddHours(-1), minute.Now, byMinute: true, cancellationToken);
+            var usual = await usuals.AtAsync(minute, budget.Counts, cancellationToken);
+            if (BudgetBurn.Of(Pace(minute, budget, hour, usual?.Spend.Expected), sensitivity) is { } burn && await book.TellAsync(Words(minute, budget, burn), cancellationToken))
+                told++;
+        }
+
+        return told;
+    }
+
+    private static string Condition(RunningBudget budget) => $"burn:{budget.Id}:{budget.Start.ToUnixTimeSeconds()}:{budget.Subject}";
+
+    private static BurnSensitivity Sensitivity(WatchedMinute minute, RunningBudget budget) => new(TimeSpan.FromHours(minute.Rules.For(AlertKind.BudgetBurn, minute.Around(budget.Counts)).Hours));
+
+    private static BudgetPace Pace(WatchedMinute minute, RunningBudget budget, IReadOnlyList<SpendCell> cells, double? usual)
+    {
+        var (five, hour, dearest) = (0d, 0d, 0d);
+        foreach (var cell in cells)
+        {
+            // What was spent before the period began isn't on it.
+            if (!minute.Is(cell, budget.Counts) || minute.Now.AddMinutes(-cell.Minute) <= budget.Start)
+                continue;
+            hour += cell.Spent;
+            if (cell.Minute < 5)
+                (five, dearest) = (five + cell.Spent, Math.Max(dearest, cell.Dearest));
+        }
+
+        return new BudgetPace((double)budget.Limit.Usd, (double)(budget.Limit - budget.Posted).Usd, budget.End - budget.Start, budget.End - minute.Now, five, hour, dearest, usual);
+    }
+
+    private static AlertDraft Words(WatchedMinute minute, RunningBudget budget, BudgetBurn burn)
+    {
+        var (whose, gone) = (AlertWords.Of(budget.Counts, minute.Names), minute.Now + burn.Left);
+        var per = budget.Period switch { BudgetPeriod.Day => "daily", BudgetPeriod.Week => "weekly", BudgetPeriod.Month => "monthly", _ => "total" };
+        var clock = AlertWords.Clock(gone, minute.Now, minute.Names.Zone);
+        var then = budget.Action switch
+        {
+            BudgetAction.Block => "Then calls that it counts are refused (status 429)",
+            BudgetAction.Downgrade => "Then calls that it counts go to the cheaper model",
+            _ => "It only tells: nothing stops then",
+        };
+        return new AlertDraft(
+            minute.TenantId, $"{Condition(budget)}:{minute.Now.ToUnixTimeSeconds()}", AlertKind.BudgetBurn, budget.Action == BudgetAction.Block ? AlertSeverity.Critical : AlertSeverity.Warning, budget.Counts,
+            $"At this rate the {per} budget of {whose} is gone at {clock}",
+            $"{AlertWords.Usd(burn.PerHour)} an hour are spent, by the last five minutes. {AlertWords.Usd(budget.Posted)} of {AlertWords.Usd(budget.Limit)} are spent already. {then}{(budget.End is { } end && budget.Action != BudgetAction.Alert ? $", until {AlertWords.At(end, minute.Names.Zone)}" : "")}."
+                + " Look at what runs; if it is meant, raise the cap or give it an increase that ends by itself.",
+            "/budgets/" + budget.Id,
+            [new("Budget of", whose), new("Rate", $"{AlertWords.Usd(burn.PerHour)} an hour"), new("Spent", AlertWords.Usd(budget.Posted)), new("Cap", AlertWords.Usd(budget.Limit)), new("Gone at", AlertWords.At(gone, minute.Names.Zone))],
+            minute.Now, Condition(budget));
+    }
+}

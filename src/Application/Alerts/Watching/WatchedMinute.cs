@@ -1,0 +1,46 @@
+using System.Collections.Concurrent;
+using Tokonomics.Application.Ledger;
+using Tokonomics.Domain.Alerts;
+using Tokonomics.Domain.Keys;
+using Tokonomics.Domain.Ledger;
+
+namespace Tokonomics.Application.Alerts.Watching;
+
+/// <summary>What one tenant did lately, as it is looked at once a minute.</summary>
+/// <param name="Now">A whole minute: what is later isn't looked at.</param>
+/// <param name="Minutes">How many <paramref name="Cells"/> reach back.</param>
+internal sealed record WatchedMinute(string TenantId, SpendNames Names, DateTimeOffset Now, int Minutes, IReadOnlyList<SpendCell> Cells, TenantRules Rules)
+{
+    private readonly ConcurrentDictionary<string, IReadOnlyList<Tag>> _tags = new(StringComparer.Ordinal);
+
+    public DateTimeOffset Hour => new(Now.UtcTicks - (Now.UtcTicks % TimeSpan.TicksPerHour), TimeSpan.Zero);
+
+    public string? Tag(in SpendCell cell, string name)
+    {
+        foreach (var tag in _tags.GetOrAdd(cell.Tags, static text => [.. KeyTags.Read(text)]))
+            if (tag.Name == name)
+                return tag.Value;
+        return null;
+    }
+
+    public bool Is(in SpendCell cell, AlertSubject subject) => subject.Scope switch
+    {
+        "tenant" => true,
+        "key" => cell.Key == subject.Value,
+        "project" => cell.Project == subject.Value,
+        "team" => cell.Team == subject.Value,
+        "tag" => Tag(cell, subject.Name) == subject.Value,
+        "provider" => cell.Provider == subject.Value,
+        _ => cell.Provider == subject.Name && cell.Model == subject.Value,
+    };
+
+    /// <summary>It and what contains it, the narrowest first: by whose rules it is looked at.</summary>
+    public IReadOnlyList<AlertSubject> Around(AlertSubject subject)
+    {
+        if (subject.Scope is "key" or "project")
+            foreach (var cell in Cells)
+                if (Is(cell, subject))
+                    return subject.Scope == "key" ? [subject, new("project", "", cell.Project), new("team", "", cell.Team)] : [subject, new("team", "", cell.Team)];
+        return [subject];
+    }
+}
