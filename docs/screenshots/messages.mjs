@@ -17,7 +17,7 @@ try {
   for (const name of names)
     for (const colorScheme of docs ? ['light'] : ['light', 'dark'])
       for (const size of docs ? ['desktop'] : ['desktop', 'phone']) {
-        await page.setViewportSize({ width: size === 'phone' ? 390 : 720, height: 400 });
+        await page.setViewportSize({ width: size === 'phone' ? 390 : 720, height: 120 });
         await page.emulateMedia({ colorScheme });
         if (name.endsWith('.html')) await page.goto(pathToFileURL(join(folder, name)).href);
         else await page.setContent(slack(JSON.parse(readFileSync(join(folder, name), 'utf8'))));
@@ -34,7 +34,10 @@ try {
 
 // Header, section with text and fields, button and context, in about the measures that Slack shows them in.
 function slack(message) {
-  const text = (t) => (t.type === 'plain_text' ? escaped(t.text) : t.text.replace(/\*([^*\n]+)\*/g, '<b>$1</b>').replaceAll('\n', '<br>'));
+  // Not every machine has a font with these.
+  const signs = { '🔴': '#e01e5a', '🟠': '#f2862b', '🔵': '#1d9bd1' };
+  const signed = (t) => t.replace(/🔴|🟠|🔵|✅/gu, (sign) => `<svg width="18" height="18" viewBox="0 0 18 18" style="vertical-align:-3px">${sign === '✅' ? '<rect x="1" y="1" width="16" height="16" rx="3" fill="#2eb67d"/><path d="M4.5 9.5l3 3 6-7" fill="none" stroke="#fff" stroke-width="2.2"/>' : `<circle cx="9" cy="9" r="8" fill="${signs[sign]}"/>`}</svg>`);
+  const text = (t) => (t.type === 'plain_text' ? signed(escaped(t.text)) : t.text.replace(/\*([^*\n]+)\*/g, '<b>$1</b>').replaceAll('\n', '<br>'));
   const block = (b) => ({
     header: () => `<h1>${text(b.text)}</h1>`,
     section: () => (b.text ? `<p>${text(b.text)}</p>` : '') + (b.fields ? `<div class="fields">${b.fields.map((f) => `<div>${text(f)}</div>`).join('')}</div>` : ''),
