@@ -84,7 +84,7 @@ try {
     await pictures(other, Object.fromEntries(['/overview', '/explore', '/calls', '/keys', '/budgets', '/providers', '/team', '/team/projects', '/settings/prices', '/settings/tokens', '/start'].map((path) => ['empty' + path.replaceAll('/', '-'), path])));
   } else {
     await pictures(page, { overview: '/overview', explore: '/explore', budget }, { light: ['desktop'], dark: ['desktop'] });
-    await pictures(page, { calls: '/calls', keys: '/keys', start: '/start?for=live' }, { light: ['desktop'] });
+    await pictures(page, { calls: '/calls', keys: '/keys', start: '/start?for=live', alerts: '/alerts', 'alert-rules': '/alerts/rules' }, { light: ['desktop'] });
     await pictures(page, { overview: '/overview', call }, { light: ['phone'] });
   }
 

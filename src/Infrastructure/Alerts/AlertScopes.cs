@@ -6,7 +6,7 @@ namespace Tokonomics.Infrastructure.Alerts;
 /// <summary>What contains what an alert is about.</summary>
 internal static class AlertScopes
 {
-    /// <summary>The subject itself; of a key its project and team, as they are now; of a project its team. The tenant, which contains everything, isn't named.</summary>
+    /// <summary>The subject itself; of a key its project and team, as they are now; of a project its team; of a model its provider. The tenant, which contains everything, isn't named.</summary>
     public static IReadOnlyList<AlertSubject> NarrowestFirst(DbTransaction transaction, string tenantId, AlertSubject subject)
     {
         var sql = subject.Scope switch
@@ -16,7 +16,7 @@ internal static class AlertScopes
             _ => null,
         };
         if (sql is null)
-            return [subject];
+            return subject is { Scope: "model", Name.Length: > 0 } ? [subject, new AlertSubject("provider", "", subject.Name)] : [subject];
         var (project, team) = transaction.Command(sql, ("@tenant", tenantId), ("@id", subject.Value)).Rows(row => (row.IsDBNull(0) ? null : row.GetString(0), row.IsDBNull(1) ? null : row.GetString(1))).FirstOrDefault();
         List<AlertSubject> all = [subject];
         if (project is not null)

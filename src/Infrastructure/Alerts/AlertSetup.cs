@@ -24,6 +24,7 @@ public static class AlertSetup
         services.AddSingleton<AlertOutbox>();
         services.AddSingleton<TestPace>();
         services.AddSingleton<IWatchQueries, WatchQueries>();
+        services.AddSingleton<IStoreClock, StoreClock>();
         services.AddSingleton<SpendWatch>();
         return services;
     }

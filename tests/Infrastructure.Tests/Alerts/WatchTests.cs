@@ -35,7 +35,12 @@ public abstract class WatchTests<TStore> : IAsyncLifetime
     }
 
     private SpendWatch Watch(AlertKind? off = null) => new(
-        _store.Get<IWatchQueries>(), _store.Get<ISpendQueries>(), off is { } kind ? new Off(kind) : _store.Get<IAlertRules>(), _store.Get<IAlertBook>(), _store.Clock, NullLogger<SpendWatch>.Instance);
+        _store.Get<IWatchQueries>(), _store.Get<ISpendQueries>(), off is { } kind ? new Off(kind) : _store.Get<IAlertRules>(), _store.Get<IAlertBook>(), new TestClock(_store.Clock), NullLogger<SpendWatch>.Instance);
+
+    private sealed class TestClock(TimeProvider time) : IStoreClock
+    {
+        public Task<DateTimeOffset> NowAsync(CancellationToken cancellationToken) => Task.FromResult(time.GetUtcNow());
+    }
 
     private sealed class Off(AlertKind kind) : IAlertRules
     {
@@ -155,6 +160,14 @@ public abstract class WatchTests<TStore> : IAsyncLifetime
         await BusyAsync(8, 10, "key_a", "acme", with: c => c with { Status = c.RequestId[^1] == '0' ? 400 : 200 }); // what callers do wrong is no failure of theirs
         (await Watch().RunAsync(Cancel)).Told.ShouldBe(0);
         (await AlertsAsync())[0].Text.ShouldStartWith("In the last ten minutes 0 of ");
+    }
+
+    [Fact]
+    public async Task The_time_is_the_stores_whatever_the_workers_clock_says()
+    {
+        await BusyAsync(2, 2, "key_a", "acme", "new-model", c => c with { Cost = null, PriceStatus = PriceStatus.Unpriced });
+        _store.Clock.Ahead += TimeSpan.FromHours(3); // the worker's alone: the store has those calls in its last minutes
+        (await _store.Get<SpendWatch>().RunAsync(Cancel)).Told.ShouldBe(1);
     }
 
     [Fact]

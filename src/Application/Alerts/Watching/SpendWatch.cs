@@ -28,7 +28,7 @@ public sealed partial class SpendWatch
     private readonly ISpendQueries _spend;
     private readonly IAlertRules _rules;
     private readonly IAlertBook _book;
-    private readonly TimeProvider _time;
+    private readonly IStoreClock _clock;
     private readonly ILogger<SpendWatch> _log;
     private readonly SpikeWatch _spikes;
     private readonly BurnWatch _burns;
@@ -36,9 +36,9 @@ public sealed partial class SpendWatch
 
     private DateTimeOffset _longAt;
 
-    public SpendWatch(IWatchQueries queries, ISpendQueries spend, IAlertRules rules, IAlertBook book, TimeProvider time, ILogger<SpendWatch> log)
+    public SpendWatch(IWatchQueries queries, ISpendQueries spend, IAlertRules rules, IAlertBook book, IStoreClock clock, ILogger<SpendWatch> log)
     {
-        (_queries, _spend, _rules, _book, _time, _log) = (queries, spend, rules, book, time, log);
+        (_queries, _spend, _rules, _book, _clock, _log) = (queries, spend, rules, book, clock, log);
         var usuals = new UsualSpend(queries);
         _spikes = new SpikeWatch(queries, usuals, book);
         _burns = new BurnWatch(queries, usuals, book);
@@ -48,7 +48,7 @@ public sealed partial class SpendWatch
     /// <exception cref="InvalidOperationException">No tenant could be looked at.</exception>
     public async Task<WatchReport> RunAsync(CancellationToken cancellationToken)
     {
-        var now = _time.GetUtcNow() - Settled;
+        var now = await _clock.NowAsync(cancellationToken) - Settled;
         now = new DateTimeOffset(now.UtcTicks - (now.UtcTicks % TimeSpan.TicksPerMinute), TimeSpan.Zero);
         var minutes = now - _longAt >= LongEvery ? LongMinutes : ShortMinutes;
         if (minutes == LongMinutes)
