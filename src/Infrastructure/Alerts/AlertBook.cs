@@ -29,6 +29,16 @@ internal sealed class AlertBook(ISqlStore store, PlanBook plans, BillingOptions 
         },
         cancellationToken);
 
+    public Task<string?> LastCauseAsync(string tenantId, string prefix, CancellationToken cancellationToken) => Task.Run(
+        () =>
+        {
+            using var connection = store.Open();
+            return connection.Command(
+                null, "SELECT max(cause) FROM alerts WHERE tenant_id = @tenant AND cause >= @prefix AND cause < @beyond", ("@tenant", tenantId), ("@prefix", prefix), ("@beyond", prefix[..^1] + (char)(prefix[^1] + 1)))
+                .Rows(row => row.IsDBNull(0) ? null : row.GetString(0))[0];
+        },
+        cancellationToken);
+
     /// <summary>The same within the transaction of whoever found it.</summary>
     public bool Tell(DbTransaction transaction, AlertDraft draft)
     {

@@ -109,6 +109,14 @@ public abstract class WatchTests<TStore> : IAsyncLifetime
         (await Task.WhenAll(watch.RunAsync(Cancel), Watch().RunAsync(Cancel))).Sum(r => r.Told).ShouldBe(0);
         (await AlertsAsync()).Select(a => a.Title.StartsWith("Over: ", StringComparison.Ordinal)).ShouldBe([true, true, false, false]);
         (await _store.Get<IAlertBook>().OpenAsync(AlertKind.SpendSpike, Cancel)).ShouldBeEmpty();
+
+        // Within the day only what is twice as much is told again.
+        await BusyAsync(10, 10, "key_b", "bolt", "gpt-5-pro");
+        _store.Clock.Ahead += TimeSpan.FromMinutes(1);
+        (await Watch().RunAsync(Cancel)).Told.ShouldBe(0);
+        await BusyAsync(9, 15, "key_b", "bolt", "gpt-5-pro");
+        _store.Clock.Ahead += TimeSpan.FromMinutes(1);
+        (await Task.WhenAll(watch.RunAsync(Cancel), Watch().RunAsync(Cancel))).Sum(r => r.Told).ShouldBe(1);
     }
 
     [Fact]

@@ -90,8 +90,8 @@ public sealed class DemoSpikeTests(ITestOutputHelper output)
             var from = watched.AddMinutes(random.Next(60, (int)(End - watched).TotalMinutes - 240));
             var to = from.AddMinutes(random.Next(40, 120));
             var within = of.Where(c => c.At >= from && c.At < to).ToList();
-            // Worth two dollars an hour, and a call or two a minute: less is not told from chance so soon.
-            if (within.Count < (to - from).TotalMinutes * 1.5 || (double)within.Sum(c => c.Cost!.Value.Usd) * (Times - 1) / (to - from).TotalHours < 2 || spikes.Exists(s => (s.From - from).Duration() < TimeSpan.FromHours(8)))
+            // Worth two dollars an hour, and a call or two a minute: less is not told from chance so soon. What is told is not told again within a day.
+            if (within.Count < (to - from).TotalMinutes * 1.5 || (double)within.Sum(c => c.Cost!.Value.Usd) * (Times - 1) / (to - from).TotalHours < 2 || spikes.Exists(s => (s.From - from).Duration() < TimeSpan.FromHours(s.Key == key ? 30 : 8)))
                 continue;
             spikes.Add(new Spike(key, from, to));
             foreach (var call in within)
@@ -128,6 +128,9 @@ public sealed class DemoSpikeTests(ITestOutputHelper output)
             Told.Add(draft);
             return Task.FromResult(true);
         }
+
+        public Task<string?> LastCauseAsync(string tenantId, string prefix, CancellationToken cancellationToken) =>
+            Task.FromResult(Told.Select(t => t.Cause).Where(c => c.StartsWith(prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal).LastOrDefault());
 
         public Task<bool> ResolveAsync(AlertEnd ending, CancellationToken cancellationToken) => Task.FromResult(_open.Remove(ending.Condition));
 

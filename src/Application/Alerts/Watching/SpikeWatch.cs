@@ -1,3 +1,4 @@
+using System.Globalization;
 using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
@@ -16,6 +17,10 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
     private const double MostOfRise = 0.6;
 
     private const int MostAtOnce = 5;
+
+    // What has come to stay is told once a day, unless it has doubled.
+    private static readonly TimeSpan NotAgain = TimeSpan.FromDays(1);
+    private const double Doubled = 2;
     private const double CriticalFloors = 10;
 
     // Calls that are read to say what made up spending before.
@@ -34,7 +39,7 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
         foreach (var alert in open)
             if (!await IsOverAsync(minute, alert, cancellationToken))
                 covered.Add(Subject(alert.Condition));
-        while (told < MostAtOnce && !covered.Contains(AlertSubject.Tenant))
+        for (var causes = 0; causes < MostAtOnce && !covered.Contains(AlertSubject.Tenant); causes++)
         {
             var rest = minute.Cells.Where(c => c.Spent > 0 && !covered.Exists(s => minute.Is(c, s))).ToList();
             var found = new List<Found>();
@@ -46,12 +51,20 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
             var most = found.Max(f => f.ExcessPerHour);
             var culprit = found.Where(f => f.ExcessPerHour >= MostOfRise * most).OrderBy(f => Width(f.Subject)).ThenByDescending(f => f.ExcessPerHour).First();
             covered.Add(culprit.Subject);
+            if (await WasToldAsync(minute, culprit, cancellationToken))
+                continue;
             if (await book.TellAsync(await WordsAsync(minute, culprit, cancellationToken), cancellationToken))
                 told++;
         }
 
         return told;
     }
+
+    private async Task<bool> WasToldAsync(WatchedMinute minute, Found found, CancellationToken cancellationToken) =>
+        (await book.LastCauseAsync(minute.TenantId, Condition(found.Subject) + "@", cancellationToken))?.Split('@')[^2..] is [var at, var excess]
+        && minute.Now.ToUnixTimeSeconds() - long.Parse(at, CultureInfo.InvariantCulture) < NotAgain.TotalSeconds && found.ExcessPerHour < Doubled * long.Parse(excess, CultureInfo.InvariantCulture) / 1e6;
+
+    private static string Cause(WatchedMinute minute, Found found) => string.Create(CultureInfo.InvariantCulture, $"{Condition(found.Subject)}@{minute.Now.ToUnixTimeSeconds():d12}@{(long)(found.ExcessPerHour * 1e6)}");
 
     // The narrowest first.
     private static int Width(AlertSubject subject) => (subject.Scope, subject.Name) switch { ("key", _) => 0, ("tag", "customer") => 1, ("tag", _) => 2, ("project", _) => 3, _ => 4 };
@@ -168,7 +181,7 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
         if (name is not null)
             facts.Add(new("Explained by", $"{name}: {Part(change.Share)} of the rise{model}"));
         return new AlertDraft(
-            minute.TenantId, $"{Condition(subject)}:{minute.Now.ToUnixTimeSeconds()}", AlertKind.SpendSpike,
+            minute.TenantId, Cause(minute, found), AlertKind.SpendSpike,
             found.ExcessPerHour >= CriticalFloors * Terms(minute, subject).Spike.Floor ? AlertSeverity.Critical : AlertSeverity.Warning, subject,
             $"Spending of {whose}: {times}",
             $"{AlertWords.Usd(spike.Spent)} in the last {spike.Minutes} minutes, where {AlertWords.Usd(spike.Usual)} {(spike.Usual is > 0 and < 0.01 ? "or less " : "")}is usual at this hour of the week; at this rate {AlertWords.Usd(spike.Spent * 60 / spike.Minutes)} an hour."
