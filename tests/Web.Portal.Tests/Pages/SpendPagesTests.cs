@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Tenants;
@@ -83,6 +84,27 @@ public sealed partial class SpendPagesTests : IAsyncLifetime
         Text(await visitor.ReadAsync("/overview?env=test")).ShouldContain("No call was made with a test key yet.");
         Text(await visitor.ReadAsync("/explore")).ShouldContain("No call was made in this range.");
         Text(await visitor.ReadAsync("/calls")).ShouldContain("Each stands here within a second or two");
+    }
+
+    [Fact]
+    public async Task A_budgets_end_stands_on_its_page_in_the_list_and_in_the_API()
+    {
+        var (tenant, visitor) = await TenantAsync();
+        var now = DateTimeOffset.UtcNow;
+        await AppendAsync([.. Enumerable.Range(1, 20 * 24).Select(hour => Event(tenant, now.AddHours(-hour)))]);
+        await using var scope = _product.Services.CreateAsyncScope();
+        var id = (await scope.ServiceProvider.GetRequiredService<IMediator>().Send(
+            new CreateBudget(Caller.Operator, tenant.TenantId, BudgetScope.Tenant, BudgetPeriod.Month, new BudgetTerms { Limit = NanoUsd.Round(1000) }), Cancel)).Value.Id;
+        // $0.008 an hour, of twenty days: $5.95 of a whole month at most, and on its first day most of it is still to come.
+        Text(await visitor.ReadAsync($"/budgets/{id}")).ShouldMatch("Will end at about \\$[\\d.]+ \\(\\$[^)]+\\); the cap is not reached\\.");
+        Text(await visitor.ReadAsync("/budgets")).ShouldMatch("about \\$[\\d.]+ at the end");
+        using var http = new HttpRequestMessage(HttpMethod.Get, new Uri(_product.Url, $"/api/v1/budgets/{id}"));
+        http.Headers.Authorization = new("Bearer", tenant.ApiToken.Secret);
+        using var answer = await _product.Client.SendAsync(http, Cancel);
+        var forecast = JsonDocument.Parse(await answer.Content.ReadAsStringAsync(Cancel)).RootElement.GetProperty("state").GetProperty("forecast");
+        decimal.Parse(forecast.GetProperty("expected_usd").GetString()!, CultureInfo.InvariantCulture).ShouldBeInRange(0.1m, 6.5m);
+        forecast.GetProperty("limit_reached_at").ValueKind.ShouldBe(JsonValueKind.Null);
+        forecast.GetProperty("days_known").GetInt32().ShouldBeInRange(18, 20);
     }
 
     [Theory]
