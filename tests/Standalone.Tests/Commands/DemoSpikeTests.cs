@@ -25,6 +25,11 @@ public sealed class DemoSpikeTests(ITestOutputHelper output)
     // Over the end of summer time on 25 October.
     private static readonly DateTimeOffset End = new(2026, 10, 29, 0, 0, 0, TimeSpan.Zero);
 
+    // What the demonstration's bill is about: late in its time this key is moved to a model that costs eight times as much. That is no false alarm, and none of those that were planted.
+    private const string Mover = "calls-prod";
+
+    private static DateTimeOffset Moved => End.AddDays(-(HistoryDays + WatchedDays) * (1 - DemoFlow.All.First(f => f.Key == Mover && f.Since > 0).Since));
+
     private static int Tenants => int.TryParse(Environment.GetEnvironmentVariable("TOKONOMICS_SPIKE_TENANTS"), CultureInfo.InvariantCulture, out var tenants) ? tenants : 1;
 
     private static int WatchedDays => Tenants > 1 ? 28 : 6;
@@ -32,7 +37,7 @@ public sealed class DemoSpikeTests(ITestOutputHelper output)
     [Fact]
     public async Task Spikes_in_the_demonstration_are_told_in_time_by_the_right_name_and_little_else_is()
     {
-        var (planted, inTen, inHour, named, wrong, again) = (0, 0, 0, 0, 0, 0);
+        var (planted, inTen, inHour, named, wrong, again, own) = (0, 0, 0, 0, 0, 0, 0);
         for (var seed = 1; seed <= Tenants; seed++)
         {
             var calls = Calls((ulong)seed);
@@ -57,13 +62,21 @@ public sealed class DemoSpikeTests(ITestOutputHelper output)
                 again += told.Count - 1;
             }
 
-            var false_ = book.Told.Where(t => !spikes.Exists(s => t.At >= s.From && t.At < s.To.AddMinutes(60))).ToList();
-            wrong += false_.Count;
-            foreach (var alert in false_)
+            foreach (var alert in book.Told.Where(t => !spikes.Exists(s => t.At >= s.From && t.At < s.To.AddMinutes(60))))
+            {
+                if (alert.Subject.Value == Mover && alert.At - Moved is { Ticks: >= 0 } since && since < TimeSpan.FromDays(3))
+                {
+                    own++;
+                    continue;
+                }
+
+                wrong++;
                 output.WriteLine($"false: {alert.At:u} {alert.Title}: {alert.Text}");
+            }
         }
 
-        output.WriteLine($"| the demonstration, {Tenants} × {WatchedDays} days | {planted} | {100d * inTen / planted:f0} % | {100d * inHour / planted:f0} % | {wrong / (Tenants * WatchedDays / 30.4):f2} | {again} | named: {100d * named / planted:f0} %");
+        output.WriteLine($"| the demonstration, {Tenants} × {WatchedDays} days | {planted} | {100d * inTen / planted:f0} % | {100d * inHour / planted:f0} % | {wrong / (Tenants * WatchedDays / 30.4):f2} | {again} |");
+        output.WriteLine($"{100d * named / planted:f0} % by the key's name; the demonstration's own move to a dearer model told {own} times in {Tenants}");
         ((double)inTen / planted).ShouldBeGreaterThanOrEqualTo(0.8);
         ((double)named / planted).ShouldBeGreaterThanOrEqualTo(0.7);
         (wrong / (double)Tenants).ShouldBeLessThanOrEqualTo(2);
