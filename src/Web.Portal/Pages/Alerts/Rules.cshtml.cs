@@ -34,6 +34,7 @@ public sealed class SubjectForm
         "key" => new SubjectForm { Scope = s.Scope, KeyId = s.Value },
         "tag" => new SubjectForm { Scope = s.Scope, TagName = s.Name, TagValue = s.Value },
         "provider" => new SubjectForm { Scope = s.Scope, Provider = s.Value },
+        "model" when s.Name.Length > 0 => new SubjectForm { Scope = "provider", Provider = s.Name }, // which contains it
         _ => new SubjectForm(),
     };
 
