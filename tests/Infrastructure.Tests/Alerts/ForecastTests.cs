@@ -34,14 +34,14 @@ public abstract class ForecastTests<TKind>
         return (store, tenant);
     }
 
-    // A dollar at eight, eleven, fourteen and seventeen by UTC; every other one is of the feature search.
+    // A dollar at eight, eleven, fourteen and seventeen by UTC; of acme the first two are of the feature search.
     private static async Task SpendAsync(TempStore store, string tenant, DateTimeOffset from, DateTimeOffset to, decimal usd = 1, string customer = "acme")
     {
         var events = new List<UsageEvent>();
         for (var day = from.Date; day <= to.Date; day = day.AddDays(1))
             foreach (var hour in (int[])[8, 11, 14, 17])
                 if (new DateTimeOffset(day.AddHours(hour), TimeSpan.Zero) is var at && at >= from && at < to)
-                    events.Add(Some.Event($"req_{customer}_{at:yyyyMMddHH}", tenant, at: at) with { Cost = NanoUsd.Round(usd), Tags = [new Tag("customer", customer), new Tag("feature", hour < 12 ? "search" : "draft")] });
+                    events.Add(Some.Event($"req_{customer}_{at:yyyyMMddHH}", tenant, at: at) with { Cost = NanoUsd.Round(usd), Tags = [new Tag("customer", customer), new Tag("feature", customer != "acme" ? "other" : hour < 12 ? "search" : "draft")] });
         await store.Get<IUsageLedger>().AppendAsync(events, Cancel);
     }
 
@@ -135,7 +135,7 @@ public abstract class ForecastTests<TKind>
         var (store, tenant) = await NewAsync();
         await using var _ = store;
         await SpendAsync(store, tenant, Now.AddDays(-60), Now, 0.5m, "globex");
-        var id = await BudgetAsync(store, tenant, 3, BudgetScope.Tag("customer", null), BudgetPeriod.Day);
+        var id = await BudgetAsync(store, tenant, 2.5m, BudgetScope.Tag("customer", null), BudgetPeriod.Day);
         var day = BudgetPeriods.Containing(BudgetPeriod.Day, TimeZoneInfo.FindSystemTimeZoneById("Europe/Berlin"), Now, Now);
         foreach (var customer in (string[])["acme", "globex"])
             await store.Get<IBudgetTruth>().ReadAsync([new AccountOpening(new AccountKey(tenant, id, customer, day.StartMicros), day.EndMicros)], Cancel); // as its first call would
