@@ -45,6 +45,10 @@ public sealed class IndexModel(TimeProvider time) : PortalPage
     /// <summary>This list from an alert on, or from its beginning.</summary>
     public string Page(string? before) => To("/alerts" + QueryString.Create(new KeyValuePair<string, string?>[] { new("show", Show), new("kind", Kind), new("severity", Severity?.ToString().ToLowerInvariant()), new("before", before) }.Where(p => p.Value is not null)));
 
+    /// <summary>The facts that neither title nor text have said.</summary>
+    public IReadOnlyList<AlertFact> Further(AlertLine alert) =>
+        [.. alert.Facts.Where(f => f.Link is not null || !(alert.Title.Contains(f.Value, StringComparison.Ordinal) || alert.Text.Contains(f.Value, StringComparison.Ordinal)))];
+
     public async Task<IActionResult> OnGetAsync() => await ShowAsync();
 
     public async Task<IActionResult> OnPostAcknowledgeAsync()
