@@ -7,7 +7,7 @@ namespace Tokonomics.Workers.Jobs;
 /// Puts the plan into Quartz's store as this worker starts. What is there already keeps its times: a worker that is started again, or a further one, puts nothing off. Of what
 /// has another interval, the next run is that interval after the last. What the plan doesn't have stays: it is a newer version's.
 /// </summary>
-internal sealed class JobSchedule(ISchedulerFactory schedulers, IJobRuns runs, TimeProvider time) : IHostedService
+internal sealed class JobSchedule(ISchedulerFactory schedulers, IJobRuns runs) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -20,7 +20,7 @@ internal sealed class JobSchedule(ISchedulerFactory schedulers, IJobRuns runs, T
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    private async Task<DateTimeOffset?> PutAsync(IScheduler scheduler, JobPlan plan, CancellationToken cancellationToken)
+    private static async Task<DateTimeOffset?> PutAsync(IScheduler scheduler, JobPlan plan, CancellationToken cancellationToken)
     {
         var key = new TriggerKey(plan.Name);
         var there = await scheduler.GetTrigger(key, cancellationToken) as ISimpleTrigger;
@@ -31,7 +31,7 @@ internal sealed class JobSchedule(ISchedulerFactory schedulers, IJobRuns runs, T
             return there.NextFireTimeUtc;
         }
 
-        var now = time.GetUtcNow();
+        var now = TimeProvider.System.GetUtcNow();
         var first = there?.PreviousFireTimeUtc is { } last ? last + plan.Every : now + plan.FirstAfter;
         var trigger = TriggerBuilder.Create().WithIdentity(key).ForJob(plan.Name).StartAt(first > now ? first : now)
             // Runs that nobody was there for are made up for by one, at once.
