@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createRequire } from 'node:module';
+import { webp } from './webp.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url)), root = join(here, '../..');
 const all = process.argv[2] === '--all';
@@ -112,21 +113,8 @@ try {
           const png = await who.screenshot({ fullPage: all });
           const file = join(folder, `${name}-${size}-${colorScheme}`);
           if (all) writeFileSync(file + '.png', png);
-          else writeFileSync(file + '.webp', await webp(png));
+          else writeFileSync(file + '.webp', await webp(browser, png));
         }
-  }
-
-  // A tenth of the size, by the browser itself.
-  async function webp(png) {
-    const blank = await browser.newPage();
-    const text = await blank.evaluate(async (source) => {
-      const picture = await createImageBitmap(await (await fetch('data:image/png;base64,' + source)).blob());
-      const canvas = Object.assign(document.createElement('canvas'), { width: picture.width, height: picture.height });
-      canvas.getContext('2d').drawImage(picture, 0, 0);
-      return canvas.toDataURL('image/webp', 0.82);
-    }, png.toString('base64'));
-    await blank.close();
-    return Buffer.from(text.slice(text.indexOf(',') + 1), 'base64');
   }
 
   // RFC 6238.

@@ -7,6 +7,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { createRequire } from 'node:module';
+import { webp } from './webp.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url)), folder = resolve(process.argv[2] ?? 'messages'), docs = process.argv[3] === '--docs';
 const { chromium } = createRequire(join(here, '../../tests/clients/package.json'))('playwright-core');
@@ -25,7 +26,7 @@ try {
         if (wide > 0) console.error(`${name} is ${wide} pixels too wide for a ${size}`);
         const png = await page.screenshot({ fullPage: true });
         const file = name.replace(/\.(slack)\.json$|\.(mail)\.html$/, (_, a, b) => `-${a ?? b}-${size}-${colorScheme}`);
-        if (docs) writeFileSync(join(here, `alert-${file}.webp`), await webp(png));
+        if (docs) writeFileSync(join(here, `alert-${file}.webp`), await webp(browser, png));
         else writeFileSync(join(folder, file + '.png'), png);
       }
 } finally {
@@ -59,15 +60,3 @@ function escaped(text) {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
 
-// A tenth of the size, by the browser itself.
-async function webp(png) {
-  const blank = await browser.newPage();
-  const text = await blank.evaluate(async (source) => {
-    const picture = await createImageBitmap(await (await fetch('data:image/png;base64,' + source)).blob());
-    const canvas = Object.assign(document.createElement('canvas'), { width: picture.width, height: picture.height });
-    canvas.getContext('2d').drawImage(picture, 0, 0);
-    return canvas.toDataURL('image/webp', 0.82);
-  }, png.toString('base64'));
-  await blank.close();
-  return Buffer.from(text.slice(text.indexOf(',') + 1), 'base64');
-}

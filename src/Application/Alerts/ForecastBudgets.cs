@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Budgets;
@@ -11,7 +12,7 @@ namespace Tokonomics.Application.Alerts;
 /// Looks, each hour, at how budgets will end, and tells of those that won't last: once for each budget, subject and period. What was told is over when the forecast is clearly below the cap again, when
 /// the cap is raised beyond it, or when the period is over. Any number of workers may do this at once.
 /// </summary>
-public sealed class ForecastBudgets(IWatchedBudgets budgets, BudgetForecasts forecasts, IAlertBook book, IAlertRules rules, TimeProvider time)
+public sealed partial class ForecastBudgets(IWatchedBudgets budgets, BudgetForecasts forecasts, IAlertBook book, IAlertRules rules, TimeProvider time, ILogger<ForecastBudgets> log)
 {
     /// <summary>What lasts: a budget, its period, the limit that won't suffice, and the tag's value where the budget is for each.</summary>
     private sealed record Told(string BudgetId, long PeriodStart, long LimitNano, string Subject)
@@ -25,12 +26,11 @@ public sealed class ForecastBudgets(IWatchedBudgets budgets, BudgetForecasts for
             && long.TryParse(start, CultureInfo.InvariantCulture, out var s) && long.TryParse(limit, CultureInfo.InvariantCulture, out var l) ? new Told(budget, s, l, subject) : null;
     }
 
-    /// <returns>What was done, in a sentence.</returns>
-    public async Task<string> RunAsync(CancellationToken cancellationToken)
+    public async Task<LookReport> RunAsync(CancellationToken cancellationToken)
     {
         var open = (await book.OpenAsync(AlertKind.BudgetForecast, cancellationToken)).Select(o => (Alert: o, Told: Told.Read(o.Condition))).Where(o => o.Told is not null)
             .ToDictionary(o => (o.Alert.TenantId, o.Told!.BudgetId, o.Told.Subject, o.Told.PeriodStart), o => (o.Alert, Told: o.Told!));
-        var (looked, told, over, failed, tenant, terms) = (0, 0, 0, default(Exception), "", TenantRules.None);
+        var (looked, told, over, failed, tenant, terms) = (0, 0, 0, 0, "", TenantRules.None);
         foreach (var watched in (await budgets.RunningAsync(null, cancellationToken)).OrderBy(w => w.Budget.TenantId, StringComparer.Ordinal))
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -43,7 +43,9 @@ public sealed class ForecastBudgets(IWatchedBudgets budgets, BudgetForecasts for
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                failed = e; // one that can't be read keeps no other from being looked at, and nothing of it is over
+                // One that can't be read keeps no other from being looked at, and nothing of it is over.
+                NotLooked(log, e, watched.Budget.Id);
+                failed++;
                 foreach (var key in open.Keys.Where(k => (k.TenantId, k.BudgetId) == (watched.Budget.TenantId, watched.Budget.Id)).ToList())
                     open.Remove(key);
             }
@@ -51,10 +53,24 @@ public sealed class ForecastBudgets(IWatchedBudgets budgets, BudgetForecasts for
 
         // Their period is over, or nobody watches them any more.
         foreach (var (alert, _) in open.Values)
-            if (await book.ResolveAsync(new AlertEnd(alert.TenantId, alert.Condition, "Its period is over, or the budget is gone.", [], time.GetUtcNow()), cancellationToken))
-                over++;
-        return looked == 0 && failed is not null ? throw failed : $"{looked} budgets were looked at, {told} told of, {over} over{(failed is null ? "" : $"; of at least one: {failed.Message}")}";
+        {
+            try
+            {
+                if (await book.ResolveAsync(new AlertEnd(alert.TenantId, alert.Condition, "Its period is over, or the budget is gone.", [], time.GetUtcNow()), cancellationToken))
+                    over++;
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                NotLooked(log, e, alert.Condition);
+                failed++;
+            }
+        }
+
+        return new LookReport($"{looked} budgets were looked at, {told} told of, {over} over", failed);
     }
+
+    [LoggerMessage(1, LogLevel.Error, "The forecast of {Budget} could not be looked at")]
+    private static partial void NotLooked(ILogger logger, Exception e, string budget);
 
     // What is found in the running period is taken out of what is open; what is left there is over.
     private async Task<(int Told, int Over)> LookAsync(

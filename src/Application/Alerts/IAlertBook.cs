@@ -25,7 +25,6 @@ public interface IAlertBook
     /// <summary>Of a kind, what is open, in all tenants.</summary>
     Task<IReadOnlyList<OpenAlert>> OpenAsync(AlertKind kind, CancellationToken cancellationToken);
 
-    /// <summary>Of the causes that begin so, the last in ordinal order; null where there is none.</summary>
-    /// <param name="prefix">One character or more; the last of them is below U+FFFF.</param>
-    Task<string?> LastCauseAsync(string tenantId, string prefix, CancellationToken cancellationToken);
+    /// <summary>What the last alert of a kind about that came from; null where there is none.</summary>
+    Task<string?> LastCauseAsync(string tenantId, AlertKind kind, AlertSubject subject, CancellationToken cancellationToken);
 }

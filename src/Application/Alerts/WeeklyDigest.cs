@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Alerts;
@@ -21,18 +22,18 @@ public interface IDigestTenants
 /// Tells each tenant on Monday at eight, by its own clocks, what last week was: what it cost against the week before, what grew most, the budgets nearest their cap, what was refused, what caching saved.
 /// Once for each week, however many workers look: of a cause there is one alert. Who finds all workers stopped at eight is told within the day after. Without calls in both weeks nothing is told.
 /// </summary>
-public sealed class WeeklyDigest(
-    IDigestTenants tenants, IUsageQueries usage, ISpendHours hours, ISpendQueries spend, IRefusals refusals, IWatchedBudgets budgets, BudgetForecasts forecasts, IAlertBook book, IAlertRules rules, TimeProvider time)
+public sealed partial class WeeklyDigest(
+    IDigestTenants tenants, IUsageQueries usage, ISpendHours hours, ISpendQueries spend, IRefusals refusals, IWatchedBudgets budgets, BudgetForecasts forecasts, IAlertBook book, IAlertRules rules, TimeProvider time,
+    ILogger<WeeklyDigest> log)
 {
     private const int Most = 3;
 
     private static readonly TimeSpan At = TimeSpan.FromHours(8);
     private static readonly TimeSpan NotLater = TimeSpan.FromHours(24);
 
-    /// <returns>What was done, in a sentence.</returns>
-    public async Task<string> RunAsync(CancellationToken cancellationToken)
+    public async Task<LookReport> RunAsync(CancellationToken cancellationToken)
     {
-        var (due, told, failed) = (0, 0, default(Exception));
+        var (due, told, failed) = (0, 0, 0);
         foreach (var (tenantId, zone) in await tenants.ActiveAsync(cancellationToken))
         {
             if (Due(time.GetUtcNow(), zone) is not { } week)
@@ -47,12 +48,17 @@ public sealed class WeeklyDigest(
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                failed = e; // one that can't be written keeps no other from being
+                // One that can't be written keeps no other from being.
+                NotWritten(log, e, tenantId);
+                failed++;
             }
         }
 
-        return told == 0 && failed is not null ? throw failed : $"{told} of {due} digests that were due were told{(failed is null ? "" : $"; at least one could not be written: {failed.Message}")}";
+        return new LookReport($"{told} of {due} digests that were due were told", failed);
     }
+
+    [LoggerMessage(1, LogLevel.Error, "The week of tenant {Tenant} could not be written")]
+    private static partial void NotWritten(ILogger logger, Exception e, string tenant);
 
     /// <summary>The week that is told now; null where it isn't Monday from eight o'clock to the same time of the next day.</summary>
     internal static DigestWeek? Due(DateTimeOffset now, TimeZoneInfo zone)

@@ -22,13 +22,15 @@ public sealed record SpendSpike(int Minutes, double Spent, double Usual)
 
     public const int LongestWindow = 60;
 
+    /// <summary>Minutes, the shortest first.</summary>
+    public static IReadOnlyList<int> Windows { get; } = [ShortestWindow, 10, 20, LongestWindow];
+
     // Of something that is seldom used, a handful of calls in a row is no news.
     private const double LeastGrains = 12;
 
     private const int OverMinutes = 30;
     private const double OverRatio = 1.5;
 
-    private static readonly int[] Windows = [ShortestWindow, 10, 20, LongestWindow];
 
     /// <summary>
     /// Looks at the last 5, 10, 20 and 60 minutes, the shortest first. In each, what was spent, less the dearest single call of the shortest, must be the ratio and the floor beyond what is

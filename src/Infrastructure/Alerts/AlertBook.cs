@@ -1,4 +1,5 @@
 using System.Data.Common;
+using System.Globalization;
 using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Domain.Alerts;
@@ -29,13 +30,14 @@ internal sealed class AlertBook(ISqlStore store, PlanBook plans, BillingOptions 
         },
         cancellationToken);
 
-    public Task<string?> LastCauseAsync(string tenantId, string prefix, CancellationToken cancellationToken) => Task.Run(
+    public Task<string?> LastCauseAsync(string tenantId, AlertKind kind, AlertSubject subject, CancellationToken cancellationToken) => Task.Run(
         () =>
         {
             using var connection = store.Open();
             return connection.Command(
-                null, "SELECT max(cause) FROM alerts WHERE tenant_id = @tenant AND cause >= @prefix AND cause < @beyond", ("@tenant", tenantId), ("@prefix", prefix), ("@beyond", prefix[..^1] + (char)(prefix[^1] + 1)))
-                .Rows(row => row.IsDBNull(0) ? null : row.GetString(0))[0];
+                null,
+                "SELECT cause FROM alerts WHERE tenant_id = @tenant AND kind = @kind AND scope = @scope AND scope_name = @name AND scope_value = @value AND resolves IS NULL ORDER BY id DESC LIMIT 1",
+                ("@tenant", tenantId), ("@kind", kind.Word()), ("@scope", subject.Scope), ("@name", subject.Name), ("@value", subject.Value)).Rows(row => row.GetString(0)).FirstOrDefault();
         },
         cancellationToken);
 
@@ -55,11 +57,21 @@ internal sealed class AlertBook(ISqlStore store, PlanBook plans, BillingOptions 
     public async Task<int> MindMutesAsync(CancellationToken cancellationToken)
     {
         var (begun, ended) = await Task.Run(Due, cancellationToken);
-        foreach (var mute in begun)
-            await store.WriteAsync(transaction => HoldBack(transaction, mute.TenantId, mute.Mute), cancellationToken);
-        foreach (var (tenant, alert, mute) in ended)
-            await store.WriteAsync(transaction => LetGo(transaction, tenant, alert, mute), cancellationToken);
-        return begun.Count + ended.Count;
+        var (done, failed) = (0, default(Exception));
+        foreach (var work in begun.Select(b => (Func<DbTransaction, int>)(t => HoldBack(t, b.TenantId, b.Mute))).Concat(ended.Select(e => (Func<DbTransaction, int>)(t => LetGo(t, e.TenantId, e.AlertId, e.MuteId)))))
+        {
+            try
+            {
+                await store.WriteAsync(work, cancellationToken);
+                done++;
+            }
+            catch (Exception e) when (e is not OperationCanceledException)
+            {
+                failed = e; // one tenant's keeps no other's from being minded
+            }
+        }
+
+        return done == 0 && failed is not null ? throw failed : done;
     }
 
     private (List<(string TenantId, AlertMute Mute)> Begun, List<(string TenantId, string AlertId, string MuteId)> Ended) Due()
@@ -82,6 +94,9 @@ internal sealed class AlertBook(ISqlStore store, PlanBook plans, BillingOptions 
         var now = UsageRow.Micros(time.GetUtcNow());
         if (transaction.Execute("UPDATE alert_mutes SET applied_at = @now WHERE tenant_id = @tenant AND id = @id AND applied_at IS NULL", ("@tenant", tenant), ("@id", mute.Id), ("@now", now)) != 1)
             return 0;
+        // Over before anybody carried: it held nothing back.
+        if (transaction.Command("SELECT 1 FROM alert_mutes WHERE tenant_id = @tenant AND id = @id AND (ended_at IS NOT NULL OR until <= @now)", ("@tenant", tenant), ("@id", mute.Id), ("@now", now)).Rows(_ => true).Count > 0)
+            return 1;
         var concerned = transaction.Command(
             """
             SELECT id, kind, severity, scope, scope_name, scope_value FROM alerts AS a
@@ -207,8 +222,16 @@ internal sealed class AlertBook(ISqlStore store, PlanBook plans, BillingOptions 
         ON CONFLICT DO NOTHING
         """,
         ("@tenant", draft.TenantId), ("@id", id), ("@cause", draft.Cause), ("@kind", draft.Kind.Word()), ("@severity", draft.Severity.ToString().ToLowerInvariant()), ("@scope", draft.Subject.Scope),
-        ("@scopeName", draft.Subject.Name), ("@scopeValue", draft.Subject.Value), ("@title", draft.Title), ("@text", draft.Text), ("@path", draft.Path), ("@facts", AlertFacts.Write(draft.Facts)), ("@at", UsageRow.Micros(draft.At)),
+        ("@scopeName", draft.Subject.Name), ("@scopeValue", draft.Subject.Value), ("@title", OneLine(draft.Title)), ("@text", OneLine(draft.Text)), ("@path", draft.Path),
+        ("@facts", AlertFacts.Write([.. draft.Facts.Select(f => f with { Name = OneLine(f.Name), Value = OneLine(f.Value) })])), ("@at", UsageRow.Micros(draft.At)),
         ("@condition", draft.Condition ?? ""), ("@resolves", resolves ?? ""), ("@mute", mute ?? "")) == 1;
+
+    // Names come from callers and from strangers' requests: a line of their own in a mail would be a button of ours, and a character that turns the direction would show another name.
+    private static string OneLine(string text) => string.Create(text.Length, text, (line, from) =>
+    {
+        for (var i = 0; i < line.Length; i++)
+            line[i] = char.GetUnicodeCategory(from[i]) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator ? ' ' : from[i];
+    });
 
     private bool MayBeTold(DbTransaction transaction, string tenantId) => !billing.Enabled
         || (plans.Find(transaction.Command("SELECT plan FROM billing_accounts WHERE tenant_id = @tenant", ("@tenant", tenantId)).Rows(row => row.GetString(0)).FirstOrDefault()) ?? plans.Free).Has(PlanFeatures.Alerts);

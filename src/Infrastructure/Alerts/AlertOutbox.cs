@@ -205,7 +205,7 @@ internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox bo
         // The first of each channel: however much waits for one that is dead, the others have their turn. The end of something waits while its beginning does, and is moot where that was given up.
         return connection.Command(null, """
             SELECT tenant_id, alert_id, channel_id, attempts, next_at, round, moot
-            FROM (SELECT d.tenant_id, d.alert_id, d.channel_id, d.attempts, d.next_at, d.round, CASE WHEN b.failed_at IS NOT NULL OR (b.dropped_at IS NOT NULL AND b.round = 1) THEN 1 ELSE 0 END AS moot,
+            FROM (SELECT d.tenant_id, d.alert_id, d.channel_id, d.attempts, d.next_at, d.round, CASE WHEN (a.resolves IS NOT NULL AND b.alert_id IS NULL) OR b.failed_at IS NOT NULL OR (b.dropped_at IS NOT NULL AND b.round = 1) THEN 1 ELSE 0 END AS moot,
                          row_number() OVER (PARTITION BY d.tenant_id, d.channel_id ORDER BY d.next_at, d.alert_id) AS place
                   FROM alert_deliveries AS d
                   JOIN alerts AS a ON a.tenant_id = d.tenant_id AND a.id = d.alert_id

@@ -8,7 +8,7 @@ using Tokonomics.Infrastructure.Ledger;
 
 namespace Tokonomics.Infrastructure.Alerts;
 
-/// <summary>What the minute's look asks a relational store. Events of the last hour at most, by the index of a tenant's times; anything further back from the sums of hours.</summary>
+/// <summary>What the minute's look asks a relational store. Events of the last minutes, by the index of a tenant's times, and what is usual from the sums of hours; events of a day to explain a spike, and of a week at most, 20,000 of them, to tell how coarse spending is.</summary>
 internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
 {
     private const long Minute = 60_000_000;

@@ -1,4 +1,6 @@
+using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
+using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Infrastructure.Alerts;
 using Tokonomics.Infrastructure.Ledger;
@@ -6,7 +8,7 @@ using Tokonomics.Infrastructure.Ledger;
 namespace Tokonomics.Infrastructure.Billing;
 
 /// <summary>The alerts of quotas, which the ledger writes with the call that reaches a threshold, in the transaction that counts it.</summary>
-internal sealed class SqlQuotaWarnings(ISqlStore store, AlertBook book, TimeProvider time) : IQuotaWarnings
+internal sealed class SqlQuotaWarnings(ISqlStore store, AlertBook book, IAlertRules rules, TimeProvider time) : IQuotaWarnings
 {
     private const int Batch = 100;
 
@@ -21,12 +23,13 @@ internal sealed class SqlQuotaWarnings(ISqlStore store, AlertBook book, TimeProv
             // Over, or on a plan without a limit since: nothing to warn of.
             var (now, stands) = (time.GetUtcNow(), line.End > UsageRow.Micros(time.GetUtcNow()) && line.Limit < Budget.MaxLimit.Value);
             var warning = new QuotaWarning(line.Tenant, line.Name, line.Threshold, line.Limit, UsageRow.Time(line.End), line.Zone, stands ? await Task.Run(() => Payers(line.Tenant), cancellationToken) : []);
+            var told = stands && (await rules.OfAsync(line.Tenant, cancellationToken)).For(AlertKind.PlanQuota, []).On;
             var mine = await store.WriteAsync(
                 transaction =>
                 {
                     if (transaction.Execute("UPDATE budget_alerts SET delivered_at = @now WHERE id = @id AND delivered_at IS NULL", ("@now", UsageRow.Micros(now)), ("@id", line.Id)) != 1)
                         return false;
-                    if (stands)
+                    if (told)
                         book.Tell(transaction, warning.Alert($"quota:{line.Id}", UsageRow.Time(line.At)));
                     return true;
                 },

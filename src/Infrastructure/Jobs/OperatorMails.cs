@@ -43,14 +43,25 @@ public sealed class OperatorMails(ISqlStore store, MailTransport transport, ICon
                     .Rows(row => (Id: row.GetString(0), Mail: new Mail(row.GetString(1), row.GetString(2), row.GetString(3))));
             },
             cancellationToken);
+        var (sent, failed) = (0, default(Exception));
         foreach (var (id, mail) in waiting)
         {
-            if (!transport.ShowInstead(mail))
-                await transport.SendAsync(mail, id, cancellationToken);
+            try
+            {
+                if (!transport.ShowInstead(mail))
+                    await transport.SendAsync(mail, id, cancellationToken);
+            }
+            catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+            {
+                failed = e; // an address that isn't one keeps no other operator's mail
+                continue;
+            }
+
+            sent++;
             // Also when the host is stopping: what was sent is not sent again.
             await store.WriteAsync(transaction => transaction.Execute($"UPDATE operator_mails SET sent_at = {store.Now} WHERE id = @id", ("@id", id)), CancellationToken.None);
         }
 
-        return waiting.Count;
+        return failed is not null ? throw failed : sent;
     }
 }

@@ -55,8 +55,15 @@ public sealed class SpendHours(ISqlStore store, TimeProvider time) : ISpendHours
         foreach (var (value, hour, usd) in Ask(transaction, scope, tag, values, from))
             if (places.TryGetValue(value, out var i) && hour >= known[i].End && hour < end)
                 sums[i][(int)((hour - first) / Measures.Hour)] = usd;
-        if (_kept.Count > MostKept)
-            _kept.Clear(); // rare, and starting over costs one reading
+        // Any of them: those who ask for all in turn would find nothing of theirs if the oldest went, or all.
+        if (_kept.Count - MostKept is > 0 and var over)
+            foreach (var (some, _) in _kept)
+            {
+                if (over-- <= 0)
+                    break;
+                _kept.TryRemove(some, out _);
+            }
+
         for (var i = 0; i < shapes.Count; i++)
             if (known[i].End < closed || known[i].First < first)
                 _kept[shapes[i]] = new Kept(late, first, sums[i][..(int)((closed - first) / Measures.Hour)]);

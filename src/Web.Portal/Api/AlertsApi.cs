@@ -45,7 +45,7 @@ internal static class AlertsApi
         {
             if (AlertKinds.Parse(body.Kind) is not { } kind)
                 return Unknown("kind");
-            if (SubjectOf(body.Scope) is not { } subject)
+            if (SubjectOf(body.Scope ?? new ScopeShape("tenant")) is not { } subject)
                 return BadScope();
             return TermsOf(body) is not { } terms
                 ? BadFloor()
@@ -65,7 +65,7 @@ internal static class AlertsApi
             .Produces<QuietShape>().WithSummary("When people aren't disturbed by what can wait, in the organization's time zone");
         quiet.MapPut("", async (HttpContext http, IMediator mediator, QuietShape body) => Time(body.From) is not { } from || Time(body.To) is not { } to
             ? Refused("from", "Times are written as 22:00.")
-            : (await mediator.Send(new SetQuietHours(http.Caller(), http.Tenant(), new QuietHours(body.Days, from, to), body.PagerDutyWaits), http.RequestAborted)).Answer(_ => null))
+            : (await mediator.Send(new SetQuietHours(http.Caller(), http.Tenant(), new QuietHours(body.Days ?? [], from, to), body.PagerDutyWaits), http.RequestAborted)).Answer(_ => null))
             .Produces(204).WithSummary("Sets the quiet hours; without days there are none");
     }
 
@@ -137,7 +137,7 @@ internal static class AlertsApi
         _ => null,
     };
 
-    private static TimeOnly? Time(string text) => TimeOnly.TryParseExact(text, "HH:mm", CultureInfo.InvariantCulture, DateTimeStyles.None, out var time) ? time : null;
+    private static TimeOnly? Time(string? text) => TimeOnly.TryParseExact(text, "HH:mm", CultureInfo.InvariantCulture, DateTimeStyles.None, out var time) ? time : null;
 
     // Null where the floor can't be read.
     private static AlertTerms? TermsOf(TermsShape body) => NanoUsd.Parse(body.FloorUsd) is not { } floor ? null : new AlertTerms
@@ -177,7 +177,7 @@ internal static class AlertsApi
         public static TermsShape Of(AlertTerms t) => new(t.On, t.FloorPerHour.ToString(), t.Ratio, t.Hours, t.FailingPercent, t.LeastCalls, t.UnusedDays);
     }
 
-    internal sealed record NewRule(string Kind, ScopeShape Scope) : TermsShape();
+    internal sealed record NewRule(string Kind, ScopeShape? Scope = null) : TermsShape();
 
     internal sealed record RuleShape(string Id, string Kind, ScopeShape Scope, string About, TermsShape Terms, DateTimeOffset ChangedAt, string ChangedBy)
     {
@@ -191,7 +191,7 @@ internal static class AlertsApi
     /// <param name="From">22:00.</param>
     /// <param name="To">Not after <paramref name="From"/>: on the next day.</param>
     /// <param name="PagerDutyWaits">As people's channels do; a program's webhook never waits.</param>
-    internal sealed record QuietShape(IReadOnlyList<DayOfWeek> Days, string From, string To, bool PagerDutyWaits = true)
+    internal sealed record QuietShape(IReadOnlyList<DayOfWeek>? Days, string? From, string? To, bool PagerDutyWaits = true)
     {
         public static QuietShape Of(QuietHours q, bool pagerWaits) => new(q.Days, q.From.ToString("HH:mm", CultureInfo.InvariantCulture), q.To.ToString("HH:mm", CultureInfo.InvariantCulture), pagerWaits);
     }

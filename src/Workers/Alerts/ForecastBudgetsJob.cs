@@ -7,5 +7,9 @@ namespace Tokonomics.Workers.Alerts;
 [Job("forecast-budgets")]
 internal sealed class ForecastBudgetsJob(ForecastBudgets forecasts) : IJobWork
 {
-    public async Task<JobReport> RunAsync(CancellationToken cancellationToken) => new(await forecasts.RunAsync(cancellationToken));
+    public async Task<JobReport> RunAsync(CancellationToken cancellationToken)
+    {
+        var report = await forecasts.RunAsync(cancellationToken);
+        return new JobReport(report.ToString(), report.Failed > 0);
+    }
 }

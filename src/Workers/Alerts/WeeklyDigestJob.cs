@@ -7,5 +7,9 @@ namespace Tokonomics.Workers.Alerts;
 [Job("weekly-digest")]
 internal sealed class WeeklyDigestJob(WeeklyDigest digest) : IJobWork
 {
-    public async Task<JobReport> RunAsync(CancellationToken cancellationToken) => new(await digest.RunAsync(cancellationToken));
+    public async Task<JobReport> RunAsync(CancellationToken cancellationToken)
+    {
+        var report = await digest.RunAsync(cancellationToken);
+        return new JobReport(report.ToString(), report.Failed > 0);
+    }
 }

@@ -82,10 +82,10 @@ public static class SpikeTrials
     {
         var (minutes, counts, dearest) = (new double[total], new double[total], new double[total]);
         for (var minute = 0; minute < total; minute++)
-            for (var bursts = Poisson(random, Rate(pattern, minute) / 60 * times(minute) / pattern.Burst); bursts > 0; bursts--)
-                for (var more = 1 + Poisson(random, pattern.Burst - 1); more > 0; more--)
+            for (var bursts = Chance.Poisson(random, Rate(pattern, minute) / 60 * times(minute) / pattern.Burst); bursts > 0; bursts--)
+                for (var more = 1 + Chance.Poisson(random, pattern.Burst - 1); more > 0; more--)
                 {
-                    var cost = Math.Min(pattern.Cost * Math.Exp(pattern.Tail * Normal(random)), Grain.MostOfMean * pattern.Cost * Math.Exp(pattern.Tail * pattern.Tail / 2));
+                    var cost = Math.Min(pattern.Cost * Math.Exp(pattern.Tail * Chance.Normal(random)), Grain.MostOfMean * pattern.Cost * Math.Exp(pattern.Tail * pattern.Tail / 2));
                     minutes[minute] += cost;
                     counts[minute]++;
                     dearest[minute] = Math.Max(dearest[minute], cost);
@@ -103,18 +103,4 @@ public static class SpikeTrials
         var office = day < 5 ? 0.35 + (2.0 * Math.Exp(-(hour - 14) * (hour - 14) / 18.0)) : 0.3;
         return pattern.CallsPerHour * ((1 - pattern.Season) + (pattern.Season * office)) * Math.Pow(1 + pattern.GrowthPerWeek, minute / (double)Week);
     }
-
-    private static int Poisson(Random random, double mean)
-    {
-        if (mean <= 0)
-            return 0;
-        if (mean > 30)
-            return Math.Max(0, (int)Math.Round(mean + (Math.Sqrt(mean) * Normal(random))));
-        var (limit, product, count) = (Math.Exp(-mean), random.NextDouble(), 0);
-        for (; product > limit; count++)
-            product *= random.NextDouble();
-        return count;
-    }
-
-    private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 }

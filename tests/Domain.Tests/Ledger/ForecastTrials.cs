@@ -61,34 +61,20 @@ public static class ForecastTrials
         {
             var local = TimeZoneInfo.ConvertTime(first.AddHours(i), Zone).DateTime;
             if (local.Date != date)
-                (date, ofDay, level) = (local.Date, Math.Exp(habit.DayMoves * Normal(random)), level * Math.Exp(habit.LevelMoves * Normal(random)));
+                (date, ofDay, level) = (local.Date, Math.Exp(habit.DayMoves * Chance.Normal(random)), level * Math.Exp(habit.LevelMoves * Chance.Normal(random)));
             var office = local.DayOfWeek is not (DayOfWeek.Saturday or DayOfWeek.Sunday) ? 0.35 + (2.0 * Math.Exp(-(local.Hour - 14) * (local.Hour - 14) / 18.0)) : 0.3;
             var rate = habit.CallsPerHour * ((1 - habit.Season) + (habit.Season * office)) * Math.Pow(1 + habit.GrowthPerWeek, i / 168d) * level * ofDay;
-            for (var bursts = Poisson(random, rate / habit.Burst); bursts > 0; bursts--)
+            for (var bursts = Chance.Poisson(random, rate / habit.Burst); bursts > 0; bursts--)
             {
-                var calls = 1 + Poisson(random, habit.Burst - 1);
+                var calls = 1 + Chance.Poisson(random, habit.Burst - 1);
                 // Many calls of one burst are near their mean.
                 for (var c = 0; c < Math.Min(calls, 20); c++)
-                    hours[i] += habit.Cost * Math.Exp(habit.Tail * Normal(random)) * calls / Math.Min(calls, 20);
+                    hours[i] += habit.Cost * Math.Exp(habit.Tail * Chance.Normal(random)) * calls / Math.Min(calls, 20);
             }
         }
 
         return hours;
     }
-
-    private static int Poisson(Random random, double mean)
-    {
-        if (mean <= 0)
-            return 0;
-        if (mean > 30)
-            return Math.Max(0, (int)Math.Round(mean + (Math.Sqrt(mean) * Normal(random))));
-        var (limit, product, count) = (Math.Exp(-mean), random.NextDouble(), 0);
-        for (; product > limit; count++)
-            product *= random.NextDouble();
-        return count;
-    }
-
-    private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 }
 
 /// <summary>Forecasts at several points of each period of a series, from what was known there.</summary>

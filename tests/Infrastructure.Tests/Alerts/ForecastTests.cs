@@ -55,7 +55,7 @@ public abstract class ForecastTests<TKind>
     private static async Task<IReadOnlyList<AlertLine>> AlertsAsync(TempStore store, string tenant) =>
         [.. (await store.SendAsync(new ListAlerts(Caller.Operator, tenant))).Value.Alerts.Where(a => a.Kind is AlertKind.BudgetForecast or AlertKind.WeeklyDigest)];
 
-    private static Task<string> LookAsync(TempStore store) => store.Get<ForecastBudgets>().RunAsync(Cancel);
+    private static async Task<string> LookAsync(TempStore store) => (await store.Get<ForecastBudgets>().RunAsync(Cancel)).ToString();
 
     [Fact]
     public async Task A_budget_that_will_not_last_is_told_once_in_its_period_however_many_look_and_is_over_when_the_cap_is_raised()
@@ -199,7 +199,7 @@ public abstract class ForecastTests<TKind>
         async Task<string> AtAsync(TempStore of, DateTimeOffset at)
         {
             Set(of, at);
-            return await of.Get<WeeklyDigest>().RunAsync(Cancel);
+            return (await of.Get<WeeklyDigest>().RunAsync(Cancel)).ToString();
         }
 
         (await AtAsync(store, monday.AddHours(6.9))).ShouldBe("0 of 0 digests that were due were told"); // 7:54 in Berlin

@@ -142,8 +142,8 @@ public sealed class DemoSpikeTests(ITestOutputHelper output)
             return Task.FromResult(true);
         }
 
-        public Task<string?> LastCauseAsync(string tenantId, string prefix, CancellationToken cancellationToken) =>
-            Task.FromResult(Told.Select(t => t.Cause).Where(c => c.StartsWith(prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal).LastOrDefault());
+        public Task<string?> LastCauseAsync(string tenantId, AlertKind kind, AlertSubject subject, CancellationToken cancellationToken) =>
+            Task.FromResult(Told.LastOrDefault(t => t.Kind == kind && t.Subject == subject)?.Cause);
 
         public Task<bool> ResolveAsync(AlertEnd ending, CancellationToken cancellationToken) => Task.FromResult(_open.Remove(ending.Condition));
 

@@ -22,8 +22,11 @@ internal sealed class BurnWatch(IWatchQueries queries, UsualSpend usuals, IAlert
                 await book.ResolveAsync(new AlertEnd(alert.TenantId, alert.Condition, over, [], minute.Now), cancellationToken);
         }
 
+        var spenders = Spenders(minute, running);
         foreach (var budget in running)
         {
+            if (!spenders.Contains(budget.Counts))
+                continue;
             var sensitivity = Sensitivity(minute, budget);
             if (!minute.Rules.For(AlertKind.BudgetBurn, minute.Around(budget.Counts)).On || open.Any(a => a.Condition == Condition(budget)) || BudgetBurn.Of(Pace(minute, budget, minute.Cells, null) with { Hour = double.MaxValue }, sensitivity) is null)
                 continue; // by the last five minutes alone it doesn't
@@ -34,6 +37,26 @@ internal sealed class BurnWatch(IWatchQueries queries, UsualSpend usuals, IAlert
         }
 
         return told;
+    }
+
+    // Who spent in the last five minutes: of thousands of accounts those of the others needn't be looked at.
+    private static HashSet<AlertSubject> Spenders(WatchedMinute minute, IReadOnlyList<RunningBudget> running)
+    {
+        var names = running.Where(b => b.Counts.Scope == "tag").Select(b => b.Counts.Name).Distinct(StringComparer.Ordinal).ToList();
+        var spenders = new HashSet<AlertSubject> { AlertSubject.Tenant };
+        foreach (var cell in minute.Cells)
+        {
+            if (cell.Minute >= 5 || cell.Spent <= 0)
+                continue;
+            spenders.Add(AlertSubject.Key(cell.Key));
+            spenders.Add(new AlertSubject("project", "", cell.Project));
+            spenders.Add(new AlertSubject("team", "", cell.Team));
+            foreach (var name in names)
+                if (minute.Tag(cell, name) is { } value)
+                    spenders.Add(new AlertSubject("tag", name, value));
+        }
+
+        return spenders;
     }
 
     private static string Condition(RunningBudget budget) => $"burn:{budget.Id}:{budget.Start.ToUnixTimeSeconds()}:{budget.Subject}";

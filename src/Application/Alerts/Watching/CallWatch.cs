@@ -14,8 +14,15 @@ internal sealed class CallWatch(IWatchQueries queries, IAlertBook book)
 
     private const int MostKept = 200_000;
 
-    // Keys that were in use: of those nothing is asked for a day.
+    // A stranger's request may name any model: beyond these, the names of a day are told together.
+    private const int UnpricedADay = 5;
+
+    // Keys that were in use or told: of those nothing is asked for a day.
     private readonly ConcurrentDictionary<(string Tenant, string Key), DateTimeOffset> _used = new();
+
+    // Models without a price that were told: a look at them costs nothing.
+    private readonly ConcurrentDictionary<(string Tenant, string Cause), DateTimeOffset> _unpriced = new();
+    private readonly ConcurrentDictionary<string, (DateOnly Day, int Told)> _unpricedToday = new(StringComparer.Ordinal);
 
     public async Task<int> LookAsync(WatchedMinute minute, IReadOnlyList<OpenAlert> failing, CancellationToken cancellationToken) =>
         await ProvidersAsync(minute, failing, cancellationToken) + await UnpricedAsync(minute, cancellationToken) + await KeysAsync(minute, cancellationToken);
@@ -71,16 +78,43 @@ internal sealed class CallWatch(IWatchQueries queries, IAlertBook book)
             if (!minute.Rules.For(AlertKind.ModelUnpriced, [new AlertSubject("provider", "", provider)]).On)
                 continue;
             var shown = name.Length > 0 ? name : "a model that isn't named";
+            var (day, cause) = (DateOnly.FromDateTime(minute.Now.UtcDateTime), $"unpriced:{provider}:{name}");
+            var today = _unpricedToday.TryGetValue(minute.TenantId, out var count) && count.Day == day ? count.Told : 0;
+            if (_unpriced.ContainsKey((minute.TenantId, cause)))
+                continue;
+            if (today >= UnpricedADay)
+            {
+                cause = $"unpriced:more:{day:yyyy-MM-dd}";
+                if (_unpriced.ContainsKey((minute.TenantId, cause)))
+                    continue;
+                shown += " and further models";
+            }
+
             if (await book.TellAsync(
                 new AlertDraft(
-                    minute.TenantId, $"unpriced:{provider}:{name}", AlertKind.ModelUnpriced, AlertSeverity.Warning, new AlertSubject("model", provider, name), $"No price is known for {shown} at {provider}",
+                    minute.TenantId, cause, AlertKind.ModelUnpriced, AlertSeverity.Warning, new AlertSubject("model", provider, name), $"No price is known for {shown} at {provider}",
                     $"Calls to {shown} are forwarded, and what they cost is not known: they stand in the ledger without a cost, and in no sum. Set a price of your own for it, or let calls without a price be refused (Settings). Caps refuse what they can't bound in any case.",
                     "/settings/prices", [new("Model", shown), new("Provider", provider), new("Calls", $"{model.Sum(c => c.Unpriced)} in the last {minute.Minutes} minutes")], minute.Now),
                 cancellationToken))
+            {
                 told++;
+                if (_unpricedToday.Count > MostKept)
+                    _unpricedToday.Clear();
+                _unpricedToday[minute.TenantId] = (day, today + 1);
+            }
+
+            Remember(_unpriced, (minute.TenantId, cause), minute.Now);
         }
 
         return told;
+    }
+
+    private static void Remember<TKey>(ConcurrentDictionary<TKey, DateTimeOffset> known, TKey key, DateTimeOffset now)
+        where TKey : notnull
+    {
+        if (known.Count > MostKept)
+            known.Clear();
+        known[key] = now;
     }
 
     private async Task<int> KeysAsync(WatchedMinute minute, CancellationToken cancellationToken)
@@ -93,21 +127,23 @@ internal sealed class CallWatch(IWatchQueries queries, IAlertBook book)
                 continue;
             var before = minute.Hour.AddHours(-1);
             var known = await queries.KeyAsync(minute.TenantId, key.Key, before, cancellationToken);
-            if (_used.Count > MostKept)
-                _used.Clear();
-            _used[(minute.TenantId, key.Key)] = minute.Now;
             var terms = minute.Rules.For(AlertKind.KeyAwake, minute.Around(AlertSubject.Key(key.Key)));
             if (known is not { } k || !terms.On || minute.Now - (k.LastUse ?? k.Made) < TimeSpan.FromDays(terms.UnusedDays))
+            {
+                Remember(_used, (minute.TenantId, key.Key), minute.Now);
                 continue;
+            }
+
             var since = k.LastUse is { } last ? $"It was last used on {AlertWords.At(last, minute.Names.Zone)}" : $"It was made on {AlertWords.At(k.Made, minute.Names.Zone)} and never used";
             var models = key.Where(c => c.Model.Length > 0).GroupBy(c => c.Model).OrderByDescending(g => g.Sum(c => c.Calls)).Select(g => g.Key);
             if (await book.TellAsync(
                 new AlertDraft(
-                    minute.TenantId, $"awake:{key.Key}:{minute.Now:yyyy-MM-dd}", AlertKind.KeyAwake, AlertSeverity.Warning, AlertSubject.Key(key.Key), $"Key {minute.Names.Of(key.Key)} was unused for {(int)(minute.Now - (k.LastUse ?? k.Made)).TotalDays} days and is busy",
+                    minute.TenantId, $"awake:{key.Key}:{(k.LastUse ?? k.Made).ToUnixTimeSeconds()}", AlertKind.KeyAwake, AlertSeverity.Warning, AlertSubject.Key(key.Key), $"Key {minute.Names.Of(key.Key)} was unused for {(int)(minute.Now - (k.LastUse ?? k.Made)).TotalDays} days and is busy",
                     $"{calls} calls in the last ten minutes. {since}. If nobody of you uses it, somebody has found it: revoke it, or rotate it where it is still needed.",
                     "/keys/" + key.Key, [new("Calls", $"{calls} in ten minutes"), new("Spent", AlertWords.Usd(key.Sum(c => c.Spent))), new("Models", string.Join(", ", models.Take(3)))], minute.Now),
                 cancellationToken))
                 told++;
+            Remember(_used, (minute.TenantId, key.Key), minute.Now);
         }
 
         return told;

@@ -64,7 +64,11 @@ public sealed partial class SpendWatch
             {
                 var minute = new WatchedMinute(
                     tenant, await _spend.NamesAsync(tenant, cancel), now, minutes, await _queries.CellsAsync(tenant, now.AddMinutes(-minutes), now, byMinute: true, cancel), await _rules.OfAsync(tenant, cancel));
-                Interlocked.Add(ref told, await _spikes.LookAsync(minute, [.. spikes[tenant]], cancel) + await _burns.LookAsync(minute, [.. burns[tenant]], cancel) + await _calls.LookAsync(minute, [.. failing[tenant]], cancel));
+                // A budget that burns is told also where spikes can't be looked for.
+                var looks = new[] { _burns.LookAsync(minute, [.. burns[tenant]], cancel), _calls.LookAsync(minute, [.. failing[tenant]], cancel), _spikes.LookAsync(minute, [.. spikes[tenant]], cancel) };
+                await ((Task)Task.WhenAll(looks)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                Interlocked.Add(ref told, looks.Where(l => l.IsCompletedSuccessfully).Sum(l => l.Result));
+                await Task.WhenAll(looks);
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {

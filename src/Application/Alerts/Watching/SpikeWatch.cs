@@ -26,7 +26,7 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
     // Calls that are read to say what made up spending before.
     private const double CallsCompared = 100_000;
 
-    private static readonly int[] Windows = [SpendSpike.ShortestWindow, 10, 20, SpendSpike.LongestWindow];
+    private static readonly IReadOnlyList<int> Windows = SpendSpike.Windows;
     private static readonly string[] Tags = ["customer", "feature"];
 
     /// <param name="ExcessPerHour">Dollars beyond the usual, of what isn't told of already.</param>
@@ -61,7 +61,7 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
     }
 
     private async Task<bool> WasToldAsync(WatchedMinute minute, Found found, CancellationToken cancellationToken) =>
-        (await book.LastCauseAsync(minute.TenantId, Condition(found.Subject) + "@", cancellationToken))?.Split('@')[^2..] is [var at, var excess]
+        (await book.LastCauseAsync(minute.TenantId, AlertKind.SpendSpike, found.Subject, cancellationToken))?.Split('@')[^2..] is [var at, var excess]
         && minute.Now.ToUnixTimeSeconds() - long.Parse(at, CultureInfo.InvariantCulture) < NotAgain.TotalSeconds && found.ExcessPerHour < Doubled * long.Parse(excess, CultureInfo.InvariantCulture) / 1e6;
 
     private static string Cause(WatchedMinute minute, Found found) => string.Create(CultureInfo.InvariantCulture, $"{Condition(found.Subject)}@{minute.Now.ToUnixTimeSeconds():d12}@{(long)(found.ExcessPerHour * 1e6)}");
@@ -77,13 +77,13 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
 
     private sealed class Sums
     {
-        public double[] Spent { get; } = new double[Windows.Length];
+        public double[] Spent { get; } = new double[Windows.Count];
 
         public double Dearest { get; private set; }
 
         public void Add(in SpendCell cell)
         {
-            for (var i = 0; i < Windows.Length; i++)
+            for (var i = 0; i < Windows.Count; i++)
                 if (cell.Minute < Windows[i])
                     Spent[i] += cell.Spent;
             if (cell.Minute < SpendSpike.ShortestWindow)
@@ -94,7 +94,7 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
         /// <param name="floor">Dollars an hour beyond <paramref name="expected"/>.</param>
         public bool IsBeyond(WatchedMinute minute, double floor, double ratio, double expected)
         {
-            for (var i = 0; i < Windows.Length && Windows[i] <= minute.Minutes; i++)
+            for (var i = 0; i < Windows.Count && Windows[i] <= minute.Minutes; i++)
                 if (Spent[i] - Dearest - (expected * Windows[i] / 60) >= floor * Windows[i] / 60 && Spent[i] - Dearest >= ratio * expected * Windows[i] / 60)
                     return true;
             return false;
@@ -142,7 +142,7 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
         if (SpendSpike.Find(spend, calls, dearest, sensitivity) is not { } spike)
             return null;
         // What is told of already doesn't count again for what contains it.
-        var window = Array.FindLastIndex(Windows, w => w <= spike.Minutes && w <= minute.Minutes);
+        var window = Enumerable.Range(0, Windows.Count).Last(i => Windows[i] <= spike.Minutes && Windows[i] <= minute.Minutes);
         return new Found(subject, spike, (sums.Spent[window] * 60 / Windows[window]) - usual.Spend.Expected);
     }
 
@@ -172,22 +172,35 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
     {
         var (subject, spike) = (found.Subject, found.Spike);
         var whose = AlertWords.Of(subject, minute.Names);
-        var change = await ChangeAsync(minute, found, cancellationToken);
-        var cause = change.Cause is { Change.Value: > 0 } c ? c : null;
+        var change = await ExplainAsync(minute, found, cancellationToken);
+        var cause = change?.Cause is { Change.Value: > 0 } c ? c : null;
         var name = cause is null ? null : cause.Value.Length == 0 ? $"calls without a {cause.Dimension}" : $"{cause.Dimension} {minute.Names.Of(cause.Value)}";
-        var model = cause?.Dimension != "model" && change.CauseOnModel?.Model is { Length: > 0 } on ? $", most of it on {on}" : "";
+        var model = cause?.Dimension != "model" && change?.CauseOnModel?.Model is { Length: > 0 } on ? $", most of it on {on}" : "";
         var times = spike.Usual > 0.005 * spike.Spent ? $"{AlertWords.Number(spike.Spent / spike.Usual)} times the usual" : "where hardly anything is usual";
         List<AlertFact> facts = [new("Spent", $"{AlertWords.Usd(spike.Spent)} in {spike.Minutes} minutes"), new("Usual", $"{AlertWords.Usd(spike.Usual)} in {spike.Minutes} minutes")];
         if (name is not null)
-            facts.Add(new("Explained by", $"{name}: {Part(change.Share)} of the rise{model}"));
+            facts.Add(new("Explained by", $"{name}: {Part(change!.Share)} of the rise{model}"));
         return new AlertDraft(
             minute.TenantId, Cause(minute, found), AlertKind.SpendSpike,
             found.ExcessPerHour >= CriticalFloors * Terms(minute, subject).Spike.Floor ? AlertSeverity.Critical : AlertSeverity.Warning, subject,
             $"Spending of {whose}: {times}",
             $"{AlertWords.Usd(spike.Spent)} in the last {spike.Minutes} minutes, where {AlertWords.Usd(spike.Usual)} {(spike.Usual is > 0 and < 0.01 ? "or less " : "")}is usual at this hour of the week; at this rate {AlertWords.Usd(spike.Spent * 60 / spike.Minutes)} an hour."
-                + (name is null ? "" : $" {char.ToUpperInvariant(name[0])}{name[1..]} explains {Part(change.Share)} of the rise{model}.")
+                + (name is null ? "" : $" {char.ToUpperInvariant(name[0])}{name[1..]} explains {Part(change!.Share)} of the rise{model}.")
                 + (subject.Scope == "key" ? " If it isn't meant: a budget on the key stops it at once, and revoking the key for good." : " If it isn't meant, a budget there stops it at once."),
             Path(minute, subject, cause), facts, minute.Now, Condition(subject));
+    }
+
+    // A reading of a day that doesn't come through in time costs the explanation, not the alert.
+    private async Task<SpendChange?> ExplainAsync(WatchedMinute minute, Found found, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ChangeAsync(minute, found, cancellationToken);
+        }
+        catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
     }
 
     // What was spent in the window against as long a time of the hours before, by everything that calls carry.
@@ -195,7 +208,7 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
     {
         var from = minute.Now.AddMinutes(-found.Spike.Minutes);
         var usual = await usuals.AtAsync(minute, found.Subject, cancellationToken);
-        var perHour = usual is null ? 0 : usual.History.Calls[^Math.Min(24, usual.History.Calls.Length)..].Average();
+        var perHour = usual is null ? 0 : usual.LastCalls[^24..].Average();
         var hours = Math.Clamp((int)(CallsCompared / Math.Max(1, perHour)), 1, 24);
         var now = (await queries.CellsAsync(minute.TenantId, from, minute.Now, byMinute: false, cancellationToken)).Where(c => minute.Is(c, found.Subject)).ToList();
         var before = (await queries.CellsAsync(minute.TenantId, from.AddHours(-hours), from, byMinute: false, cancellationToken)).Where(c => minute.Is(c, found.Subject)).ToList();
