@@ -57,6 +57,32 @@ public abstract class BookTests<TStore>
     }
 
     [Fact]
+    public async Task A_name_that_a_stranger_chose_makes_no_line_of_its_own()
+    {
+        await using var store = await new TStore().NewAsync();
+        var tenant = (await store.ProvisionAsync()).TenantId;
+        var name = "a\n\nhttps://elsewhere.example/login\n\nb\u202e\u0000";
+        (await store.Get<IAlertBook>().TellAsync(Draft(store, tenant, "x") with { Title = $"No price: {name}", Text = name, Facts = [new("Model\n", name)] }, Cancel)).ShouldBeTrue();
+        var alert = (await AlertsAsync(store, tenant)).Single();
+        alert.Title.ShouldBe("No price: a  https://elsewhere.example/login  b  ");
+        foreach (var text in (string[])[alert.Title, alert.Text, alert.Facts[0].Name, alert.Facts[0].Value])
+            text.ShouldNotContain(c => char.IsControl(c) || c == '\u202e');
+    }
+
+    [Fact]
+    public async Task What_was_told_last_is_told_apart_by_all_of_its_name()
+    {
+        await using var store = await new TStore().NewAsync();
+        var (tenant, book) = ((await store.ProvisionAsync()).TenantId, store.Get<IAlertBook>());
+        AlertSubject bob = new("tag", "customer", "bob"), mail = new("tag", "customer", "bob@example.com");
+        await book.TellAsync(Draft(store, tenant, "spike:tag:customer:bob@1@5") with { Subject = bob }, Cancel);
+        await book.TellAsync(Draft(store, tenant, "spike:tag:customer:bob@example.com@2@7") with { Subject = mail }, Cancel);
+        (await book.LastCauseAsync(tenant, AlertKind.SpendSpike, bob, Cancel)).ShouldBe("spike:tag:customer:bob@1@5");
+        (await book.LastCauseAsync(tenant, AlertKind.SpendSpike, mail, Cancel)).ShouldBe("spike:tag:customer:bob@example.com@2@7");
+        (await book.LastCauseAsync(tenant, AlertKind.BudgetBurn, bob, Cancel)).ShouldBeNull();
+    }
+
+    [Fact]
     public async Task Nobody_is_woken_by_a_digest()
     {
         await using var store = await new TStore().NewAsync();

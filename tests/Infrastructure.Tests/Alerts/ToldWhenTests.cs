@@ -260,6 +260,18 @@ public abstract class ToldWhenTests<TStore> : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_end_whose_beginning_a_mute_took_back_is_not_sent()
+    {
+        await ChannelAsync("mail");
+        (await Book.TellAsync(Draft("a short one", "a"), Cancel)).ShouldBeTrue();
+        (await Book.ResolveAsync(End("a"), Cancel)).ShouldBeTrue();
+        await MuteAsync(AlertKind.SpendSpike, AlertSubject.Tenant, TimeSpan.FromHours(1));
+        (await CarryAsync()).ShouldBeEmpty();
+        _store.Clock.Ahead += TimeSpan.FromHours(2);
+        (await CarryAsync()).ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task An_end_never_overtakes_its_beginning_and_is_dropped_where_that_is_given_up()
     {
         await ChannelAsync("slow");

@@ -191,6 +191,18 @@ public abstract class WatchTests<TStore> : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Models_that_somebody_invents_are_told_together()
+    {
+        for (var i = 0; i < 30; i++)
+            await BusyAsync(1, 1, "key_a", "acme", $"invented-{i}", c => c with { Cost = null, PriceStatus = PriceStatus.Unpriced });
+        _store.Clock.Ahead += TimeSpan.FromMinutes(1);
+        var watch = Watch();
+        (await watch.RunAsync(Cancel)).Told.ShouldBe(6);
+        (await watch.RunAsync(Cancel)).Told.ShouldBe(0);
+        (await AlertsAsync()).Count(a => a.Title.EndsWith(" and further models at openai", StringComparison.Ordinal)).ShouldBe(1);
+    }
+
+    [Fact]
     public async Task A_key_that_nobody_used_for_a_month_and_is_busy_is_told_once()
     {
         var id = (await _store.SendAsync(new CreateKey(Caller.Operator, _tenant, "old", KeyEnvironment.Live))).Value.Id;

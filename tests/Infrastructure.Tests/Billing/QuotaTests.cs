@@ -170,6 +170,17 @@ public abstract class QuotaTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Who_does_not_want_the_quota_told_by_channels_is_mailed_all_the_same()
+    {
+        await _billing.Store.SendAsync(new AddAlertRule(Caller.Operator, _tenant, AlertKind.PlanQuota, AlertSubject.Tenant, AlertTerms.Default with { On = false }));
+        var gate = await GateAsync("a");
+        for (var i = 0; i < 80; i++)
+            await CallAsync(gate);
+        (await _billing.Store.Get<IQuotaWarnings>().TakeAsync(Cancel)).Single().To.ShouldNotBeEmpty();
+        (await _billing.Store.SendAsync(new ListAlerts(Caller.Operator, _tenant))).Value.Alerts.ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task A_quota_that_is_made_in_mid_month_counts_what_the_month_had_already()
     {
         var gate = await GateAsync("a");
