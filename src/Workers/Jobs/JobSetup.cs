@@ -23,8 +23,6 @@ internal static class JobSetup
         var clustered = configuration.GetConnectionString("Postgres") is { Length: > 0 };
         services.AddQuartz(quartz =>
         {
-            // Its own, whatever clock the rest of the process has: Quartz 4.7.3 reads the system's in places, and with another that is far ahead it works off one missed run for ever.
-            quartz.UseTimeProvider(TimeProvider.System);
             quartz.ConfigureScheduler(o =>
             {
                 // All workers of one store have the first, and none the second, in common.

@@ -1,7 +1,6 @@
 using System.Net;
 using MediatR;
 using Microsoft.Extensions.DependencyInjection;
-using Quartz;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Tenants;
@@ -59,17 +58,6 @@ public sealed class NothingOddTests(Portal portal) : IClassFixture<Portal>
         using var answer = await ada.PostAsync("/login?returnUrl=%2Fexplore%3Frange%3D7d%26by%3Dprovider", [new("Email", ada.Email), new("Password", PortalVisitor.Password)]);
         answer.Headers.Location!.ToString().ShouldBe("/explore?range=7d&by=provider");
         (await ada.ReadAsync("/explore?range=7d&by=provider")).ShouldContain("<h1>Explore");
-    }
-
-    [Fact]
-    public async Task The_schedule_of_jobs_has_the_systems_clock_whatever_the_rest_has()
-    {
-        // Quartz with a clock of its own that jumps a week ahead worked off one missed run for ever, and took all memory.
-        var schedule = await portal.Product.Services.GetRequiredService<ISchedulerFactory>().GetScheduler(TestContext.Current.CancellationToken);
-        portal.Time.Ahead += TimeSpan.FromDays(8);
-        await Task.Delay(TimeSpan.FromSeconds(3), TestContext.Current.CancellationToken); // it looks every two seconds
-        var watch = await schedule.GetTrigger(new TriggerKey("watch-spend"), TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
-        watch!.NextFireTimeUtc!.Value.ShouldBeLessThan(DateTimeOffset.UtcNow.AddMinutes(2));
     }
 
     [Fact]
