@@ -113,13 +113,21 @@ public sealed class TestProduct : IAsyncDisposable
         }
     }
 
-    /// <summary>All events of the tenant, newest first, at most a thousand.</summary>
+    /// <summary>All events of the tenant, newest first.</summary>
     public async Task<IReadOnlyList<JsonElement>> EventsAsync(string query = "")
     {
         await FlushAsync();
-        using var answer = await ApiAsync(HttpMethod.Get, $"usage/events?limit=1000{query}");
-        answer.EnsureSuccessStatusCode();
-        return [.. JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.GetProperty("data").EnumerateArray()];
+        var (events, cursor) = (new List<JsonElement>(), "");
+        do
+        {
+            using var answer = await ApiAsync(HttpMethod.Get, $"usage/events?limit=1000{query}{(cursor.Length > 0 ? "&cursor=" + Uri.EscapeDataString(cursor) : "")}");
+            answer.EnsureSuccessStatusCode();
+            var page = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement;
+            events.AddRange(page.GetProperty("data").EnumerateArray());
+            cursor = page.TryGetProperty("next_cursor", out var next) ? next.GetString() ?? "" : "";
+        }
+        while (cursor.Length > 0);
+        return events;
     }
 
     public Task FlushAsync() => _app.Services.GetRequiredService<UsageRecorder>().FlushAsync(CancellationToken.None);
