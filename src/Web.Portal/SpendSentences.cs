@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
@@ -52,14 +53,7 @@ public static class SpendSentences
         : $"about {Rough(forecast.Expected)} at the end{(forecast.ReachedAt is { } at ? $", cap reached about {Reached(at, zone, now)}" : "")}";
 
     /// <summary><c>14:00</c> for today; <c>23 November</c> for a later day, of which the hour can't be said.</summary>
-    public static string Reached(DateTimeOffset at, TimeZoneInfo zone, DateTimeOffset now)
-    {
-        // To the quarter of an hour: the minute can't be said.
-        var quarter = TimeSpan.FromMinutes(15).Ticks;
-        var (local, today) = (TimeZoneInfo.ConvertTime(new DateTimeOffset((at.UtcTicks + (quarter / 2)) / quarter * quarter, TimeSpan.Zero), zone), TimeZoneInfo.ConvertTime(now, zone));
-        return local.Date == today.Date ? local.ToString("HH:mm", CultureInfo.InvariantCulture)
-            : local.ToString(local.Year == today.Year ? "d MMMM" : "d MMMM yyyy", CultureInfo.InvariantCulture);
-    }
+    public static string Reached(DateTimeOffset at, TimeZoneInfo zone, DateTimeOffset now) => BudgetWords.Around(at, zone, now);
 
     /// <summary><c>$498–$561</c>: whole dollars from ten dollars on; one amount where both are the same.</summary>
     public static string Range(NanoUsd low, NanoUsd high)

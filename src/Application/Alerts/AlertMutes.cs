@@ -1,3 +1,4 @@
+using System.Linq.Expressions;
 using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
@@ -42,6 +43,9 @@ public sealed class StoredMute
 
     public AlertSubject Subject => new(Scope, ScopeName, ScopeValue);
 
+    /// <summary>Those that keep something from being told at that time.</summary>
+    public static Expression<Func<StoredMute, bool>> RunsAt(DateTimeOffset now) => m => m.EndedAt == null && (m.Until == null || m.Until > now);
+
     public static StoredMute Of(string tenantId, AlertKind? kind, AlertSubject subject, DateTimeOffset? until, string why, string by, DateTimeOffset now) => new()
     {
         TenantId = tenantId,
@@ -75,13 +79,18 @@ public sealed record AlertsMuted(string MuteId) : IAuditSubject
 
 internal static class MuteWords
 {
-    public const int LongestWhy = 200;
+    private const int LongestWhy = 200;
 
     public static string Detail(AlertKind? kind, AlertSubject subject, DateTimeOffset? until, string why) =>
-        $"{kind?.Word() ?? "all"} of {AlertSubjects.Detail(subject)} until {(until is { } end ? $"{end.UtcDateTime:yyyy-MM-dd HH:mm} UTC" : "it is ended")}{(why.Length > 0 ? ": " + why : "")}";
+        $"{kind?.Word() ?? "all"} of {AlertSubjects.Detail(subject)} {HowLong(until, why)}";
+
+    public static string HowLong(DateTimeOffset? until, string why) => $"until {(until is { } end ? $"{end.UtcDateTime:yyyy-MM-dd HH:mm} UTC" : "it is ended")}{(why.Length > 0 ? ": " + why : "")}";
+
+    public static void MustBeShort<T>(this IRuleBuilder<T, string> why) =>
+        why.Must(w => w.Length <= LongestWhy && !w.Any(char.IsControl)).WithMessage($"The reason has {LongestWhy} characters at most, on one line.");
 
     public static async Task<Refusal?> TooManyAsync(TokonomicsDbContext db, string tenantId, DateTimeOffset now, CancellationToken cancellationToken) =>
-        await db.AlertMutes.CountAsync(m => m.TenantId == tenantId && m.EndedAt == null && (m.Until == null || m.Until > now), cancellationToken) >= 200
+        await db.AlertMutes.Where(StoredMute.RunsAt(now)).CountAsync(m => m.TenantId == tenantId, cancellationToken) >= 200
             ? new Refusal(RefusalKind.Conflict, "too_many_mutes", "A tenant has 200 mutes at a time at most: end some, or mute something wider.")
             : null;
 }
@@ -92,7 +101,7 @@ internal sealed class MuteAlertsRules : AbstractValidator<MuteAlerts>
     {
         RuleFor(m => m.Kind).Must(k => k is null || AlertKinds.Chosen.Contains(k.Value)).WithMessage($"A kind is one of {string.Join(", ", AlertKinds.Chosen.Select(k => k.Word()))}, or none for all.");
         RuleFor(m => m.Subject).Must(AlertSubjects.IsWellFormed).WithMessage("It is about the organization, a team, a project, a key, a tag, a provider or a model.");
-        RuleFor(m => m.Why).Must(w => w.Length <= MuteWords.LongestWhy && !w.Any(char.IsControl)).WithMessage($"The reason has {MuteWords.LongestWhy} characters at most, on one line.");
+        RuleFor(m => m.Why).MustBeShort();
         RuleFor(m => m.Until).Custom((until, context) =>
         {
             if (AlertMute.Problem(context.InstanceToValidate.Kind, until, time.GetUtcNow()) is { } problem)
@@ -121,12 +130,12 @@ public sealed record SnoozeAlert(Caller Caller, string TenantId, string AlertId,
 {
     public Right Needs => Right.ManageKeys;
 
-    public string AuditDetail => $"{AlertId} until {(Until is { } end ? $"{end.UtcDateTime:yyyy-MM-dd HH:mm} UTC" : "it is ended")}{(Why.Length > 0 ? ": " + Why : "")}";
+    public string AuditDetail => $"{AlertId} {MuteWords.HowLong(Until, Why)}";
 }
 
 internal sealed class SnoozeAlertRules : AbstractValidator<SnoozeAlert>
 {
-    public SnoozeAlertRules() => RuleFor(m => m.Why).Must(w => w.Length <= MuteWords.LongestWhy && !w.Any(char.IsControl)).WithMessage($"The reason has {MuteWords.LongestWhy} characters at most, on one line.");
+    public SnoozeAlertRules() => RuleFor(m => m.Why).MustBeShort();
 }
 
 internal sealed class SnoozeAlertHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<SnoozeAlert, Outcome<AlertsMuted>>
@@ -163,7 +172,7 @@ internal sealed class EndMuteHandler(TokonomicsDbContext db, TimeProvider time) 
     public async Task<Outcome<AlertsMuted>> Handle(EndMute request, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        var mute = await db.AlertMutes.FirstOrDefaultAsync(m => m.TenantId == request.TenantId && m.Id == request.MuteId && m.EndedAt == null && (m.Until == null || m.Until > now), cancellationToken);
+        var mute = await db.AlertMutes.Where(StoredMute.RunsAt(now)).FirstOrDefaultAsync(m => m.TenantId == request.TenantId && m.Id == request.MuteId, cancellationToken);
         if (mute is null)
             return Refusal.NotFound("mute");
         (mute.EndedAt, mute.EndedBy) = (now, request.Caller.Actor);
@@ -192,7 +201,7 @@ internal sealed class ListMutesHandler(TokonomicsDbContext db, TimeProvider time
     public async Task<Outcome<MuteList>> Handle(ListMutes request, CancellationToken cancellationToken)
     {
         var (tenant, now) = (request.TenantId, time.GetUtcNow());
-        var mutes = await db.AlertMutes.AsNoTracking().Where(m => m.TenantId == tenant && m.EndedAt == null && (m.Until == null || m.Until > now)).OrderByDescending(m => m.Id).ToListAsync(cancellationToken);
+        var mutes = await db.AlertMutes.AsNoTracking().Where(m => m.TenantId == tenant).Where(StoredMute.RunsAt(now)).OrderByDescending(m => m.Id).ToListAsync(cancellationToken);
         var running = mutes.Count;
         mutes.AddRange(await db.AlertMutes.AsNoTracking().Where(m => m.TenantId == tenant && (m.EndedAt != null || m.Until <= now)).OrderByDescending(m => m.Id).Take(MostOver).ToListAsync(cancellationToken));
         var about = await AlertSubjects.WordsAsync(db, tenant, mutes.Select(m => m.Subject), cancellationToken);

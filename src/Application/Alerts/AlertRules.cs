@@ -47,10 +47,14 @@ public sealed class StoredAlertRule
 
     public AlertTerms Terms
     {
-        get => new() { On = IsOn, FloorPerHour = new NanoUsd(FloorNano), Ratio = RatioPercent / 100m, Hours = Hours, FailingPercent = FailingPercent, LeastCalls = LeastCalls, UnusedDays = UnusedDays };
+        get => ReadTerms(IsOn, FloorNano, RatioPercent, Hours, FailingPercent, LeastCalls, UnusedDays);
         set => (IsOn, FloorNano, RatioPercent, Hours, FailingPercent, LeastCalls, UnusedDays) =
             (value.On, value.FloorPerHour.Value, (int)(value.Ratio * 100), value.Hours, value.FailingPercent, value.LeastCalls, value.UnusedDays);
     }
+
+    /// <summary>From the columns, in their order.</summary>
+    public static AlertTerms ReadTerms(bool on, long floorNano, int ratioPercent, int hours, int failingPercent, int leastCalls, int unusedDays) =>
+        new() { On = on, FloorPerHour = new NanoUsd(floorNano), Ratio = ratioPercent / 100m, Hours = hours, FailingPercent = failingPercent, LeastCalls = leastCalls, UnusedDays = unusedDays };
 }
 
 /// <summary>Says from when on a kind is told, in all of the tenant or in a part. Who looks for it reads this the next time.</summary>

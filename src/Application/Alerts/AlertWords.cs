@@ -31,5 +31,9 @@ public static class AlertWords
         _ => $"{subject.Scope} {names.Of(subject.Value)}",
     };
 
+    /// <summary><c>model=gpt-5.1</c>, <c>tag=customer%3Dacme</c>: what the page of spend filters by.</summary>
+    /// <param name="dimension">As in a <see cref="Domain.Ledger.Contribution"/>.</param>
+    public static string ExploreFilter(string dimension, string value) => dimension is "model" or "provider" or "key" or "project" or "team" ? $"{dimension}={Uri.EscapeDataString(value)}" : $"tag={Uri.EscapeDataString($"{dimension}={value}")}";
+
     public static string Number(double value) => value.ToString(value < 10 ? "0.#" : "0", CultureInfo.InvariantCulture);
 }

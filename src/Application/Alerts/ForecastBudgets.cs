@@ -95,7 +95,7 @@ public sealed partial class ForecastBudgets(IWatchedBudgets budgets, BudgetForec
         {
             if (!ends.TryGetValue(subject, out var forecast))
                 continue;
-            var scope = budget.Scope is { Kind: BudgetScopeKind.Tag } tag ? new AlertSubject("tag", tag.Name, tag.Value ?? subject) : new AlertSubject(budget.Scope.Kind.ToString().ToLowerInvariant(), "", budget.Scope.Value!);
+            var scope = AlertSubject.Of(budget.Scope, subject);
             if (standing.TryGetValue(subject, out var earlier))
             {
                 if (posted < limit && (CapOutlook.WillLast(forecast, limit) || (limit.Value > earlier.Told.LimitNano && forecast.ReachedAt is null))
@@ -142,12 +142,7 @@ public sealed partial class ForecastBudgets(IWatchedBudgets budgets, BudgetForec
 
     private static string Driver(Budget budget, string subject)
     {
-        var of = budget.Scope.Kind switch
-        {
-            BudgetScopeKind.Tenant => "",
-            BudgetScopeKind.Tag => $"tag={Uri.EscapeDataString($"{budget.Scope.Name}={budget.Scope.Value ?? subject}")}&",
-            var kind => $"{kind.ToString().ToLowerInvariant()}={Uri.EscapeDataString(budget.Scope.Value!)}&",
-        };
+        var of = budget.Scope.Kind == BudgetScopeKind.Tenant ? "" : AlertWords.ExploreFilter(budget.Scope.Kind == BudgetScopeKind.Tag ? budget.Scope.Name : budget.Scope.Kind.ToString().ToLowerInvariant(), budget.Scope.Value ?? subject) + "&";
         var range = budget.Period switch { BudgetPeriod.Day => "today", BudgetPeriod.Week => "7d", _ => "month" };
         return $"/explore?{of}by=model&range={range}{(budget.Environment == KeyEnvironment.Test ? "&env=test" : "")}";
     }

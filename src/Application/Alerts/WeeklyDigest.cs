@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Domain;
 using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
@@ -65,10 +66,7 @@ public sealed partial class WeeklyDigest(
     {
         var local = TimeZoneInfo.ConvertTime(now, zone).DateTime.Date;
         var monday = DateTime.SpecifyKind(local.AddDays(-(((int)local.DayOfWeek + 6) % 7)), DateTimeKind.Unspecified);
-        var at = monday + At;
-        while (zone.IsInvalidTime(at))
-            at = at.AddMinutes(15);
-        var from = new DateTimeOffset(at, zone.GetUtcOffset(at));
+        var from = Clocks.At(monday + At, zone);
         if (now < from || now >= from + NotLater)
             return null;
         var last = BudgetPeriods.Containing(BudgetPeriod.Week, zone, BudgetPeriods.Containing(BudgetPeriod.Week, zone, from, from).Start.AddTicks(-10), from);
@@ -146,9 +144,7 @@ public sealed partial class WeeklyDigest(
         return $" {share} of the {move} is {cause.Dimension} {names.Of(cause.Value)}{(change.CauseOnModel?.Model is { } model ? $" on {model}" : "")}.";
     }
 
-    private static string FilterOf(Contribution c) => c.Dimension is "model" or "provider" or "key" or "project" or "team"
-        ? $"{c.Dimension}={Uri.EscapeDataString(c.Value)}&by={(c.Dimension == "model" ? "tag%3Afeature" : "model")}"
-        : $"tag={Uri.EscapeDataString($"{c.Dimension}={c.Value}")}&by=model";
+    private static string FilterOf(Contribution c) => $"{AlertWords.ExploreFilter(c.Dimension, c.Value)}&by={(c.Dimension == "model" ? "tag%3Afeature" : "model")}";
 
     private static string Count(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 }

@@ -1,3 +1,4 @@
+using Tokonomics.Domain;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
 
@@ -179,7 +180,7 @@ public sealed record SummaryQuestion(string TenantId, DateTimeOffset From, DateT
                 if (Grain == TimeGrain.Hour)
                     edge = hour += TimeSpan.FromHours(1);
                 else
-                    edge = StartOf(day = Grain == TimeGrain.Month ? day.AddMonths(1) : day.AddDays(1), TimeZone);
+                    edge = Clocks.At(day = Grain == TimeGrain.Month ? day.AddMonths(1) : day.AddDays(1), TimeZone);
                 if (edge >= To)
                     break;
                 if (edge > edges[^1])
@@ -189,15 +190,6 @@ public sealed record SummaryQuestion(string TenantId, DateTimeOffset From, DateT
 
         edges.Add(To.ToUniversalTime());
         return edges;
-    }
-
-    // A midnight that the clocks skip (Beirut, Santiago in spring) begins the day with the first minute that exists; one that comes twice, with the first.
-    private static DateTimeOffset StartOf(DateTime day, TimeZoneInfo zone)
-    {
-        while (zone.IsInvalidTime(day))
-            day = day.AddMinutes(15);
-        var offset = zone.IsAmbiguousTime(day) ? zone.GetAmbiguousTimeOffsets(day).Max() : zone.GetUtcOffset(day);
-        return new DateTimeOffset(day, offset).ToUniversalTime();
     }
 }
 

@@ -1,3 +1,5 @@
+using Tokonomics.Domain.Budgets;
+
 namespace Tokonomics.Domain.Alerts;
 
 /// <summary>What an alert is about. The names are on the wire and in the store: never renamed.</summary>
@@ -63,6 +65,21 @@ public readonly record struct AlertSubject(string Scope, string Name, string Val
     public static AlertSubject Tenant { get; } = new("tenant", "", "");
 
     public static AlertSubject Key(string id) => new("key", "", id);
+
+    /// <summary>What a budget's account counts.</summary>
+    /// <param name="subject">Of a budget for each value of a tag, the value.</param>
+    public static AlertSubject Of(BudgetScope scope, string subject) => new(scope.Kind.ToString().ToLowerInvariant(), scope.Name, scope.Value ?? subject);
+
+    /// <summary>What contains a key or a project, the narrowest first.</summary>
+    /// <param name="project">Its id; null or empty where there is none.</param>
+    /// <param name="team">Likewise.</param>
+    public static IEnumerable<AlertSubject> Containing(string? project, string? team)
+    {
+        if (!string.IsNullOrEmpty(project))
+            yield return new AlertSubject("project", "", project);
+        if (!string.IsNullOrEmpty(team))
+            yield return new AlertSubject("team", "", team);
+    }
 }
 
 /// <summary>Something that people are to be told, as whoever found it puts it.</summary>

@@ -30,11 +30,13 @@ public sealed class TenantRules(IEnumerable<AlertRule> rules)
 
     public static TenantRules None { get; } = new([]);
 
+    public bool IsEmpty => _terms.Count == 0;
+
     /// <summary>The narrowest rule says all: its numbers, and whether it is on. Numbers of two rules are not mixed.</summary>
     /// <param name="narrowestFirst">What it is about and what contains that, such as key, project, team. The tenant comes after them, whether it is named or not.</param>
     public AlertTerms For(AlertKind kind, IReadOnlyList<AlertSubject> narrowestFirst)
     {
-        if (_terms.Count == 0)
+        if (IsEmpty)
             return AlertTerms.Default;
         foreach (var subject in narrowestFirst)
             if (_terms.TryGetValue((kind, subject), out var terms))

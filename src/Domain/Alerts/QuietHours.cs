@@ -48,27 +48,3 @@ public sealed record QuietHours(IReadOnlyList<DayOfWeek> Days, TimeOnly From, Ti
         return null;
     }
 }
-
-/// <summary>Instants by the clocks of a time zone.</summary>
-public static class Clocks
-{
-    /// <summary>The instant at which clocks show that. Where they never do, since they are set forward over it, the next minute that they show.</summary>
-    /// <param name="local">To the minute.</param>
-    /// <param name="second">Where clocks show it twice, the second time.</param>
-    public static DateTimeOffset At(DateTime local, TimeZoneInfo zone, bool second = false)
-    {
-        while (zone.IsInvalidTime(local))
-            local = local.AddMinutes(1);
-        var offset = zone.IsAmbiguousTime(local) ? second ? zone.GetAmbiguousTimeOffsets(local).Min() : zone.GetAmbiguousTimeOffsets(local).Max() : zone.GetUtcOffset(local);
-        return new DateTimeOffset(local, offset);
-    }
-
-    /// <summary>The next Monday at eight, when people are back.</summary>
-    public static DateTimeOffset NextMonday(DateTimeOffset now, TimeZoneInfo zone)
-    {
-        var day = TimeZoneInfo.ConvertTime(now, zone).Date;
-        day = day.AddDays((8 - (int)day.DayOfWeek) % 7);
-        var at = At(day.AddHours(8), zone);
-        return at > now ? at : At(day.AddDays(7).AddHours(8), zone);
-    }
-}

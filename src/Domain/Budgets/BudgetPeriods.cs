@@ -31,10 +31,10 @@ public static class BudgetPeriods
             BudgetPeriod.Month => new DateTime(day.Year, day.Month, 1),
             _ => day,
         };
-        var window = new PeriodWindow(StartOf(first, zone), StartOf(Next(period, first), zone));
+        var window = new PeriodWindow(Clocks.At(first, zone), Clocks.At(Next(period, first), zone));
         // Clocks set back over midnight repeat the last hour of a day after the new one has begun: the instant belongs to the window that it lies in.
-        return at < window.Start ? new PeriodWindow(StartOf(Before(period, first), zone), window.Start)
-            : at >= window.End ? new PeriodWindow(window.End, StartOf(Next(period, Next(period, first)), zone))
+        return at < window.Start ? new PeriodWindow(Clocks.At(Before(period, first), zone), window.Start)
+            : at >= window.End ? new PeriodWindow(window.End, Clocks.At(Next(period, Next(period, first)), zone))
             : window;
     }
 
@@ -51,15 +51,6 @@ public static class BudgetPeriods
         BudgetPeriod.Month => first.AddMonths(-1),
         _ => first.AddDays(-1),
     };
-
-    // A midnight that the clocks skip (Beirut, Santiago in spring) begins the day with the first minute that exists; one that comes twice, with the first.
-    private static DateTimeOffset StartOf(DateTime day, TimeZoneInfo zone)
-    {
-        while (zone.IsInvalidTime(day))
-            day = day.AddMinutes(15);
-        var offset = zone.IsAmbiguousTime(day) ? zone.GetAmbiguousTimeOffsets(day).Max() : zone.GetUtcOffset(day);
-        return new DateTimeOffset(day, offset).ToUniversalTime();
-    }
 
     private static DateTimeOffset WholeMicros(DateTimeOffset at) => new(at.UtcTicks - (at.UtcTicks % TimeSpan.TicksPerMicrosecond), TimeSpan.Zero);
 }

@@ -14,19 +14,10 @@ public static class ComparablePeriod
         {
             var start = first.AddMonths(-1);
             var end = start + (last - first);
-            return (Instant(start, zone), last == first.AddMonths(1) || end > first ? Instant(first, zone) : Instant(end, zone));
+            return (Clocks.At(start, zone), last == first.AddMonths(1) || end > first ? Clocks.At(first, zone) : Clocks.At(end, zone));
         }
 
         var days = Math.Max(1, (int)Math.Ceiling((last - first).TotalDays));
-        return (Instant(first.AddDays(-days), zone), Instant(last.AddDays(-days), zone));
-    }
-
-    // A time that the clocks skip is the first after it that exists; one that comes twice, the first.
-    private static DateTimeOffset Instant(DateTime local, TimeZoneInfo zone)
-    {
-        while (zone.IsInvalidTime(local))
-            local = local.AddMinutes(15);
-        var offset = zone.IsAmbiguousTime(local) ? zone.GetAmbiguousTimeOffsets(local).Max() : zone.GetUtcOffset(local);
-        return new DateTimeOffset(DateTime.SpecifyKind(local, DateTimeKind.Unspecified), offset).ToUniversalTime();
+        return (Clocks.At(first.AddDays(-days), zone), Clocks.At(last.AddDays(-days), zone));
     }
 }

@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Globalization;
 using System.Security.Cryptography;
 using Tokonomics.Application.Alerts;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Mails;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Domain.Alerts;
@@ -158,7 +159,7 @@ internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox bo
         if (transaction.Execute("UPDATE budget_alerts SET delivered_at = @now WHERE id = @id AND delivered_at IS NULL", ("@now", UsageRow.Micros(now)), ("@id", cause.Id)) != 1)
             return 0;
         var (kind, severity, title, text, facts) = Words(cause);
-        var subject = cause.Scope == "each" ? new AlertSubject("tag", cause.ScopeName, cause.Subject) : new AlertSubject(cause.Scope, cause.ScopeName, cause.ScopeValue);
+        var subject = AlertSubject.Of(StoredBudget.ReadScope(cause.Scope, cause.ScopeName, cause.ScopeValue), cause.Subject);
         var told = book.Tell(transaction, new AlertDraft(
             cause.TenantId, "budget_alert:" + cause.Id.ToString(CultureInfo.InvariantCulture), kind, severity, subject, title, text, "/budgets/" + cause.BudgetId, facts, UsageRow.Time(cause.At)));
         return told ? 1 : 0;

@@ -3,9 +3,12 @@ using Tokonomics.Domain.Alerts;
 
 namespace Tokonomics.Infrastructure.Alerts;
 
-/// <summary>What contains what an alert is about.</summary>
+/// <summary>Whom alerts are for, and what contains what one is about.</summary>
 internal static class AlertScopes
 {
+    /// <summary>The tenants that anything is looked for in: those that were asked to be deleted are as good as gone.</summary>
+    public const string Active = "status = 'active' AND delete_at IS NULL";
+
     /// <summary>The subject itself; of a key its project and team, as they are now; of a project its team; of a model its provider. The tenant, which contains everything, isn't named.</summary>
     public static IReadOnlyList<AlertSubject> NarrowestFirst(DbTransaction transaction, string tenantId, AlertSubject subject)
     {
@@ -18,11 +21,6 @@ internal static class AlertScopes
         if (sql is null)
             return subject is { Scope: "model", Name.Length: > 0 } ? [subject, new AlertSubject("provider", "", subject.Name)] : [subject];
         var (project, team) = transaction.Command(sql, ("@tenant", tenantId), ("@id", subject.Value)).Rows(row => (row.IsDBNull(0) ? null : row.GetString(0), row.IsDBNull(1) ? null : row.GetString(1))).FirstOrDefault();
-        List<AlertSubject> all = [subject];
-        if (project is not null)
-            all.Add(new AlertSubject("project", "", project));
-        if (team is not null)
-            all.Add(new AlertSubject("team", "", team));
-        return all;
+        return [subject, .. AlertSubject.Containing(project, team)];
     }
 }

@@ -1,6 +1,5 @@
 using Tokonomics.Application.Alerts;
 using Tokonomics.Domain.Alerts;
-using Tokonomics.Domain.Money;
 
 namespace Tokonomics.Infrastructure.Alerts;
 
@@ -14,16 +13,9 @@ internal sealed class SqlAlertRules(ISqlStore store) : IAlertRules
             var rules = connection.Command(
                 null, "SELECT kind, scope, scope_name, scope_value, is_on, floor_nano, ratio_percent, hours, failing_percent, least_calls, unused_days FROM alert_rules WHERE tenant_id = @tenant", ("@tenant", tenantId))
                 .Rows(row => AlertKinds.Parse(row.GetString(0)) is { } kind
-                    ? new AlertRule(kind, new AlertSubject(row.GetString(1), row.GetString(2), row.GetString(3)), new AlertTerms
-                    {
-                        On = row.GetBoolean(4),
-                        FloorPerHour = new NanoUsd(row.GetInt64(5)),
-                        Ratio = row.GetInt32(6) / 100m,
-                        Hours = row.GetInt32(7),
-                        FailingPercent = row.GetInt32(8),
-                        LeastCalls = row.GetInt32(9),
-                        UnusedDays = row.GetInt32(10),
-                    })
+                    ? new AlertRule(
+                        kind, new AlertSubject(row.GetString(1), row.GetString(2), row.GetString(3)),
+                        StoredAlertRule.ReadTerms(row.GetBoolean(4), row.GetInt64(5), row.GetInt32(6), row.GetInt32(7), row.GetInt32(8), row.GetInt32(9), row.GetInt32(10)))
                     : null);
             return rules.Count == 0 ? TenantRules.None : new TenantRules(rules.OfType<AlertRule>());
         },

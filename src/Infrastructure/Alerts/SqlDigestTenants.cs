@@ -9,7 +9,7 @@ internal sealed class SqlDigestTenants(ISqlStore store) : IDigestTenants
         () =>
         {
             using var connection = store.Open();
-            return connection.Command(null, "SELECT id, time_zone FROM tenants WHERE status = 'active' AND delete_at IS NULL ORDER BY id").Rows(row => (row.GetString(0), TimeZoneInfo.FindSystemTimeZoneById(row.GetString(1))));
+            return connection.Command(null, $"SELECT id, time_zone FROM tenants WHERE {AlertScopes.Active} ORDER BY id").Rows(row => (row.GetString(0), TimeZoneInfo.FindSystemTimeZoneById(row.GetString(1))));
         },
         cancellationToken);
 

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using Tokonomics.Application.Alerts.Watching;
+using Tokonomics.Application.Budgets;
 using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
@@ -101,7 +102,7 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
             """,
             ("@tenant", tenantId), ("@now", UsageRow.Micros(now)))
             .Rows(row => new RunningBudget(
-                row.GetString(0), row.GetString(1) == "each" ? BudgetScope.Tag(row.GetString(2), null) : new BudgetScope(Enum.Parse<BudgetScopeKind>(row.GetString(1), ignoreCase: true), row.GetString(2), row.GetString(3)), row.GetString(4),
+                row.GetString(0), StoredBudget.ReadScope(row.GetString(1), row.GetString(2), row.GetString(3)), row.GetString(4),
                 Enum.Parse<BudgetPeriod>(row.GetString(5), ignoreCase: true), Enum.Parse<BudgetAction>(row.GetString(6), ignoreCase: true), UsageRow.Time(row.GetInt64(7)),
                 row.GetString(5) == "total" ? null : UsageRow.Time(row.GetInt64(8)), new NanoUsd(row.GetInt64(9)), new NanoUsd(row.GetInt64(10)))),
         cancellationToken);

@@ -3,15 +3,13 @@ using Tokonomics.Application.Budgets;
 using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Money;
+using Tokonomics.Infrastructure.Alerts;
 
 namespace Tokonomics.Infrastructure.Budgets;
 
 /// <summary>Three questions for all budgets, and one of a primary key for each account.</summary>
 internal sealed class SqlWatchedBudgets(ISqlStore store, TimeProvider time) : IWatchedBudgets
 {
-    // Those that were asked to be deleted are as good as gone.
-    private const string Active = "SELECT id FROM tenants WHERE status = 'active' AND delete_at IS NULL";
-
     public Task<IReadOnlyList<WatchedBudget>> RunningAsync(string? tenantId, CancellationToken cancellationToken) => Task.Run<IReadOnlyList<WatchedBudget>>(() => Running(tenantId ?? ""), cancellationToken);
 
     private List<WatchedBudget> Running(string tenantId)
@@ -22,7 +20,7 @@ internal sealed class SqlWatchedBudgets(ISqlStore store, TimeProvider time) : IW
         (string, object) tenant = ("@tenant", tenantId);
         // One tenant by the index; all by one reading of the table.
         var where = tenantId.Length == 0 ? "" : " AND tenant_id = @tenant";
-        var calendars = transaction.Command($"SELECT id, time_zone, earlier_zones FROM tenants WHERE status = 'active' AND delete_at IS NULL{(tenantId.Length == 0 ? "" : " AND id = @tenant")}", tenant)
+        var calendars = transaction.Command($"SELECT id, time_zone, earlier_zones FROM tenants WHERE {AlertScopes.Active}{(tenantId.Length == 0 ? "" : " AND id = @tenant")}", tenant)
             .Rows(row => (Id: row.GetString(0), Zone: row.GetString(1), Earlier: row.GetString(2)))
             .ToDictionary(t => t.Id, t => new Lazy<BudgetCalendar>(() => BudgetCalendar.Read(t.Zone, t.Earlier)), StringComparer.Ordinal);
         var places = transaction.Command(
@@ -34,8 +32,8 @@ internal sealed class SqlWatchedBudgets(ISqlStore store, TimeProvider time) : IW
             LEFT JOIN metering_keys AS k ON b.scope = 'key' AND k.tenant_id = b.tenant_id AND k.id = b.scope_value
             WHERE b.ended_at IS NULL AND b.scope IN ('team', 'project', 'key'){where.Replace("tenant_id", "b.tenant_id", StringComparison.Ordinal)}
             """,
-            tenant).Rows(row => (Key: (row.GetString(0), row.GetString(1)), Named: row.IsDBNull(2) ? null : row.GetString(2), Within: Within(row.GetString(3), row.GetString(4)))).ToDictionary(p => p.Key);
-        var budgets = BudgetRows.Budgets(transaction, $"period <> 'total' AND NOT (scope = 'tenant' AND scope_name = 'calls') AND tenant_id IN ({Active}){where}", tenant);
+            tenant).Rows(row => (Key: (row.GetString(0), row.GetString(1)), Named: row.IsDBNull(2) ? null : row.GetString(2), Within: AlertSubject.Containing(row.GetString(3), row.GetString(4)).ToList())).ToDictionary(p => p.Key);
+        var budgets = BudgetRows.Budgets(transaction, $"period <> 'total' AND NOT (scope = 'tenant' AND scope_name = 'calls') AND tenant_id IN (SELECT id FROM tenants WHERE {AlertScopes.Active}){where}", tenant);
         using var account = transaction.Command(
             "SELECT subject, posted_nano FROM budget_accounts WHERE tenant_id = @tenant AND budget_id = @budget AND subject = '' AND period_start = @start",
             ("@tenant", ""), ("@budget", ""), ("@start", 0L));
@@ -63,15 +61,5 @@ internal sealed class SqlWatchedBudgets(ISqlStore store, TimeProvider time) : IW
         }
 
         return watched;
-    }
-
-    private static List<AlertSubject> Within(string project, string team)
-    {
-        var within = new List<AlertSubject>();
-        if (project.Length > 0)
-            within.Add(new AlertSubject("project", "", project));
-        if (team.Length > 0)
-            within.Add(new AlertSubject("team", "", team));
-        return within;
     }
 }

@@ -7,9 +7,5 @@ namespace Tokonomics.Workers.Alerts;
 [Job("forecast-budgets")]
 internal sealed class ForecastBudgetsJob(ForecastBudgets forecasts) : IJobWork
 {
-    public async Task<JobReport> RunAsync(CancellationToken cancellationToken)
-    {
-        var report = await forecasts.RunAsync(cancellationToken);
-        return new JobReport(report.ToString(), report.Failed > 0);
-    }
+    public async Task<JobReport> RunAsync(CancellationToken cancellationToken) => JobReport.Of(await forecasts.RunAsync(cancellationToken));
 }

@@ -7,9 +7,5 @@ namespace Tokonomics.Workers.Alerts;
 [Job("weekly-digest")]
 internal sealed class WeeklyDigestJob(WeeklyDigest digest) : IJobWork
 {
-    public async Task<JobReport> RunAsync(CancellationToken cancellationToken)
-    {
-        var report = await digest.RunAsync(cancellationToken);
-        return new JobReport(report.ToString(), report.Failed > 0);
-    }
+    public async Task<JobReport> RunAsync(CancellationToken cancellationToken) => JobReport.Of(await digest.RunAsync(cancellationToken));
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tokonomics.Domain;
 using Tokonomics.Domain.Alerts;
 
 namespace Tokonomics.Tests.Alerts;

@@ -16,7 +16,7 @@ internal sealed class BurnWatch(IWatchQueries queries, UsualSpend usuals, IAlert
             var budget = running.FirstOrDefault(b => Condition(b) == alert.Condition);
             var over = budget is null ? "A new period has begun, or the budget has ended."
                 : budget.Posted >= budget.Limit ? "The budget is used up."
-                : BudgetBurn.IsOver(Pace(minute, budget, minute.Cells, null), Sensitivity(minute, budget)) ? $"It lasts again: {AlertWords.Usd(budget.Limit - budget.Posted)} of {AlertWords.Usd(budget.Limit)} are left."
+                : BudgetBurn.IsOver(Pace(minute, budget, minute.Cells, null), Sensitivity(minute.Terms(AlertKind.BudgetBurn, budget.Counts))) ? $"It lasts again: {AlertWords.Usd(budget.Limit - budget.Posted)} of {AlertWords.Usd(budget.Limit)} are left."
                 : null;
             if (over is not null)
                 await book.ResolveAsync(new AlertEnd(alert.TenantId, alert.Condition, over, [], minute.Now), cancellationToken);
@@ -27,8 +27,9 @@ internal sealed class BurnWatch(IWatchQueries queries, UsualSpend usuals, IAlert
         {
             if (!spenders.Contains(budget.Counts))
                 continue;
-            var sensitivity = Sensitivity(minute, budget);
-            if (!minute.Rules.For(AlertKind.BudgetBurn, minute.Around(budget.Counts)).On || open.Any(a => a.Condition == Condition(budget)) || BudgetBurn.Of(Pace(minute, budget, minute.Cells, null) with { Hour = double.MaxValue }, sensitivity) is null)
+            var terms = minute.Terms(AlertKind.BudgetBurn, budget.Counts);
+            var sensitivity = Sensitivity(terms);
+            if (!terms.On || open.Any(a => a.Condition == Condition(budget)) || BudgetBurn.Of(Pace(minute, budget, minute.Cells, null) with { Hour = double.MaxValue }, sensitivity) is null)
                 continue; // by the last five minutes alone it doesn't
             hour ??= await queries.CellsAsync(minute.TenantId, minute.Now.AddHours(-1), minute.Now, byMinute: true, cancellationToken);
             var usual = await usuals.AtAsync(minute, budget.Counts, cancellationToken);
@@ -61,7 +62,7 @@ internal sealed class BurnWatch(IWatchQueries queries, UsualSpend usuals, IAlert
 
     private static string Condition(RunningBudget budget) => $"burn:{budget.Id}:{budget.Start.ToUnixTimeSeconds()}:{budget.Subject}";
 
-    private static BurnSensitivity Sensitivity(WatchedMinute minute, RunningBudget budget) => new(TimeSpan.FromHours(minute.Rules.For(AlertKind.BudgetBurn, minute.Around(budget.Counts)).Hours));
+    private static BurnSensitivity Sensitivity(AlertTerms terms) => new(TimeSpan.FromHours(terms.Hours));
 
     private static BudgetPace Pace(WatchedMinute minute, RunningBudget budget, IReadOnlyList<SpendCell> cells, double? usual)
     {

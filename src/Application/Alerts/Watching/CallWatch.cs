@@ -65,7 +65,7 @@ internal sealed class CallWatch(IWatchQueries queries, IAlertBook book)
         return told;
     }
 
-    private static AlertTerms Terms(WatchedMinute minute, string provider) => minute.Rules.For(AlertKind.ProviderFailing, [new AlertSubject("provider", "", provider)]);
+    private static AlertTerms Terms(WatchedMinute minute, string provider) => minute.Terms(AlertKind.ProviderFailing, new AlertSubject("provider", "", provider));
 
     private static long Bad(SpendCell cell) => cell.RateLimited + cell.Failed + cell.Unanswered;
 
@@ -75,7 +75,7 @@ internal sealed class CallWatch(IWatchQueries queries, IAlertBook book)
         foreach (var model in minute.Cells.Where(c => c.Unpriced > 0).GroupBy(c => (c.Provider, c.Model)))
         {
             var (provider, name) = model.Key;
-            if (!minute.Rules.For(AlertKind.ModelUnpriced, [new AlertSubject("provider", "", provider)]).On)
+            if (!minute.Terms(AlertKind.ModelUnpriced, new AlertSubject("provider", "", provider)).On)
                 continue;
             var shown = name.Length > 0 ? name : "a model that isn't named";
             var (day, cause) = (DateOnly.FromDateTime(minute.Now.UtcDateTime), $"unpriced:{provider}:{name}");
@@ -127,7 +127,7 @@ internal sealed class CallWatch(IWatchQueries queries, IAlertBook book)
                 continue;
             var before = minute.Hour.AddHours(-1);
             var known = await queries.KeyAsync(minute.TenantId, key.Key, before, cancellationToken);
-            var terms = minute.Rules.For(AlertKind.KeyAwake, minute.Around(AlertSubject.Key(key.Key)));
+            var terms = minute.Terms(AlertKind.KeyAwake, AlertSubject.Key(key.Key));
             if (known is not { } k || !terms.On || minute.Now - (k.LastUse ?? k.Made) < TimeSpan.FromDays(terms.UnusedDays))
             {
                 Remember(_used, (minute.TenantId, key.Key), minute.Now);

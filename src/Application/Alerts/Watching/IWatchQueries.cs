@@ -27,7 +27,7 @@ public sealed record MinuteSeries(double[] Spent, double[] Calls, double[] Deare
 public sealed record RunningBudget(string Id, BudgetScope Scope, string Subject, BudgetPeriod Period, BudgetAction Action, DateTimeOffset Start, DateTimeOffset? End, NanoUsd Limit, NanoUsd Posted)
 {
     /// <summary>Whose calls it counts.</summary>
-    public AlertSubject Counts => new(Scope.Kind.ToString().ToLowerInvariant(), Scope.Name, Scope.IsEachValue ? Subject : Scope.Value!);
+    public AlertSubject Counts => AlertSubject.Of(Scope, Subject);
 }
 
 /// <summary>What those who watch spending ask the ledger, each minute. Live traffic alone: the sandbox costs nothing.</summary>

@@ -73,8 +73,6 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
 
     private static AlertSubject Subject(string condition) => condition[Prefix.Length..].Split(':', 3) is [var scope, var name, var value] ? new AlertSubject(scope, name, value) : AlertSubject.Tenant;
 
-    private static AlertTerms Terms(WatchedMinute minute, AlertSubject subject) => minute.Rules.For(AlertKind.SpendSpike, minute.Around(subject));
-
     private sealed class Sums
     {
         public double[] Spent { get; } = new double[Windows.Count];
@@ -116,7 +114,7 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
         }
 
         foreach (var (subject, sum) in sums)
-            if (sum.IsBeyond(minute, (double)AlertTerms.LeastFloor.Usd, 0, 0) && Terms(minute, subject) is { On: true } terms && sum.IsBeyond(minute, terms.Spike.Floor, 0, 0))
+            if (sum.IsBeyond(minute, (double)AlertTerms.LeastFloor.Usd, 0, 0) && minute.Terms(AlertKind.SpendSpike, subject) is { On: true } terms && sum.IsBeyond(minute, terms.Spike.Floor, 0, 0))
                 yield return (subject, sum);
     }
 
@@ -135,7 +133,7 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
     {
         if (await usuals.AtAsync(minute, subject, cancellationToken) is not { } usual)
             return null;
-        var sensitivity = Terms(minute, subject).Spike;
+        var sensitivity = minute.Terms(AlertKind.SpendSpike, subject).Spike;
         if (!sums.IsBeyond(minute, sensitivity.Floor, sensitivity.Ratio, usual.Spend.Expected))
             return null;
         var (spend, calls, dearest) = await RecentAsync(minute, subject, usual, cancellationToken);
@@ -160,7 +158,7 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
         if (await usuals.AtAsync(minute, subject, cancellationToken) is { } usual)
         {
             var (spend, calls, dearest) = await RecentAsync(minute, subject, usual, cancellationToken);
-            if (!SpendSpike.IsOver(spend, calls, dearest, Terms(minute, subject).Spike))
+            if (!SpendSpike.IsOver(spend, calls, dearest, minute.Terms(AlertKind.SpendSpike, subject).Spike))
                 return false;
             text = $"{AlertWords.Usd(spend.Minutes.Span[^30..].ToArray().Sum())} in the last half hour, where {AlertWords.Usd(usual.Spend.Expected / 2)} is usual.";
         }
@@ -182,7 +180,7 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
             facts.Add(new("Explained by", $"{name}: {Part(change!.Share)} of the rise{model}"));
         return new AlertDraft(
             minute.TenantId, Cause(minute, found), AlertKind.SpendSpike,
-            found.ExcessPerHour >= CriticalFloors * Terms(minute, subject).Spike.Floor ? AlertSeverity.Critical : AlertSeverity.Warning, subject,
+            found.ExcessPerHour >= CriticalFloors * minute.Terms(AlertKind.SpendSpike, subject).Spike.Floor ? AlertSeverity.Critical : AlertSeverity.Warning, subject,
             $"Spending of {whose}: {times}",
             $"{AlertWords.Usd(spike.Spent)} in the last {spike.Minutes} minutes, where {AlertWords.Usd(spike.Usual)} {(spike.Usual is > 0 and < 0.01 ? "or less " : "")}is usual at this hour of the week; at this rate {AlertWords.Usd(spike.Spent * 60 / spike.Minutes)} an hour."
                 + (name is null ? "" : $" {char.ToUpperInvariant(name[0])}{name[1..]} explains {Part(change!.Share)} of the rise{model}.")
@@ -252,12 +250,12 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
         filters.Add("by=" + (filters.Exists(f => f.StartsWith("model=", StringComparison.Ordinal)) ? "key" : "model"));
         return "/explore?" + string.Join('&', filters);
 
+        // One tag is what the view filters by.
         void Add(string dimension, string value)
         {
-            if (dimension is "customer" or "feature" && !filters.Exists(f => f.StartsWith("tag=", StringComparison.Ordinal)))
-                filters.Add($"tag={Uri.EscapeDataString(dimension)}%3D{Uri.EscapeDataString(value)}");
-            else if (dimension is "key" or "project" or "model" or "provider")
-                filters.Add($"{dimension}={Uri.EscapeDataString(value)}");
+            var filter = AlertWords.ExploreFilter(dimension, value);
+            if (dimension != "tenant" && !(filter.StartsWith("tag=", StringComparison.Ordinal) && filters.Exists(f => f.StartsWith("tag=", StringComparison.Ordinal))))
+                filters.Add(filter);
         }
     }
 }

@@ -34,13 +34,15 @@ internal sealed record WatchedMinute(string TenantId, SpendNames Names, DateTime
         _ => cell.Provider == subject.Name && cell.Model == subject.Value,
     };
 
-    /// <summary>It and what contains it, the narrowest first: by whose rules it is looked at.</summary>
-    public IReadOnlyList<AlertSubject> Around(AlertSubject subject)
+    /// <summary>From when on it is told of something, by the narrowest rule about it or what contains it.</summary>
+    public AlertTerms Terms(AlertKind kind, AlertSubject subject) => Rules.IsEmpty ? AlertTerms.Default : Rules.For(kind, Around(subject));
+
+    private IReadOnlyList<AlertSubject> Around(AlertSubject subject)
     {
         if (subject.Scope is "key" or "project")
             foreach (var cell in Cells)
                 if (Is(cell, subject))
-                    return subject.Scope == "key" ? [subject, new("project", "", cell.Project), new("team", "", cell.Team)] : [subject, new("team", "", cell.Team)];
+                    return [subject, .. AlertSubject.Containing(subject.Scope == "key" ? cell.Project : null, cell.Team)];
         return [subject];
     }
 }

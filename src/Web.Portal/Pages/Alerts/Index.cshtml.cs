@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Mvc;
 using Tokonomics.Application.Alerts;
+using Tokonomics.Domain;
 using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Web.Portal.Frame;
