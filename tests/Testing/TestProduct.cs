@@ -76,7 +76,11 @@ public sealed class TestProduct : IAsyncDisposable
             builder.Host.ConfigureContainer<IServiceCollection>((_, registered) =>
             {
                 registered.AddSingleton<IPasswordHasher<User>>(QuickHasher());
+                var clocks = registered.Count(d => d.ServiceType == typeof(TimeProvider));
                 services?.Invoke(registered);
+                // Quartz 4.7.3 reads the system's clock beside the container's: with one that is a week ahead it works off one missed run for ever, and takes all memory. No job is scheduled then.
+                if (registered.Count(d => d.ServiceType == typeof(TimeProvider)) > clocks)
+                    registered.Remove(registered.Single(d => d.ImplementationType?.Name == "JobSchedule"));
             });
         });
         await app.StartAsync();

@@ -47,8 +47,8 @@ public interface IBudgetGate
     /// <summary>What it cost can't be known: the whole hold counts. The event's <see cref="UsageEvent.BudgetCost"/> is <see cref="Hold.UpperBound"/> then.</summary>
     bool Abandon(Hold hold);
 
-    /// <summary>What open holds of this node have set aside; null where it knows no such account.</summary>
-    NanoUsd? HeldHere(AccountKey account);
+    /// <summary>What open holds of this node have set aside; nothing where it knows no such account.</summary>
+    NanoUsd HeldHere(AccountKey account);
 
     /// <summary>What this node has of an account; null where it knows no such account.</summary>
     AccountHere? StandsHere(AccountKey account);

@@ -299,7 +299,7 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
         return true;
     }
 
-    public NanoUsd? HeldHere(AccountKey account) => _directory.Find(account)?.Held;
+    public NanoUsd HeldHere(AccountKey account) => _directory.Find(account)?.Held ?? default;
 
     public AccountHere? StandsHere(AccountKey account)
     {

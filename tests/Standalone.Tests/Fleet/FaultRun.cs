@@ -89,7 +89,7 @@ internal sealed class FaultRun : IAsyncDisposable
     public async Task<string> FinishAsync()
     {
         await StopAsync();
-        return $"{_why}: {await Books.CheckAsync(Fleet, Watch, _why)}; callers got {Told(Answers())}; cap left {await Caps.UnspentAsync()} n$; looked {Watch.Looks} times";
+        return $"{_why}: {await Books.CheckAsync(Fleet, Watch, _why)}; callers got {Told(Answers())}; cap left {await Caps.UnspentAsync()} n$; looked {Watch.Looks} times{string.Concat(Fleet.Broken.TakeLast(5).Select(b => $"\n  broken: {b}"))}";
     }
 
     public async ValueTask DisposeAsync()

@@ -47,6 +47,9 @@ internal sealed class Fleet : IAsyncDisposable
 
     public HttpClient Client { get; } = new(new SocketsHttpHandler { MaxConnectionsPerServer = 2000, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(1) }) { Timeout = TimeSpan.FromSeconds(60) };
 
+    /// <summary>Why connections of <see cref="CallAsync"/> broke, oldest first: a fault that expects none tells them.</summary>
+    public ConcurrentQueue<string> Broken { get; } = new();
+
     /// <summary>Null while a proxy is down.</summary>
     public IReadOnlyList<ProductProcess?> Proxies => _proxies;
 
@@ -216,6 +219,8 @@ internal sealed class Fleet : IAsyncDisposable
         }
         catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or JsonException)
         {
+            if (!cancellationToken.IsCancellationRequested)
+                Broken.Enqueue($"{DateTime.UtcNow:HH:mm:ss.fff} proxy {proxy} {name}: {e.GetBaseException().Message}");
             return (0, "");
         }
     }

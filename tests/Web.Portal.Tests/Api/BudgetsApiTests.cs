@@ -35,6 +35,8 @@ public sealed class BudgetsApiTests : IAsyncLifetime
         var (status, made) = await SendAsync(HttpMethod.Post, "budgets", new { scope = new { type = "tenant" }, period = "month", limit_usd = "10.00", action = "block", mode = "strict", environment = "test" });
         status.ShouldBe(201, made.ToString());
         var id = made.GetProperty("id").GetString();
+        // Of an account that no call has met the node has nothing: it holds nothing then.
+        (await SendAsync(HttpMethod.Get, $"budgets/{id}")).Body.GetProperty("state").GetProperty("held_usd").GetString().ShouldBe("0");
         await CallAsync("customer=globex");
         await _product.FlushAsync();
 

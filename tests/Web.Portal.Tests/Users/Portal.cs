@@ -31,8 +31,6 @@ public sealed partial class Portal : IAsyncLifetime
         services: s =>
         {
             s.AddSingleton<TimeProvider>(Time);
-            // Quartz 4.7.3 reads the system's clock beside the container's: with one that jumps a week ahead it works off one missed run for ever, and takes all memory. No job is scheduled here.
-            s.Remove(s.Single(d => d.ImplementationType?.Name == "JobSchedule"));
             s.AddSingleton<IPasswordHasher<User>>(_hasher);
         });
 
