@@ -3,6 +3,7 @@ using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.RateLimits;
+using Tokonomics.Domain.Routing;
 
 namespace Tokonomics.Application.Keys;
 
@@ -84,6 +85,12 @@ public sealed record TenantSnapshot
 
     /// <summary>Over all its keys of an environment; null where it has none.</summary>
     public CallLimits? Limits { get; init; }
+
+    /// <summary>The models' names that are its own, or that it took over, and where calls that ask for them go.</summary>
+    public FrozenDictionary<string, ModelRoute> Routes { get; init; } = FrozenDictionary<string, ModelRoute>.Empty;
+
+    /// <summary>By whose clocks its days and hours are meant.</summary>
+    public TimeZoneInfo Zone { get; init; } = TimeZoneInfo.Utc;
 }
 
 /// <summary>A provider key in the clear. Never logged: <see cref="ToString"/> tells nothing.</summary>

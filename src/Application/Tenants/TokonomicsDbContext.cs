@@ -7,6 +7,7 @@ using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Jobs;
 using Tokonomics.Application.Pricing;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Application.Users;
 using Tokonomics.Domain.Alerts;
@@ -44,6 +45,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
     public DbSet<StoredEndpoint> Endpoints => Set<StoredEndpoint>();
 
     public DbSet<StoredPriceOverride> PriceOverrides => Set<StoredPriceOverride>();
+
+    public DbSet<StoredRoute> Routes => Set<StoredRoute>();
 
     /// <summary>Without the plans' quotas.</summary>
     public DbSet<StoredBudget> Budgets => Set<StoredBudget>();
@@ -115,6 +118,8 @@ public sealed class TokonomicsDbContext(DbContextOptions<TokonomicsDbContext> op
         modelBuilder.Entity<StoredCredential>().ToTable("provider_credentials").HasKey(c => new { c.TenantId, c.Id });
         modelBuilder.Entity<StoredEndpoint>().ToTable("custom_endpoints").HasKey(e => new { e.TenantId, e.Name });
         modelBuilder.Entity<StoredPriceOverride>().ToTable("price_overrides").HasKey(p => new { p.TenantId, p.Id });
+        modelBuilder.Entity<StoredRoute>().ToTable("model_routes").HasKey(r => new { r.TenantId, r.Id });
+        modelBuilder.Entity<StoredRoute>().HasOne<Tenant>().WithMany().HasForeignKey(r => r.TenantId);
         // A plan's quota is a budget that nobody but billing sees.
         modelBuilder.Entity<StoredBudget>().ToTable("budgets").HasQueryFilter(b => b.Scope != "tenant" || b.ScopeName == "").HasKey(b => new { b.TenantId, b.Id });
         modelBuilder.Entity<BillingAccount>().ToTable("billing_accounts").HasKey(b => b.TenantId);

@@ -2,6 +2,7 @@ using Tokonomics.Application.Keys;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.RateLimits;
+using Tokonomics.Domain.Routing;
 
 namespace Tokonomics.Infrastructure.InProcess;
 
@@ -24,7 +25,8 @@ internal sealed record DirectoryChanges(long Seq, bool All, IReadOnlyList<Tenant
 /// <param name="Credentials">Decrypted.</param>
 /// <param name="Limits">Null where it has none; the same for keys.</param>
 internal sealed record TenantRow(
-    string Id, KeyStatus Status, IReadOnlyList<ProviderCredential> Credentials, IReadOnlyList<CustomEndpoint> Endpoints, IReadOnlyList<KeyRow> Keys, CallLimits? Limits = null, bool ReadsOn = false, bool RefusesUnpriced = false);
+    string Id, KeyStatus Status, IReadOnlyList<ProviderCredential> Credentials, IReadOnlyList<CustomEndpoint> Endpoints, IReadOnlyList<KeyRow> Keys, CallLimits? Limits = null, bool ReadsOn = false, bool RefusesUnpriced = false,
+    IReadOnlyList<ModelRoute>? Routes = null, TimeZoneInfo? Zone = null);
 
 internal sealed record KeyRow(
     string Id, string Name, string LookupId, byte[] Hash, KeyEnvironment Environment, string? TeamId, string? ProjectId, IReadOnlyList<Tag> Tags, DateTimeOffset? ExpiresAt, bool Revoked, CallLimits? Limits = null, KeyAllowance? Allowance = null);

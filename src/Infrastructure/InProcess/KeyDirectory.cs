@@ -159,6 +159,8 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
             Limits = row.Limits,
             ReadsOn = row.ReadsOn,
             RefusesUnpriced = row.RefusesUnpriced,
+            Routes = (row.Routes ?? []).ToFrozenDictionary(r => r.Name, StringComparer.Ordinal),
+            Zone = row.Zone ?? TimeZoneInfo.Utc,
         };
         foreach (var key in row.Keys)
             _byLookupId[key.LookupId] = new Entry(

@@ -2,10 +2,12 @@ using System.Data.Common;
 using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.RateLimits;
+using Tokonomics.Domain.Routing;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Ledger;
 
@@ -61,13 +63,15 @@ internal sealed partial class SqlDirectorySource(ISqlStore store, ISecretBox box
                     row.GetString(1), row.GetString(13), row.GetString(2), (byte[])row.GetValue(3), (KeyEnvironment)row.GetByte(4),
                     row.IsDBNull(5) ? null : row.GetString(5), row.IsDBNull(6) ? null : row.GetString(6), KeyTags.Read(row.GetString(7)),
                     row.IsDBNull(8) ? null : UsageRow.Time(row.GetInt64(8)), !row.IsDBNull(9), Limits(row, 10), KeyAllowance.Read(row.GetString(14), row.GetString(15)))).ToLookup(r => r.TenantId, r => r.Value);
-            var tenants = Rows(transaction, "SELECT id, status, requests_per_minute, tokens_per_minute, concurrent_requests, on_disconnect, unpriced, delete_at FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > @since)", since,
+            var routes = Rows(transaction, $"SELECT tenant_id, id, name, policy FROM model_routes WHERE {Changed}", since, Route).ToLookup(r => r.TenantId, r => r.Value);
+            var tenants = Rows(transaction, "SELECT id, status, requests_per_minute, tokens_per_minute, concurrent_requests, on_disconnect, unpriced, delete_at, time_zone FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > @since)", since,
                 row => (
                     Status: !row.IsDBNull(7) ? KeyStatus.Closing : row.GetString(1) == "suspended" ? KeyStatus.Suspended : KeyStatus.Active,
-                    Limits: Limits(row, 2), ReadsOn: row.GetString(5) == "readon", RefusesUnpriced: row.GetString(6) == "refuse"));
+                    Limits: Limits(row, 2), ReadsOn: row.GetString(5) == "readon", RefusesUnpriced: row.GetString(6) == "refuse", Zone: TimeZoneInfo.TryFindSystemTimeZoneById(row.GetString(8), out var zone) ? zone : TimeZoneInfo.Utc));
             var gone = Rows(transaction, "SELECT tenant_id FROM changes WHERE seq > @since AND tenant_id NOT IN (SELECT id FROM tenants)", since, _ => true).ConvertAll(r => r.TenantId);
             return new DirectoryChanges(reached, all, tenants.ConvertAll(t => new TenantRow(
-                t.TenantId, t.Value.Status, [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]], t.Value.Limits, t.Value.ReadsOn, t.Value.RefusesUnpriced)), gone);
+                t.TenantId, t.Value.Status, [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]], t.Value.Limits, t.Value.ReadsOn, t.Value.RefusesUnpriced,
+                [.. routes[t.TenantId].OfType<ModelRoute>()], t.Value.Zone)), gone);
         }
         catch
         {
@@ -107,6 +111,15 @@ internal sealed partial class SqlDirectorySource(ISqlStore store, ISecretBox box
         }
     }
 
+    // As with a secret: one route that a newer version wrote must not keep the rest from being seen.
+    private ModelRoute? Route(DbDataReader row)
+    {
+        var (route, problem) = RoutePolicy.Read(row.GetString(1), row.GetString(2), row.GetString(3));
+        if (route is null)
+            RouteUnreadable(row.GetString(2), row.GetString(1), row.GetString(0), problem!);
+        return route;
+    }
+
     private static List<(string TenantId, T Value)> Rows<T>(DbTransaction transaction, string sql, long since, Func<DbDataReader, T> read) =>
         transaction.Command(sql, ("@since", since)).Rows(row => (row.GetString(0), read(row)));
 
@@ -123,4 +136,7 @@ internal sealed partial class SqlDirectorySource(ISqlStore store, ISecretBox box
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Credential {Credential} of tenant {Tenant} can't be opened and is left out: {Reason}")]
     private partial void CredentialSealed(string credential, string tenant, string reason);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "The route '{Name}' ({Route}) of tenant {Tenant} can't be read and is left out: {Reason}")]
+    private partial void RouteUnreadable(string name, string route, string tenant, string reason);
 }

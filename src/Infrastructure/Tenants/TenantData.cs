@@ -46,6 +46,7 @@ public sealed class TenantData(ISqlStore store, AuditAppender audit, TimeProvide
         new("provider_credentials", ["id"], ["id", "provider", "last4", "created_at", "created_by", "ended_at", "ended_by", "tested_at", "test_passed", "test_answer"]),
         new("secrets", ["id"], null),
         new("custom_endpoints", ["name"], ["name", "base_url", "surface", "created_at", "created_by"]),
+        new("model_routes", ["id"], ["id", "name", "policy", "created_at", "created_by", "changed_at", "changed_by"]),
         new("price_overrides", ["id"], ["id", "provider", "model", "rates", "valid_from", "created_at", "created_by"]),
         new("api_tokens", ["id"], ["id", "name", "role", "created_at", "created_by", "expires_at", "revoked_at", "revoked_by"]),
         new("metering_keys", ["id"],

@@ -3,6 +3,7 @@ using Tokonomics.Application.Keys;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Routing;
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.InProcess;
 
@@ -133,6 +134,53 @@ public abstract class DirectoryTests<TKind>(ITestOutputHelper output)
         tenant.Credentials.Keys.ShouldBe(["anthropic"]);
         store.Logs.Text.ShouldContain("can't be opened and is left out");
     }
+
+    [Fact]
+    public async Task A_route_reaches_the_keys_of_its_tenant_and_goes_with_its_row()
+    {
+        await using var store = await (await Kind.NewAsync()).StartAsync();
+        var (made, other) = (await store.ProvisionAsync(), await store.ProvisionAsync("Other"));
+        TenantSnapshot Of(TenantProvisioned tenant) => store.Get<IKeyDirectory>().Find(tenant.LiveKey.Secret).Key!.Tenant;
+        Of(made).Routes.ShouldBeEmpty();
+        Of(made).Zone.ShouldBe(TimeZoneInfo.Utc);
+        InsertRoute(store, made.TenantId, "smart", """{"rules":[{"targets":[{"model":"openai/gpt-5-mini"},{"model":"anthropic/claude-haiku-4-5"}],"retries":2}]}""");
+        store.Execute($"UPDATE tenants SET time_zone = 'Europe/Berlin' WHERE id = '{made.TenantId}'");
+        await store.Get<IDirectoryRefresh>().RefreshAsync(Cancel);
+        var route = Of(made).Routes["smart"];
+        route.Rules.ShouldHaveSingleItem().Targets.Select(t => t.Model).ShouldBe(["openai/gpt-5-mini", "anthropic/claude-haiku-4-5"]);
+        route.Rules[0].Retries.ShouldBe(2);
+        route.Rules[0].FallBackOn.ShouldBe(RouteFaults.All); // what isn't said
+        Of(made).Zone.Id.ShouldBe("Europe/Berlin");
+        Of(other).Routes.ShouldBeEmpty();
+        store.Execute("UPDATE model_routes SET name = 'auto'");
+        await store.Get<IDirectoryRefresh>().RefreshAsync(Cancel);
+        Of(made).Routes.Keys.ShouldBe(["auto"]);
+        store.Execute("DELETE FROM model_routes");
+        await store.Get<IDirectoryRefresh>().RefreshAsync(Cancel);
+        Of(made).Routes.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_route_that_a_newer_version_wrote_is_left_out_and_the_rest_is_seen()
+    {
+        await using var store = await (await Kind.NewAsync()).StartAsync();
+        var (made, other) = (await store.ProvisionAsync(), await store.ProvisionAsync("Other"));
+        InsertRoute(store, made.TenantId, "newer", """{"rules":[{"targets":[{"model":"openai/gpt-5-mini"}],"in_parallel":2}]}""");
+        InsertRoute(store, made.TenantId, "empty", """{"rules":[]}""");
+        InsertRoute(store, made.TenantId, "odd", "17");
+        InsertRoute(store, made.TenantId, "smart", """{"rules":[{"targets":[{"model":"openai/gpt-5-mini"}]}]}""");
+        InsertRoute(store, other.TenantId, "smart", """{"rules":[{"targets":[{"model":"openai/gpt-5"}]}]}""");
+        await store.Get<IDirectoryRefresh>().RefreshAsync(Cancel);
+        store.Get<IKeyDirectory>().Find(made.LiveKey.Secret).Key!.Tenant.Routes.Keys.ShouldBe(["smart"]);
+        store.Get<IKeyDirectory>().Find(other.LiveKey.Secret).Key!.Tenant.Routes["smart"].Rules[0].Targets[0].Model.ShouldBe("openai/gpt-5");
+        store.Logs.Text.ShouldContain("The route 'newer' (route_newer) of tenant");
+        store.Logs.Text.ShouldContain("in_parallel");
+        store.Logs.Text.ShouldContain("The route 'empty'");
+        store.Logs.Text.ShouldContain("The route 'odd'");
+    }
+
+    private static void InsertRoute(TempStore store, string tenant, string name, string policy) =>
+        store.Execute($"INSERT INTO model_routes VALUES ('{tenant}', 'route_{name}', '{name}', '{policy}', 0, 'test', 0, 'test')");
 
     [Fact]
     public async Task Keys_read_concurrently_with_changes_are_never_missing()
