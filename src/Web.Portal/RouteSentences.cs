@@ -79,7 +79,7 @@ internal static class RouteSentences
         return at.Count >= 3 && at[^1].Place - at[0].Place == at.Count - 1 ? at.Count == 7 ? "every day" : $"{at[0].Day} to {at[^1].Day}" : Listed([.. at.Select(d => d.Day.ToString())], "and");
     }
 
-    private static string Listed(IReadOnlyList<string> items, string last) => items.Count == 1 ? items[0] : string.Join(", ", items.Take(items.Count - 1)) + $" {last} " + items[^1];
+    private static string Listed(List<string> items, string last) => items.Count == 1 ? items[0] : string.Join(", ", items.Take(items.Count - 1)) + $" {last} " + items[^1];
 
     private static string Number(long n) => n.ToString("N0", CultureInfo.InvariantCulture);
 
