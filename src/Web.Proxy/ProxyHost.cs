@@ -14,6 +14,7 @@ using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
+using Tokonomics.Web.Proxy.Routing;
 using Tokonomics.Web.Proxy.Catalogue;
 using Tokonomics.Web.Proxy.Sandbox;
 
@@ -81,6 +82,9 @@ public static class ProxyHost
         services.AddSingleton<Idempotency>();
         services.AddSingleton<Settlement>();
         services.AddSingleton<Relay>();
+        services.AddSingleton<TargetHealth>();
+        services.AddSingleton<Conversations>();
+        services.AddSingleton<Router>();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<ModelsEndpoint>();
         return services;

@@ -32,6 +32,9 @@ public interface IBudgetGate
     /// <summary>How its tightest budget stands, as far as this node knows; null where no budget applies.</summary>
     HoldRefusal? Tightest(Hold hold);
 
+    /// <summary>Percent that is spent of its fullest budget, as far as this node knows; null where no budget applies. A budget of nothing is full.</summary>
+    int? MostUsed(Hold hold);
+
     /// <summary>Takes the budgets off that would send the call to a cheaper model: it is there now, and they let it pass.</summary>
     void Downgraded(Hold hold);
 

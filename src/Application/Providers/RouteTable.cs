@@ -26,6 +26,13 @@ public sealed record Route(string Template, string Dialect, RouteKind Kind)
 
     internal string[] Segments { get; } = Template[(Template.IndexOf(' ', StringComparison.Ordinal) + 1)..].Split('/');
 
+    /// <summary>The tail of a path to it for a model; null where it names other things too.</summary>
+    public string? PathFor(string model)
+    {
+        var path = string.Join('/', Segments).Replace("{model}", Uri.EscapeDataString(model), StringComparison.Ordinal);
+        return path.Contains('{', StringComparison.Ordinal) ? null : path;
+    }
+
     internal bool IsLiteral { get; } = !Template.Contains('{', StringComparison.Ordinal);
 }
 

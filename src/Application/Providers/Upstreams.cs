@@ -52,14 +52,15 @@ public sealed class Upstreams
     /// Chooses the provider of a model for <c>/v1</c>: a provider that is named before a slash (<c>groq/llama-3.3-70b-versatile</c>) and that the
     /// key can reach; else, of the providers that list the model under its own name and speak the route, the first that the key can reach.
     /// </summary>
+    /// <param name="path">Null where any provider will do that has the model.</param>
     /// <returns>The provider and the model's name there; null where none is found.</returns>
-    public (Provider Provider, string Model)? ByModelName(string model, string method, string path, KeySnapshot key, bool passThrough)
+    public (Provider Provider, string Model)? ByModelName(string model, string method, string? path, KeySnapshot key, bool passThrough)
     {
         var slash = model.IndexOf('/', StringComparison.Ordinal);
         if (slash > 0 && model.Length > slash + 1 && Reachable(model[..slash], method, path, key, passThrough) is { } named)
             return (named, model[(slash + 1)..]);
         if (key.Environment == KeyEnvironment.Test && model.StartsWith("sandbox", StringComparison.OrdinalIgnoreCase))
-            return (_sandboxed.Values.First(p => p.Routes.Find(method, path) is not null), model);
+            return (_sandboxed.Values.First(p => path is null || p.Routes.Find(method, path) is not null), model);
         foreach (var name in _prices.ProvidersOf(model))
             if (Reachable(name, method, path, key, passThrough) is { } listed)
                 return (listed, model);
@@ -71,12 +72,12 @@ public sealed class Upstreams
         ? _sandboxed.Values
         : _catalogue.Providers.Values.Where(p => key.Tenant.Credentials.ContainsKey(p.Name)).Concat(key.Tenant.Endpoints.Values.Select(e => _endpoints.GetValue(e, FromEndpoint)));
 
-    private Provider? Reachable(string name, string method, string path, KeySnapshot key, bool passThrough)
+    private Provider? Reachable(string name, string method, string? path, KeySnapshot key, bool passThrough)
     {
         if (Find(name, key) is not { } provider)
             return null;
         var open = passThrough || key.Environment == KeyEnvironment.Test || key.Tenant.Credentials.ContainsKey(name) || provider.Guarded;
-        return open && provider.Routes.Find(method, path) is not null ? provider : null;
+        return open && (path is null || provider.Routes.Find(method, path) is not null) ? provider : null;
     }
 
     private Provider FromEndpoint(CustomEndpoint endpoint) => new()

@@ -12,6 +12,15 @@ public readonly record struct CallAdmission
 {
     public required string RequestId { get; init; }
 
+    private readonly int _earlier;
+
+    /// <summary>Which attempt of its request it is, from 1: a route may try several targets, and each has an admission of its own.</summary>
+    public int Attempt
+    {
+        get => _earlier + 1;
+        init => _earlier = value - 1;
+    }
+
     public required string TenantId { get; init; }
 
     public required string KeyId { get; init; }

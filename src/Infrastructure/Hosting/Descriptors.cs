@@ -11,7 +11,7 @@ namespace Tokonomics.Infrastructure.Hosting;
 public static class Descriptors
 {
     /// <summary>For assemblies, the database, the journal: some 400 are in use before the first call.</summary>
-    public const int Reserve = 640;
+    public const int Reserve = 768;
 
     /// <summary>Half of what is left, since a call has a connection to its provider as well; never below 16. Null where there is no limit, or none that can be read.</summary>
     /// <param name="limits">The lines of <c>/proc/self/limits</c>. .NET has raised the soft limit to the hard one by then.</param>

@@ -248,6 +248,22 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
         return tightest;
     }
 
+    public int? MostUsed(Hold hold)
+    {
+        int? most = null;
+        for (var i = 0; i < hold.Count; i++)
+        {
+            var account = (GateAccount)hold.LeaseAt(i);
+            account.Sync.Enter();
+            var standing = account.Refusal();
+            account.Sync.Exit();
+            var used = standing.Limit <= NanoUsd.Zero ? 100 : (int)Int128.Min(100, (Int128)standing.Spent.Value * 100 / standing.Limit.Value);
+            most = most > used ? most : used;
+        }
+
+        return most;
+    }
+
     public void Downgraded(Hold hold)
     {
         for (var i = hold.Count - 1; i >= 0; i--)

@@ -98,7 +98,7 @@ public sealed partial class CallJournal : IDisposable
         if (!_writable)
             return default;
         var record = new RecordWriter(RecordType.Admitted);
-        record.Number(sent ? 1 : 0);
+        record.Number(sent ? call.Attempt : 0);
         EventFields.Write(ref record, call);
         var bytes = record.Finish();
         lock (_turn)
@@ -115,7 +115,7 @@ public sealed partial class CallJournal : IDisposable
             slot.Segment = _current;
             slot.At = (int)end - bytes.Length;
             slot.Length = bytes.Length;
-            slot.Sends = sent ? 1 : 0;
+            slot.Sends = sent ? call.Attempt : 0;
             slot.RequestId = call.RequestId;
             _reserved += bytes.Length + SettlementBytes;
             _current!.Open++;

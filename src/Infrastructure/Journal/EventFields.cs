@@ -35,6 +35,7 @@ internal static class EventFields
         Write(ref to, call.UpperBound?.Value);
         Write(ref to, call.Charges ?? []);
         Write(ref to, call.Tags ?? []);
+        to.Number(call.Attempt);
     }
 
     public static CallAdmission ReadAdmission(ref RecordReader from)
@@ -62,8 +63,11 @@ internal static class EventFields
             UpperBound = ReadOptional(ref from) is { } bound ? new NanoUsd(bound) : null,
             Charges = ReadCharges(ref from),
             Tags = ReadTags(ref from),
+            Attempt = from.Rest.IsEmpty ? 1 : ReadAttempt(ref from),
         };
     }
+
+    private static int ReadAttempt(ref RecordReader from) => from.Number() is > 0 and <= int.MaxValue and var attempt ? (int)attempt : throw new FormatException("a journal record has an impossible attempt");
 
     public static void Write(ref RecordWriter to, UsageEvent e)
     {

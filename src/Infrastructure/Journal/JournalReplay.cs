@@ -100,7 +100,7 @@ internal sealed class JournalReplay
                 var call = EventFields.ReadAdmission(ref fields);
                 // A second time: it was carried over from a segment that was to be deleted.
                 var known = _open.GetValueOrDefault(call.RequestId);
-                _open[call.RequestId] = new OpenCall(call, Math.Max(sends, known?.Sends ?? 0), known?.Recorded ?? 0, segment);
+                _open[call.RequestId] = new OpenCall(call, Math.Max(sends, known?.Sends ?? 0), known?.Recorded ?? call.Attempt - 1, segment);
                 break;
             case RecordType.Extended:
                 var (extendedId, bound, charges) = (fields.Name(), new NanoUsd(fields.Number()), EventFields.ReadCharges(ref fields));

@@ -74,6 +74,19 @@ internal sealed class Admission(IBudgetGate gate, PriceBook prices, RecentOutput
         }
     }
 
+    /// <summary>It isn't sent after all: what is set aside for it goes back, and it may be admitted anew, as another.</summary>
+    public void Leave(ProxyCall call)
+    {
+        foreach (var hold in (ReadOnlySpan<Hold>)[call.Hold, call.Quota])
+        {
+            if (hold.State == HoldState.Held)
+                gate.Void(hold);
+            hold.Clear();
+        }
+
+        (call.DowngradedFrom, call.OutputLimit, call.PaidTokens, call.Bound) = (null, null, 0, default);
+    }
+
     private PriceBook Book(ProxyCall call) => call.Key!.Tenant.Prices ?? prices;
 
     private bool IsPriced(ProxyCall call, string model, RouteMatch match) =>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using Microsoft.AspNetCore.Http.Features;
@@ -10,12 +11,14 @@ using Tokonomics.Application.Providers;
 using Tokonomics.Application.RateLimits;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Routing;
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Catalogue;
 using Tokonomics.Web.Proxy.RateLimits;
+using Tokonomics.Web.Proxy.Routing;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 
@@ -33,7 +36,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// </summary>
 internal sealed class Forwarder(
     IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, Relay relay, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate,
-    IRateLimiter limiter, RecentOutputs outputs, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
+    IRateLimiter limiter, RecentOutputs outputs, Router router, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -98,34 +101,66 @@ internal sealed class Forwarder(
                     refusal = Peek(request, body, call);
             }
 
-            // 4. Which provider. Where the model decides, it had to be read first.
-            refusal ??= Resolve(target, presented.PassThrough, call);
-            if (refusal is null && metered && target.Provider is null)
-                refusal = Peek(request, body!, call); // again, now that the provider's ways are known
-
-            // 5. Whether. Journal and ledger must be able to take the event, the key must be allowed the provider and the model, the rate limits must have room, no other call may have its Idempotency-Key,
-            // the plan must have a call left, and every budget must have room for the most that it can cost.
-            if (refusal is null && !recorder.Accepting)
-                refusal = recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull;
-            refusal ??= admission.Permit(call);
-            refusal ??= await EnterAsync(context, call);
-            refusal ??= await idempotency.ClaimAsync(context, target, call, body);
-            refusal ??= await admission.CountAsync(call, context.RequestAborted);
-            refusal ??= await admission.AdmitAsync(call, context.RequestAborted);
-            if (refusal is not null)
+            // 4. Which provider. Where the model decides, it had to be read first; where its name is a route of the tenant's, the route says which, and where to when that fails.
+            RoutedCall? routed = null;
+            if (refusal is null && body is not null && key.Tenant.Routes.Count > 0)
+                (routed, refusal) = router.Plan(call, body.Plain.Span, target.Provider, presented.PassThrough);
+            while (true)
             {
-                await RefuseAsync(context, shape, call, refusal);
-                return;
-            }
+                var passThrough = routed?.Target.PassThrough ?? presented.PassThrough;
+                if (routed is not null)
+                    routed.Take(call);
+                else
+                    refusal ??= Resolve(target, passThrough, call);
+                if (refusal is null && body is not null && (routed is not null || target.Provider is null))
+                    refusal = Peek(request, body, call); // again, now that the provider's ways are known
 
-            await ForwardAsync(context, target, call, body, presented.PassThrough);
+                // 5. Whether. Journal and ledger must be able to take the event, the key must be allowed the provider and the model, the rate limits must have room, no other call may have its
+                // Idempotency-Key, the plan must have a call left, and every budget must have room for the most that it can cost. A route's next target may be let through where one isn't.
+                if (refusal is null && !recorder.Accepting)
+                    refusal = recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull;
+                var permitted = refusal ?? admission.Permit(call);
+                if (refusal is null && permitted is null && !call.Entered)
+                {
+                    refusal = await EnterAsync(context, call) ?? await idempotency.ClaimAsync(context, target, call, body);
+                    call.Entered = refusal is null;
+                }
+
+                if (refusal is null)
+                {
+                    permitted ??= await admission.CountAsync(call, context.RequestAborted) ?? await admission.AdmitAsync(call, context.RequestAborted);
+                    if (permitted is not null && routed is not null)
+                    {
+                        if ((refusal = routed.PassOver(permitted)) is null)
+                        {
+                            admission.Leave(call);
+                            continue;
+                        }
+                    }
+                    else
+                    {
+                        refusal = permitted;
+                    }
+                }
+
+                if (refusal is not null)
+                {
+                    await RefuseAsync(context, shape, call, refusal);
+                    return;
+                }
+
+                if (await ForwardAsync(context, target, call, body, passThrough, routed) is not { } wait)
+                    return;
+                call = call.Again(time);
+                await Task.Delay(wait, time, context.RequestAborted);
+            }
         }
         catch (Exception e) when (ClientsFault(e) is { } status)
         {
             context.Response.Headers.Connection = "close";
             await RefuseAsync(context, shape, call, new Refusal(status, "bad_request_body", BodyFault(status)));
         }
-        catch (IOException) when (!call.Sent)
+        catch (IOException) when (!call.Sent && !call.SentBefore)
         {
             context.Abort(); // the client left in the middle of its body
         }
@@ -141,11 +176,11 @@ internal sealed class Forwarder(
                 _ = call.Sent ? gate.Abandon(call.Hold) : gate.Void(call.Hold);
             if (call.Quota.State == HoldState.Held)
                 _ = call.Sent ? gate.Abandon(call.Quota) : gate.Void(call.Quota);
-            if (call.Sent)
-                limiter.Leave(call.Rate.Ticket, call.Event?.Usage is { IsEmpty: false } usage ? usage.InputTokens + usage.OutputTokens : null);
+            if (call.Sent || call.SentBefore)
+                limiter.Leave(call.Rate.Ticket, call.Event?.Usage is { IsEmpty: false } usage ? call.TokensBefore + usage.InputTokens + usage.OutputTokens : call.TokensBefore > 0 ? call.TokensBefore : null);
             else
                 limiter.Cancel(call.Rate.Ticket);
-            if (call.Claim is { } claim && (!call.Sent || call.FreeOfCharge))
+            if (call.Claim is { } claim && !call.ChargedBefore && (!call.Sent || call.FreeOfCharge))
                 await idempotency.ReleaseAsync(claim);
         }
     }
@@ -153,7 +188,7 @@ internal sealed class Forwarder(
     // What was sent has an event; of what was not, this is all that is left.
     private Task RefuseAsync(HttpContext context, ErrorShape shape, ProxyCall call, Refusal refusal)
     {
-        if (!call.Sent)
+        if (!call.Sent && !call.SentBefore)
             refusals.Count(call.Key!.Tenant.Id, call.Key.Environment, call.Key.Id, refusal.Code);
         return refusal.WriteAsync(context, shape);
     }
@@ -182,14 +217,19 @@ internal sealed class Forwarder(
             .WriteAsync(context, ShapeOf(context.Request, default));
     }
 
-    private async Task ForwardAsync(HttpContext context, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough)
+    /// <returns>Null where the client has its answer; otherwise after how long the route's next attempt is to be made: nothing has reached the client.</returns>
+    private async Task<TimeSpan?> ForwardAsync(HttpContext context, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough, RoutedCall? routed)
     {
         var provider = call.Provider!;
-        var shape = call.Match!.Surface.Errors;
+        var shape = routed?.Shape ?? call.Match!.Surface.Errors;
+        var timeout = routed?.FirstByteTimeout ?? provider.FirstByteTimeout;
+        TimeSpan? next = null;
 
         // 6. The request to the provider.
         using var message = UpstreamRequest.Build(context.Request, target, call, body, passThrough);
         Receipt.Announce(context.Response, call, gate);
+        if (routed is not null)
+            context.Response.Headers[RoutedCall.Header] = Receipt.Ascii(routed.Told(call.Attempt));
         // A call that is read on when its client leaves ends with its answer, or with this process.
         using var upstream = CancellationTokenSource.CreateLinkedTokenSource(call.ReadsOn ? lifetime.ApplicationStopping : context.RequestAborted);
         HttpResponseMessage? answer = null;
@@ -198,13 +238,13 @@ internal sealed class Forwarder(
         if (!settlement.Open(call))
         {
             await RefuseAsync(context, shape, call, Refusal.JournalFull);
-            return;
+            return null;
         }
 
         try
         {
             call.Sent = true;
-            upstream.CancelAfter(provider.FirstByteTimeout);
+            upstream.CancelAfter(timeout);
             answer = await clients.For(provider).SendAsync(message, upstream.Token);
             // A switch of protocols, or a number below all classes: nothing that could be told to the client.
             if ((int)answer.StatusCode < 200)
@@ -212,18 +252,36 @@ internal sealed class Forwarder(
             call.Status = (int)answer.StatusCode;
             call.ProviderRequestId = ProviderRequestId(answer);
 
+            // An answer that a route has somewhere else to go from is read for what it cost, and for nothing else.
+            next = routed?.Next(RoutedCall.FaultOf(call.Status), call.Status, RetryAfter(answer), again: true);
+            if (next is not null)
+            {
+                await Relay.ReadAsync(answer, call, upstream);
+                return next;
+            }
+
+            if (routed is not null)
+            {
+                routed.Answered(call.Status, call.Elapsed);
+                router.Pin(routed);
+            }
+
             // 8. The answer.
             await relay.RunAsync(context, answer, call, upstream);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
         {
+            routed?.Forget();
             call.Outcome = CallOutcome.ClientGone;
         }
         catch (OperationCanceledException) when (upstream.IsCancellationRequested)
         {
             call.Outcome = CallOutcome.TimedOut;
             Log.TimedOut(log, call.RequestId, provider.Name);
-            await new Refusal(504, "provider_timeout", $"{provider.Name} sent nothing within {provider.FirstByteTimeout}; it may still be working on the request, and may charge for it", call.RetryAfter).WriteAsync(context, shape);
+            // It may be working on it still: whoever has sent an Idempotency-Key doesn't want it twice.
+            if (answer is null && (next = routed?.Next(RouteFaults.Timeout, 0, null, call.Claim is null)) is not null)
+                return next;
+            await new Refusal(504, "provider_timeout", $"{provider.Name} sent nothing within {timeout}; it may still be working on the request, and may charge for it", call.RetryAfter).WriteAsync(context, shape);
         }
         catch (Exception e) when (ClientsFault(e) is { } status)
         {
@@ -239,6 +297,8 @@ internal sealed class Forwarder(
             call.NeverLeft = NeverLeft(e);
             var why = Why(e);
             Log.Unreachable(log, call.RequestId, provider.Name, why);
+            if (answer is null && (next = routed?.Next(RouteFaults.Unreachable, 0, null, call.Claim is null || call.NeverLeft)) is not null)
+                return next;
             await new Refusal(502, "provider_unreachable", $"{provider.Name} can't be reached: {why}", call.RetryAfter).WriteAsync(context, shape);
         }
         catch
@@ -256,6 +316,21 @@ internal sealed class Forwarder(
             // 9. The event in the ledger.
             settlement.Settle(call);
         }
+
+        return null;
+    }
+
+    // By either header: seconds or a date, and the milliseconds of OpenAI's and Azure's own.
+    private TimeSpan? RetryAfter(HttpResponseMessage answer)
+    {
+        if (answer.Headers.NonValidated.TryGetValues("retry-after-ms", out var values) && double.TryParse(values.ToString(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var ms) && ms < 1e9)
+            return TimeSpan.FromMilliseconds(ms);
+        return answer.Headers.RetryAfter switch
+        {
+            { Delta: { } delta } => delta,
+            { Date: { } date } => date - time.GetUtcNow(),
+            _ => null,
+        };
     }
 
     private Refusal? Authenticate(PresentedKey presented, out KeySnapshot key)

@@ -19,6 +19,9 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     /// <summary>When the request was admitted; its period and its prices are those of this instant.</summary>
     public DateTimeOffset At { get; } = time.GetUtcNow();
 
+    /// <summary>Which attempt of its request it is, from 1.</summary>
+    public int Attempt { get; private init; } = 1;
+
     public KeySnapshot? Key { get; set; }
 
     public IReadOnlyList<Tag> Tags { get; set; } = [];
@@ -51,6 +54,27 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
 
     /// <summary>The one call that is set aside for it of its plan's quota; nothing where the plan has none.</summary>
     public Hold Quota { get; } = new();
+
+    /// <summary>
+    /// The next attempt of the same request: a call of its own, with its own hold and its own row. What belongs to the request goes with it: who asks, the rate limits' ticket, the Idempotency-Key. This one has ended.
+    /// </summary>
+    public ProxyCall Again(TimeProvider time) => new(RequestId, time)
+    {
+        Attempt = Attempt + 1, Key = Key, Tags = Tags, WantsReceipt = WantsReceipt, Rate = Rate, Claim = Claim, Entered = true,
+        SentBefore = true, ChargedBefore = ChargedBefore || !FreeOfCharge, TokensBefore = TokensBefore + (Event?.Usage is { IsEmpty: false } usage ? usage.InputTokens + usage.OutputTokens : 0),
+    };
+
+    /// <summary>The request's rate limits have let it in, and it has its Idempotency-Key if it sends one.</summary>
+    public bool Entered { get; set; }
+
+    /// <summary>An earlier attempt was sent.</summary>
+    public bool SentBefore { get; private init; }
+
+    /// <summary>Something may have been charged for an earlier attempt.</summary>
+    public bool ChargedBefore { get; private init; }
+
+    /// <summary>What earlier attempts used, tokens.</summary>
+    public long TokensBefore { get; private init; }
 
     /// <summary>The leases that cover it, of its budgets and its quota.</summary>
     public IReadOnlyList<BudgetCharge> Charges()

@@ -155,7 +155,7 @@ internal static class Receipt
     private static string SourceOf(UsageEvent usage) => usage.UsageSource.ToString().ToLowerInvariant();
 
     // A tag's value and a model's name may be any text, and a header's is not.
-    private static string Ascii(string text) => string.Create(text.Length, text, static (span, from) =>
+    public static string Ascii(string text) => string.Create(text.Length, text, static (span, from) =>
     {
         for (var i = 0; i < span.Length; i++)
             span[i] = from[i] is >= ' ' and < (char)0x7f ? from[i] : '?';

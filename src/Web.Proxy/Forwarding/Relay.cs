@@ -27,6 +27,8 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
     // Below half of the smallest window that a system opens for a connection (64 KiB): with no more than that unread, the provider was never held up.
     private const int FewUnreadBytes = 32 * 1024;
 
+    private static readonly TimeSpan FailureReadFor = TimeSpan.FromSeconds(2);
+
     private readonly ProxyOptions _options = options.Value;
 
     /// <summary>One answer on its way, and what stands beside it.</summary>
@@ -173,6 +175,33 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         finally
         {
             held?.Dispose();
+            ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
+        }
+    }
+
+    /// <summary>Reads an answer that nobody gets, for what it cost. It is short: a failure. What takes longer than a moment isn't waited for.</summary>
+    public static async Task ReadAsync(HttpResponseMessage answer, ProxyCall call, CancellationTokenSource upstream)
+    {
+        call.Reader = call.Dialect is { } dialect ? DecodingReader.For(dialect.Read(call.Facts, call.Peek, new ResponseFacts(call.Status, Header(answer, "Content-Type"))), Header(answer, "Content-Encoding")) : null;
+        call.Streamed = IsEventStream(Header(answer, "Content-Type"));
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        try
+        {
+            upstream.CancelAfter(FailureReadFor);
+            await using var body = await answer.Content.ReadAsStreamAsync(upstream.Token);
+            for (int read; call.ResponseBytes < MostUnreadBytes && (read = await body.ReadAsync(buffer, upstream.Token)) > 0;)
+            {
+                call.FirstByte ??= call.Elapsed;
+                call.ResponseBytes += read;
+                call.Reader?.Feed(buffer.AsSpan(0, read));
+            }
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException or OperationCanceledException)
+        {
+            call.Outcome = CallOutcome.Truncated;
+        }
+        finally
+        {
             ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
         }
     }

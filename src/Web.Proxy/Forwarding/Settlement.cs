@@ -31,6 +31,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
             new CallAdmission
             {
                 RequestId = call.RequestId,
+                Attempt = call.Attempt,
                 TenantId = call.Key.Tenant.Id,
                 KeyId = call.Key.Id,
                 TeamId = call.Key.TeamId,
@@ -148,6 +149,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
     private static UsageEvent Event(ProxyCall call, in MeteredResponse metered, PriceBook book) => new()
     {
         RequestId = call.RequestId,
+        Attempt = call.Attempt,
         TenantId = call.Key!.Tenant.Id,
         KeyId = call.Key.Id,
         TeamId = call.Key.TeamId,

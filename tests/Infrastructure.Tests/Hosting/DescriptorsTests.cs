@@ -5,8 +5,8 @@ namespace Tokonomics.Tests.Hosting;
 public sealed class DescriptorsTests
 {
     [Theory]
-    [InlineData("Max open files            20000                524288               files     ", 9680L)] // (20,000 - 640) / 2
-    [InlineData("Max open files            1024                 1024                 files     ", 192L)]
+    [InlineData("Max open files            20000                524288               files     ", 9616L)] // (20,000 - 768) / 2
+    [InlineData("Max open files            1024                 1024                 files     ", 128L)]
     [InlineData("Max open files            256                  256                  files     ", 16L)]
     [InlineData("Max open files            unlimited            unlimited            files     ", null)]
     [InlineData("Max processes             95000                95000                processes ", null)]

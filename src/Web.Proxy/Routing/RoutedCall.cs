@@ -1,0 +1,119 @@
+using System.Security.Cryptography;
+using Tokonomics.Application.Dialects;
+using Tokonomics.Application.Keys;
+using Tokonomics.Application.Providers;
+using Tokonomics.Domain.Routing;
+using Tokonomics.Web.Proxy.Forwarding;
+
+namespace Tokonomics.Web.Proxy.Routing;
+
+/// <summary>A target of a rule, and how it is reached from the request at hand.</summary>
+/// <param name="Written">As the route writes it.</param>
+/// <param name="Model">Its name at the provider.</param>
+/// <param name="Match">The provider's route for the client's request.</param>
+/// <param name="Credential">Null where the client's own key is passed on, or none is needed.</param>
+internal sealed record PlannedTarget(string Written, Provider Provider, string Model, RouteMatch Match, ProviderCredential? Credential, bool PassThrough, TargetHealth.Health Health);
+
+/// <summary>
+/// One request on its way along a route: which targets there are, in the order in which they are tried, which of them is at hand, and what becomes of a failure. Each attempt is a
+/// call of its own, with its own hold and its own row; this is what they have in common.
+/// </summary>
+internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, IReadOnlyList<PlannedTarget> targets, string why, ulong conversation, ErrorShape shape, TimeProvider time)
+{
+    /// <summary>Of an answer: <c>smart; rule=1; target=openai/gpt-5-mini; attempt=2; why=fallback after 429</c>.</summary>
+    public const string Header = "x-tokonomics-route";
+
+    /// <summary>The tag that every call of a route carries, unless the client has given it a value of its own.</summary>
+    public const string Tag = "route";
+
+    private int _at;
+    private int _failures;
+    private string _why = why;
+    private Refusal? _firstRefusal;
+
+    public PlannedTarget Target => targets[_at];
+
+    public ulong Conversation => conversation;
+
+    /// <summary>The client's, whatever the target's is.</summary>
+    public ErrorShape Shape => shape;
+
+    public TimeSpan? FirstByteTimeout => rule.FirstByteTimeout;
+
+    public string Told(int attempt) => $"{route.Name}; rule={number}; target={Target.Provider.Name}/{Target.Model}; attempt={attempt}; why={_why}";
+
+    /// <summary>Makes the call one to the target at hand.</summary>
+    public void Take(ProxyCall call)
+    {
+        var target = Target;
+        (call.Provider, call.Match, call.RequestModel, call.Credential) = (target.Provider, target.Match, target.Model, target.Credential);
+        // Where all targets fail, the best of them is tried all the same: there is nowhere else to go.
+        target.Health.Breaker.TryEnter(time.GetUtcNow());
+    }
+
+    /// <summary>A call to the target at hand may not be made: the next is taken, if there is one.</summary>
+    /// <returns>Null where there is one; otherwise what the client is told, of the first that was refused.</returns>
+    public Refusal? PassOver(Refusal refusal)
+    {
+        Target.Health.Breaker.Forget(time.GetUtcNow());
+        _firstRefusal ??= refusal;
+        if (_at + 1 == targets.Count)
+            return _firstRefusal;
+        MoveOn(_at + 1, $"{targets[_at].Written} was refused: {refusal.Code}");
+        return null;
+    }
+
+    /// <summary>An answer of the target at hand has begun; it goes to the client.</summary>
+    public void Answered(int status, TimeSpan after)
+    {
+        var failed = FaultOf(status) != RouteFaults.None;
+        Target.Health.Breaker.Report(failed, time.GetUtcNow());
+        if (!failed && status < 300)
+            Target.Health.Answered(after);
+    }
+
+    /// <summary>Nothing became known of the target: the client left.</summary>
+    public void Forget() => Target.Health.Breaker.Forget(time.GetUtcNow());
+
+    /// <summary>The target at hand failed, and nothing of it has reached the client.</summary>
+    /// <param name="again">What was sent may be sent again: it was not charged, or the client doesn't mind.</param>
+    /// <returns>After how long the next attempt is made, at the target that is at hand then; null where there is none, and the client is told of the failure.</returns>
+    public TimeSpan? Next(RouteFaults fault, int status, TimeSpan? retryAfter, bool again)
+    {
+        if (fault == RouteFaults.None || !again)
+            return null;
+        var now = time.GetUtcNow();
+        Target.Health.Breaker.Report(failed: true, now);
+        _failures++;
+        var what = status > 0 ? $"{status}" : fault == RouteFaults.Timeout ? "a timeout" : "a broken connection";
+        // A refusal stays one, and what took too long once takes too long again.
+        if (fault is not (RouteFaults.Refused or RouteFaults.Timeout) && _failures <= rule.Retries && !Target.Health.Breaker.IsOpen(now) && RetryDelay.Of(_failures, retryAfter, Share()) is { } wait)
+        {
+            _why = $"retry after {what}";
+            return wait;
+        }
+
+        if ((rule.FallBackOn & fault) == 0)
+            return null;
+        for (var next = _at + 1; next < targets.Count; next++)
+            if (!targets[next].Health.Breaker.IsOpen(now))
+            {
+                MoveOn(next, $"fallback after {what} of {Target.Written}");
+                return TimeSpan.Zero;
+            }
+
+        return null;
+    }
+
+    public static RouteFaults FaultOf(int status) => status switch
+    {
+        429 => RouteFaults.RateLimited,
+        >= 500 => RouteFaults.ServerError,
+        401 or 402 or 403 or 404 or 413 => RouteFaults.Refused,
+        _ => RouteFaults.None,
+    };
+
+    private void MoveOn(int to, string reason) => (_at, _failures, _why) = (to, 0, reason);
+
+    private static double Share() => RandomNumberGenerator.GetInt32(1 << 20) / (double)(1 << 20);
+}

@@ -1,0 +1,106 @@
+using System.Security.Cryptography;
+using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Pricing;
+using Tokonomics.Application.Providers;
+using Tokonomics.Application.Routing;
+using Tokonomics.Domain.Budgets;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Metering;
+using Tokonomics.Domain.Pricing;
+using Tokonomics.Domain.Routing;
+using Tokonomics.Web.Proxy.Forwarding;
+
+namespace Tokonomics.Web.Proxy.Routing;
+
+/// <summary>
+/// Finds where a call goes whose model's name is a route of its tenant: the rule that applies, its targets that the key can reach, and the order in which they are tried. From memory alone, and
+/// of the request's text nothing is kept.
+/// </summary>
+internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook prices, RecentOutputs outputs, TargetHealth health, Conversations conversations, TimeProvider time)
+{
+    /// <param name="pathProvider">The provider that the path names; null under <c>/v1</c>.</param>
+    /// <param name="passThrough">The client sends a provider key of its own: it goes to no other provider than the path's.</param>
+    /// <returns>Neither where the model's name is no route, or a real model's whose rules all leave it alone.</returns>
+    public (RoutedCall? Routed, Refusal? Refusal) Plan(ProxyCall call, ReadOnlySpan<byte> body, string? pathProvider, bool passThrough)
+    {
+        var key = call.Key!;
+        if (call.RequestModel is not { } name || !key.Tenant.Routes.TryGetValue(name, out var route))
+            return default;
+        var outline = RequestOutline.Of(body, key.Id);
+        var streams = call.Peek.Stream || call.Facts.PathStreams;
+        var local = TimeZoneInfo.ConvertTime(call.At, key.Tenant.Zone).DateTime;
+        if (route.Find(new RouteQuestion(key.Id, call.Tags, call.Peek.PromptTokens, outline.HasTools, streams, local, () => BudgetUsed(call))) is not var (rule, number))
+            return upstreams.ByModelName(name, call.Match!.Route.Method, null, key, passThrough) is not null
+                ? default
+                : (null, new Refusal(404, "no_rule_applies", $"none of the rules of the route '{name}' applies to this call: give it a last rule without conditions"));
+
+        var pinned = conversations.Find(outline.Conversation);
+        var (targets, problems) = Reach(rule.Targets, call, pathProvider, passThrough);
+        if (targets.Count == 0)
+            return (null, new Refusal(404, "no_target", $"no target of rule {number} of the route '{name}' can be reached: {string.Join("; ", problems)}"));
+        var reached = rule with { Targets = [.. targets.Select(t => rule.Targets.First(r => r.Model == t.Written))] };
+        var now = time.GetUtcNow();
+        var at = rule.Sticky && pinned is not null ? targets.FindIndex(t => t.Written == pinned) : -1;
+        var order = RouteOrder.Of(
+            reached, Share(rule, outline.Conversation), i => ExpectedCost(call, targets[i]), i => targets[i].Health.Latency, at, i => targets[i].Health.Breaker.IsOpen(now));
+        var planned = order.Select(i => targets[i]).ToList();
+        var why = at >= 0 && order[0] == at ? "conversation" : rule.Choose.ToString().ToLowerInvariant();
+        // In the middle of a tool loop another model would meet calls that it never made: where the conversation is stays first, whatever the rule is by now.
+        if (outline.InToolLoop && rule.Sticky && pinned is not null && planned[0].Written != pinned && Reach([new RouteTarget(pinned)], call, pathProvider, passThrough).Targets is [var there])
+        {
+            planned.RemoveAll(t => t.Written == pinned);
+            planned.Insert(0, there);
+            why = "tool loop";
+        }
+
+        if (!call.Tags.Any(t => t.Name == RoutedCall.Tag))
+            call.Tags = [.. call.Tags, new Tag(RoutedCall.Tag, name)];
+        return (new RoutedCall(route, rule, number, planned, why, rule.Sticky ? outline.Conversation : 0, call.Match!.Surface.Errors, time), null);
+    }
+
+    /// <summary>The conversation is at that target now.</summary>
+    public void Pin(RoutedCall routed) => conversations.Set(routed.Conversation, routed.Target.Written);
+
+    private (List<PlannedTarget> Targets, List<string> Problems) Reach(IReadOnlyList<RouteTarget> wanted, ProxyCall call, string? pathProvider, bool passThrough)
+    {
+        var (key, targets, problems) = (call.Key!, new List<PlannedTarget>(wanted.Count), new List<string>());
+        foreach (var target in wanted)
+        {
+            // The client's own key opens the provider that its path names, and must not be shown to any other.
+            var itsOwn = passThrough && pathProvider is not null && target.Model.StartsWith(pathProvider + "/", StringComparison.OrdinalIgnoreCase);
+            if (upstreams.ByModelName(target.Model, call.Match!.Route.Method, null, key, itsOwn) is not var (provider, model))
+                problems.Add($"{target.Model}: no provider that this key can reach has it");
+            else if (provider.BaseUrl is null)
+                problems.Add($"{target.Model}: {provider.Name} has no base URL");
+            else if (call.Match.Route.PathFor(model) is not { } path || provider.Routes.Find(call.Match.Route.Method, path) is not { } match || match.Route.Dialect != call.Match.Route.Dialect)
+                problems.Add($"{target.Model}: {provider.Name} doesn't speak {call.Match.Route.Dialect}");
+            else
+                targets.Add(new PlannedTarget(
+                    target.Model, provider, model, match, itsOwn ? null : key.Tenant.Credentials.GetValueOrDefault(provider.Name), itsOwn, health.Of(key.Tenant.Id, key.Environment, provider.Name, model)));
+        }
+
+        return (targets, problems);
+    }
+
+    // All calls of a conversation draw alike, on every node.
+    private static double Share(RouteRule rule, ulong conversation) =>
+        (rule.Sticky && conversation != 0 ? conversation >> 11 : (ulong)RandomNumberGenerator.GetInt32(int.MaxValue) << 22) / (double)(1UL << 53);
+
+    // At our estimate of the prompt and as long an answer as the model's are to this key.
+    private decimal? ExpectedCost(ProxyCall call, PlannedTarget target)
+    {
+        var usage = new TokenUsage { [UsageUnit.Input] = call.Peek.PromptTokens, [UsageUnit.Output] = Math.Min(call.Peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, target.Model, 50)) };
+        return CallRating.Rate(call.Key.Tenant.Prices ?? prices, new UsageEvent
+        {
+            RequestId = call.RequestId, TenantId = call.Key.Tenant.Id, KeyId = call.Key.Id, Environment = call.Key.Environment, Provider = target.Provider.Name, Dialect = target.Match.Route.Dialect,
+            Operation = target.Match.Route.Template, RequestModel = target.Model, Usage = usage, PricingHints = call.Peek.PricingHints ?? "", PriceVersion = "", At = call.At,
+        }).Cost?.Usd;
+    }
+
+    private int? BudgetUsed(ProxyCall call)
+    {
+        var budgets = new Hold();
+        gate.Resolve(budgets, call.Key!, call.Tags, call.At);
+        return gate.MostUsed(budgets);
+    }
+}
