@@ -9,6 +9,7 @@ using Tokonomics.Application.Jobs;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Infrastructure.Alerts;
 using Tokonomics.Infrastructure.Billing;
@@ -52,7 +53,7 @@ public static class StoreSetup
     /// <summary>
     /// The store alone: schema, tenants' data, ledger, budgets, their questions and their verification. On PostgreSQL where
     /// <c>ConnectionStrings:Postgres</c> is set, otherwise on SQLite in the data folder. Reads the settings under <c>Store</c>,
-    /// <c>Endpoints</c> and <c>Tenants</c>. Register it before the key directory and the recorder: its hosted service brings the schema up to date first.
+    /// <c>Endpoints</c>, <c>Routes</c> and <c>Tenants</c>. Register it before the key directory and the recorder: its hosted service brings the schema up to date first.
     /// A program without a host calls <see cref="StoreStart.Run"/> itself.
     /// </summary>
     public static IServiceCollection AddTenantStore(this IServiceCollection services, IConfiguration configuration)
@@ -65,6 +66,10 @@ public static class StoreSetup
             .Validate(o => o.MaxPerTenant is >= 1 and <= 1000, "Endpoints:MaxPerTenant must be 1 to 1000.")
             .ValidateOnStart();
         services.AddSingleton(provider => provider.GetRequiredService<IOptions<EndpointOptions>>().Value);
+        services.AddOptions<ModelRouteOptions>().Bind(configuration.GetSection("Routes"))
+            .Validate(o => o.MaxPerTenant is >= 1 and <= 1000, "Routes:MaxPerTenant must be 1 to 1000.")
+            .ValidateOnStart();
+        services.AddSingleton(provider => provider.GetRequiredService<IOptions<ModelRouteOptions>>().Value);
         services.AddOptions<TenantOptions>().Bind(configuration.GetSection("Tenants"))
             .Validate(o => o.Problem() is null, "Tenants:DeletionGrace is 0 to 365 days.")
             .ValidateOnStart();

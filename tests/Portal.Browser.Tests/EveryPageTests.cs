@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Playwright;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
@@ -85,6 +86,7 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
         var key = (await mediator.Send(new CreateKey(owner, member.TenantId, "batch-eu", KeyEnvironment.Live))).Value;
         var test = (await mediator.Send(new CreateKey(owner, member.TenantId, "try", KeyEnvironment.Test))).Value;
         var budget = (await mediator.Send(new CreateBudget(owner, member.TenantId, BudgetScope.Tenant, BudgetPeriod.Month, new BudgetTerms { Limit = NanoUsd.Round(100) }))).Value;
+        var route = (await mediator.Send(new SaveRoute(owner, member.TenantId, new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5-mini"), new TargetForm("sandbox-small")]) { When = new ConditionsForm { PromptTokensAtLeast = 1000 } }, new RuleForm([new TargetForm("sandbox-small")])])))).Value;
         using var call = await portal.Product.PostAsync("/v1/chat/completions", ProxyCalls.Chat("sandbox-small"), test.Secret);
         call.EnsureSuccessStatusCode();
         await call.Content.ReadAsStringAsync();
@@ -101,6 +103,7 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
                 {
                     "Keys" => Filled(path, key.Id),
                     "Budgets" => Filled(path, budget.Id),
+                    "Routes" => Filled(path, route.Id),
                     "Spend" => Filled(path, request) + "?env=test",
                     _ => throw new InvalidOperationException($"say here what stands in the parameters of {page.ViewEnginePath} ({path})"),
                 };

@@ -5,7 +5,7 @@ namespace Tokonomics.Application.Routing;
 
 /// <summary>A route as the management API takes it.</summary>
 /// <param name="Name">What clients send as the model: 1 to 200 letters, digits and any of . _ - : / @.</param>
-/// <param name="Rules">1 to 20. The first that applies to a call holds; where none does, the call is refused.</param>
+/// <param name="Rules">1 to 20. The first that applies to a call holds; where none does, the call is refused, unless the name is a real model's: then it goes there.</param>
 public sealed record RouteForm(string Name, IReadOnlyList<RuleForm> Rules);
 
 /// <param name="Targets">1 to 10 models, each once.</param>

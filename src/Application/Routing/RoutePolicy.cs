@@ -68,20 +68,20 @@ public static partial class RoutePolicy
         ["when"] = "an object with conditions",
     };
 
-    /// <summary>From <c>{"name":…,"rules":[…]}</c>.</summary>
-    public static RouteReading Read(string id, JsonElement json)
+    /// <summary>From <c>{"name":…,"rules":[…]}</c>; otherwise the sentence that says what can't be read, and in which rule.</summary>
+    public static (RouteForm? Form, string? Problem) Read(JsonElement json)
     {
         if (json.ValueKind != JsonValueKind.Object)
-            return new(null, "A route is an object: {\"name\":\"smart\",\"rules\":[{\"targets\":[{\"model\":\"openai/gpt-5-mini\"}]}]}.");
+            return (null, "A route is an object: {\"name\":\"smart\",\"rules\":[{\"targets\":[{\"model\":\"openai/gpt-5-mini\"}]}]}.");
         if (UnknownField(json) is { } unknown)
-            return new(null, unknown);
+            return (null, unknown);
         try
         {
-            return Of(id, json.Deserialize<RouteForm>(Json)!);
+            return (json.Deserialize<RouteForm>(Json), null);
         }
         catch (JsonException e)
         {
-            return new(null, Unreadable(e));
+            return (null, Unreadable(e));
         }
     }
 
@@ -114,6 +114,9 @@ public static partial class RoutePolicy
         var route = new ModelRoute { Id = id, Name = form.Name, Rules = rules };
         return route.Problem() is { } wrong ? new(null, wrong) : new(route, null);
     }
+
+    /// <summary>Whether what is wrong with a route is its name.</summary>
+    public static bool IsOfName(RouteForm form) => !ModelRoute.IsName(form.Name) && form.Rules.Count > 0 && Of("", form with { Name = "x" }).Problem is null;
 
     public static RouteForm Form(ModelRoute route) => new(route.Name, [.. route.Rules.Select(r => new RuleForm([.. r.Targets.Select(t => new TargetForm(t.Model, t.Weight))])
     {

@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Users;
 
 namespace Tokonomics.Application.Tenants;
@@ -23,6 +24,7 @@ public static class UseCases
         services.AddScoped<AuditOrigin>();
         services.AddScoped<AuditLog>();
         services.AddScoped<KeyIssuing>();
+        services.AddScoped<RouteChecks>();
         services.AddScoped<PlansInForce>();
         services.AddScoped<AlertCounts>();
         services.AddScoped<BillingSync>();

@@ -9,12 +9,14 @@ using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
+using Tokonomics.Domain.Routing;
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.Postgres;
 using Tokonomics.Infrastructure.Pricing;
@@ -77,6 +79,7 @@ internal static class DemoCommand
         await FillAsync(services.GetRequiredService<IUsageLedger>(), new DemoTraffic(places, book, seed, now, days).Calls(events), watch, cancellationToken);
         await DemoRefusals.WriteAsync(services.GetRequiredService<IRefusals>(), places, seed, now, days, events, cancellationToken);
         await BudgetsAsync(services, found, places, now, cancellationToken);
+        await RoutesAsync(mediator, found, cancellationToken);
         await Console.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"done in {watch.Elapsed.TotalSeconds:F0} s"));
 
         var url = services.GetRequiredService<IOptions<PortalOptions>>().Value.PublicUrl.ToString().TrimEnd('/');
@@ -172,6 +175,20 @@ internal static class DemoCommand
         }
 
         await mediator.Send(new ListBudgets(Caller.Operator, tenant.Id), cancellationToken);
+    }
+
+    private static async Task RoutesAsync(IMediator mediator, Tenant tenant, CancellationToken cancellationToken)
+    {
+        // One that the tenant has already stays as it is.
+        await mediator.Send(new SaveRoute(Caller.Operator, tenant.Id, new RouteForm("smart",
+        [
+            new RuleForm([new TargetForm("openai/gpt-5-mini"), new TargetForm("anthropic/claude-haiku-4-5")]) { When = new ConditionsForm { Tags = new Dictionary<string, string> { ["customer"] = DemoFlow.Customers[0] }, PromptTokensAtLeast = 1000 }, FirstByteTimeoutMs = 5000 },
+            new RuleForm([new TargetForm("openai/gpt-5-nano"), new TargetForm("gemini/gemini-2.5-flash-lite")]) { Choose = TargetChoice.Cheapest },
+        ])), cancellationToken);
+        await mediator.Send(new SaveRoute(Caller.Operator, tenant.Id, new RouteForm("batch",
+        [
+            new RuleForm([new TargetForm("openai/gpt-5-mini", 3), new TargetForm("anthropic/claude-haiku-4-5")]) { When = new ConditionsForm { Hours = new HoursForm(["mon", "tue", "wed", "thu", "fri"], "20:00", "06:00") }, Choose = TargetChoice.Weighted, Sticky = false },
+        ])), cancellationToken);
     }
 
     // As people set limits: two digits and zeros.

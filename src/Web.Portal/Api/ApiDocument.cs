@@ -13,7 +13,7 @@ internal sealed class ApiDocument(IOptions<PortalOptions> options) : IOpenApiDoc
         {
             Title = "Tokonomics management API",
             Version = "v1",
-            Description = "Usage, budgets, keys, provider credentials, endpoints and tokens of one tenant: the one that the API token belongs to. Routes under /operator take a token of the setting Portal:OperatorTokens instead. Costs are decimal strings in USD, exact to the nano-dollar; times are RFC 3339 in UTC.",
+            Description = "Usage, budgets, routes, keys, provider credentials, endpoints and tokens of one tenant: the one that the API token belongs to. Routes under /operator take a token of the setting Portal:OperatorTokens instead. Costs are decimal strings in USD, exact to the nano-dollar; times are RFC 3339 in UTC.",
         };
         document.Servers = [new OpenApiServer { Url = options.Value.PublicUrl.ToString().TrimEnd('/') }];
         document.Components ??= new OpenApiComponents();

@@ -35,6 +35,7 @@ internal static class ApiHost
         TokensApi.Map(api);
         PricesApi.Map(api);
         BudgetsApi.Map(api);
+        RoutesApi.Map(api);
         AlertsApi.Map(api);
         SettingsApi.Map(api);
         TeamsApi.Map(api);

@@ -37,12 +37,15 @@ internal sealed class ModelsEndpoint(Upstreams upstreams, PriceBook prices)
         await json.FlushAsync(context.RequestAborted);
     }
 
-    // One entry for each name: where several of the key's providers have it, /v1 takes the first, as this list does.
+    // The tenant's routes first: what it made, or took over. Then one entry for each name: where several of the key's providers have it, /v1 takes the first, as this list does.
     private IEnumerable<ListedModel> Usable(KeySnapshot key)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var providers = key.Environment == Domain.Ledger.KeyEnvironment.Test ? ["sandbox"] : upstreams.ReachableBy(key).Select(p => p.Name);
         var book = key.Tenant.Prices ?? prices;
+        foreach (var route in key.Tenant.Routes.Keys.Order(StringComparer.Ordinal))
+            if (key.Allowance?.AllowsModel(book, "", route) != false && seen.Add(route))
+                yield return new ListedModel("tokonomics", route, "chat", null, null);
         foreach (var provider in providers)
             foreach (var model in prices.Models(provider))
                 if (!model.Name.Contains('*', StringComparison.Ordinal) && MayUse(key, book, provider, model.Name) && seen.Add(model.Name))

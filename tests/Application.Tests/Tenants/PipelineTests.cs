@@ -9,6 +9,7 @@ using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Secrets;
 using Tokonomics.Application.RateLimits;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Application.Users;
 using Tokonomics.Domain.Alerts;
@@ -60,6 +61,10 @@ public sealed class PipelineTests
             (Right.ReadUsage, c => Send(new ListBudgets(c, t))),
             (Right.ManageBudgets, c => Send(new CreateBudget(c, t, BudgetScope.Key(of.LiveKey.Id), BudgetPeriod.Day, terms))),
             (Right.ManageBudgets, c => Send(new UpdateBudget(c, t, budget, terms))),
+            (Right.ReadKeys, c => Send(new ListRoutes(c, t))),
+            (Right.ManageKeys, c => Send(new SaveRoute(c, t, new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5")])])))),
+            (Right.ManageKeys, c => Send(new UpdateRoute(c, t, "route_x", new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5")])])))),
+            (Right.ManageKeys, c => Send(new DeleteRoute(c, t, "route_x"))),
             (Right.ReadKeys, c => Send(new GetTenantLimits(c, t))),
             (Right.ManageKeys, c => Send(new SetTenantLimits(c, t, new CallLimits(5)))),
             (Right.ReadUsage, c => Send(new GetTenantSettings(c, t))),

@@ -15,6 +15,7 @@ using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Pricing;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
@@ -57,6 +58,7 @@ public sealed class IsolationTests(ITestOutputHelper output) : IAsyncLifetime
         await Done(new AddCustomEndpoint(owner, _other, Mark, "http://127.0.0.1:1/v1", "openai"));
         await Done(new CreateBudget(owner, _other, BudgetScope.Tag("feature", Mark), BudgetPeriod.Month, new BudgetTerms { Limit = NanoUsd.Round(10) }));
         await Done(new SetPriceOverride(owner, _other, "openai", Mark + "-model", JsonDocument.Parse("""{"input":"1.0","output":"2.0"}""").RootElement));
+        await Done(new SaveRoute(owner, _other, new RouteForm(Mark + "-smart", [new RuleForm([new TargetForm(Mark + "/" + Mark + "-model")]) { When = new ConditionsForm { Keys = [key.Id] } }])));
         await Done(new InviteMember(owner, _other, "guest@zebra.example", Role.Developer));
         await Done(new SetStripeMeter(owner, _other, "rk_test_zebra000000000000000", Mark));
         await Done(new ConnectMeteredCustomer(owner, _other, Mark, "cus_zebra"));

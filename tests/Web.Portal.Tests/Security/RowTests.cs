@@ -11,6 +11,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
@@ -29,6 +30,8 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
 
     private string Budget => setting.Budget;
 
+    private string Route => setting.Route;
+
     /// <summary>One product for all rows, as behind a balancer that ends TLS: X-Forwarded-Proto is believed of this machine.</summary>
     public sealed class Setting : IAsyncLifetime
     {
@@ -40,6 +43,8 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
         public string Key { get; private set; } = "";
 
         public string Budget { get; private set; } = "";
+
+        public string Route { get; private set; } = "";
 
         public async ValueTask InitializeAsync()
         {
@@ -55,6 +60,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
             var owner = new Caller(Product.TenantId, "mem_test", Role.Owner);
             Key = (await AskAsync(new CreateKey(owner, Product.TenantId, "of-the-test", KeyEnvironment.Live))).Id;
             Budget = (await AskAsync(new CreateBudget(owner, Product.TenantId, BudgetScope.Tenant, BudgetPeriod.Month, new BudgetTerms { Limit = NanoUsd.Round(10) }))).Id;
+            Route = (await AskAsync(new SaveRoute(owner, Product.TenantId, new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5")]) { When = new ConditionsForm { Keys = [Key] } }])))).Id;
             foreach (var role in Enum.GetValues<Role>())
             {
                 _visitors[role] = await PortalVisitor.SignedInAsync(Product, Product.TenantId, role);
@@ -112,7 +118,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
     {
         { "/overview", "OADVB" }, { "/explore", "OADVB" }, { "/calls", "OADVB" }, { "/budgets", "OADVB" }, { "/budgets/new", "OADVB" }, { "/search?q=a", "OADVB" },
         { "/alerts", "OADVB" }, { "/alerts/rules", "OADVB" }, { "/alerts/channels", "OADV" },
-        { "/keys", "OADV" }, { "/keys/KEY", "OADV" }, { "/providers", "OADV" }, { "/budgets/BUDGET", "OADVB" },
+        { "/keys", "OADV" }, { "/keys/KEY", "OADV" }, { "/providers", "OADV" }, { "/budgets/BUDGET", "OADVB" }, { "/routes", "OADV" }, { "/routes/new", "OADVB" }, { "/routes/ROUTE", "OADV" },
         { "/team", "OA" }, { "/team/projects", "OADVB" }, { "/settings", "OADVB" }, { "/settings/prices", "OADVB" }, { "/settings/tokens", "OA" }, { "/settings/audit", "OA" }, { "/settings/data", "O" },
         { "/operator", "" }, { "/operator/system", "" }, { "/operator/jobs", "" }, { "/operator/audit", "" },
     };
@@ -136,6 +142,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
     {
         { "GET", "/usage/events", "OADVB" }, { "GET", "/usage/summary", "OADVB" }, { "GET", "/budgets", "OADVB" }, { "GET", "/teams", "OADVB" }, { "GET", "/settings", "OADVB" },
         { "GET", "/keys", "OADV" }, { "GET", "/credentials", "OADV" }, { "POST", "/keys", "OAD" }, { "PUT", "/keys/KEY", "OAD" }, { "POST", "/keys/KEY/rotate", "OAD" },
+        { "GET", "/routes", "OADV" }, { "GET", "/routes/ROUTE", "OADV" }, { "POST", "/routes", "OAD" }, { "PUT", "/routes/ROUTE", "OAD" }, { "DELETE", "/routes/route_x", "OAD" },
         { "GET", "/alert-rules", "OADVB" }, { "POST", "/alert-rules", "OA" }, { "PUT", "/alert-rules/rule_x", "OA" }, { "PUT", "/alert-quiet-hours", "OA" }, { "POST", "/alert-mutes", "OAD" }, { "POST", "/alerts/alert_x/snooze", "OAD" },
         { "POST", "/budgets", "OA" }, { "PUT", "/budgets/BUDGET", "OA" }, { "POST", "/credentials", "OA" }, { "POST", "/endpoints", "OA" }, { "POST", "/teams", "OA" }, { "GET", "/members", "OA" }, { "POST", "/invitations", "OA" },
         { "GET", "/tokens", "OA" }, { "POST", "/tokens", "OA" }, { "POST", "/prices/overrides", "OA" }, { "GET", "/audit", "OA" }, { "GET", "/data/export", "O" }, { "POST", "/data/deletion", "O" }, { "PUT", "/settings", "O" },
@@ -178,6 +185,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
     [InlineData("POST", "/tokens", """{"name":"x","role":"viewer","tenant_id":"ten_other"}""")]
     [InlineData("PUT", "/settings", """{"plan":"enterprise"}""")]
     [InlineData("POST", "/budgets", """{"scope":{"type":"tenant"},"period":"month","limit_usd":"1","spent_usd":"0"}""")]
+    [InlineData("POST", "/routes", """{"name":"x","rules":[{"targets":[{"model":"openai/gpt-5"}]}],"tenant_id":"ten_other"}""")]
     public async Task V12_A_field_that_the_API_does_not_have_is_refused(string method, string path, string body)
     {
         var (status, text) = await ApiAsync(Role.Owner, method, path, body);
@@ -189,7 +197,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
     public async Task V13_No_answer_of_the_API_has_a_field_of_what_is_kept_inside()
     {
         var read = 0;
-        foreach (var path in new[] { "/keys", $"/keys/{Key}", "/tokens", "/members", "/invitations", "/credentials", "/endpoints", "/teams", "/projects", "/budgets", $"/budgets/{Budget}", "/settings", "/limits", "/alerts", "/alert-rules", "/alert-mutes", "/alert-quiet-hours", "/prices/overrides", "/usage/events", "/usage/summary" })
+        foreach (var path in new[] { "/keys", $"/keys/{Key}", "/tokens", "/members", "/invitations", "/credentials", "/endpoints", "/teams", "/projects", "/budgets", $"/budgets/{Budget}", "/routes", $"/routes/{Route}", "/settings", "/limits", "/alerts", "/alert-rules", "/alert-mutes", "/alert-quiet-hours", "/prices/overrides", "/usage/events", "/usage/summary" })
         {
             var (status, text) = await ApiAsync(Role.Owner, "GET", path);
             status.ShouldBe(HttpStatusCode.OK, $"{path} {text}");
@@ -221,7 +229,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
 
         var before = Snapshot();
         foreach (var path in Paths())
-            foreach (var handler in new[] { "", "Save", "Revoke", "Rotate", "Delete", "Store", "Add", "Remove", "Invite", "Role", "Team", "Make", "Set", "Tenant", "Calls", "Limits", "Off", "Codes", "Increase", "Provider", "Quiet", "Mute", "EndMute", "Snooze" })
+            foreach (var handler in new[] { "", "Save", "Revoke", "Rotate", "Delete", "Store", "Add", "Remove", "Invite", "Role", "Team", "Make", "Set", "Tenant", "Calls", "Limits", "Off", "Codes", "Increase", "Provider", "Quiet", "Mute", "EndMute", "Snooze", "Rules" })
             {
                 using var answer = await owner.GetAsync(path + (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + $"handler={handler}&Name=changed&Confirm=of-the-test&Target={Key}&Form.Name=changed&Form.Limit=1&Email=x@y.example&form_id={Guid.NewGuid():n}&form_token={Uri.EscapeDataString(owner.FormToken)}");
                 ((int)answer.StatusCode).ShouldBeLessThan(500, $"{path} {handler}");
@@ -265,7 +273,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
         (await answer.Content.ReadAsStringAsync()).ShouldContain("tls_required");
     }
 
-    private string Named(string path) => path.Replace("KEY", Key, StringComparison.Ordinal).Replace("BUDGET", Budget, StringComparison.Ordinal);
+    private string Named(string path) => path.Replace("KEY", Key, StringComparison.Ordinal).Replace("BUDGET", Budget, StringComparison.Ordinal).Replace("ROUTE", Route, StringComparison.Ordinal);
 
     private static string Body(string path) => path switch
     {
@@ -282,6 +290,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
         "/keys/KEY" => """{"name":""}""",
         "/keys/KEY/rotate" => """{"overlap_seconds":-1}""",
         "/budgets/BUDGET" => """{"limit_usd":"-1"}""",
+        "/routes" or "/routes/ROUTE" => """{"name":"","rules":[{"targets":[{"model":"openai/gpt-5"}]}]}""",
         "/settings" => """{"name":""}""",
         _ => "{}",
     };
@@ -292,7 +301,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
     private List<string> Paths() => [.. Product.Services.GetServices<EndpointDataSource>().SelectMany(s => s.Endpoints).OfType<RouteEndpoint>()
         .Select(r => (Route: r.RoutePattern.RawText ?? "", Page: r.Metadata.GetMetadata<PageActionDescriptor>()?.ViewEnginePath ?? ""))
         .Where(r => r.Page.Length > 0 && !r.Page.StartsWith("/Users/", StringComparison.Ordinal) && !r.Page.StartsWith("/Operator", StringComparison.Ordinal) && r.Page != "/Error")
-        .Select(r => "/" + Regex.Replace(r.Route.TrimStart('/'), @"\{[^}]+\}", r.Page.StartsWith("/Budgets", StringComparison.Ordinal) ? Budget : Key)).Distinct()];
+        .Select(r => "/" + Regex.Replace(r.Route.TrimStart('/'), @"\{[^}]+\}", r.Page.StartsWith("/Budgets", StringComparison.Ordinal) ? Budget : r.Page.StartsWith("/Routes", StringComparison.Ordinal) ? Route : Key)).Distinct()];
 
     private List<string> Column(string sql)
     {
@@ -308,7 +317,7 @@ public sealed partial class RowTests(RowTests.Setting setting) : IClassFixture<R
     }
 
     // All that people manage. Sessions say when they were last used, forms that were sent are remembered, the workers write what they see.
-    private string Snapshot() => string.Join('\n', new[] { "tenants", "members", "invitations", "metering_keys", "api_tokens", "provider_credentials", "custom_endpoints", "teams", "projects", "budgets", "price_overrides", "users", "user_passkeys", "audit_log" }
+    private string Snapshot() => string.Join('\n', new[] { "tenants", "members", "invitations", "metering_keys", "api_tokens", "provider_credentials", "custom_endpoints", "teams", "projects", "budgets", "model_routes", "price_overrides", "users", "user_passkeys", "audit_log" }
         .Where(Column("SELECT name FROM sqlite_master WHERE type = 'table'").Contains).Select(t => $"{t}: {string.Join(" | ", Column($"SELECT * FROM {t}").Order(StringComparer.Ordinal))}"));
 
     [GeneratedRegex("\"tenant_id\" (=|IN) ?[@('(]|tenant_id = @")]

@@ -24,6 +24,8 @@ public sealed class IndexModel : PortalPage
         ("/start", "Your first call", "snippet example curl python node start onboarding", Right.ManageKeys),
         ("/budgets", "Budgets", "cap limit alert", Right.ReadUsage),
         ("/budgets/new", "New budget", "set create cap limit", Right.ManageBudgets),
+        ("/routes", "Routes", "routing model fallback failover retry weighted cheapest fastest", Right.ReadKeys),
+        ("/routes/new", "New route", "make create routing model fallback", Right.ManageKeys),
         ("/alerts", "Alerts", "notifications threshold exhausted overrun", Right.ReadUsage),
         ("/alerts/rules", "Alert rules", "mute snooze quiet hours night weekend sensitivity spike burn floor ratio", Right.ReadUsage),
         ("/alerts/channels", "Alert channels", "slack mail email webhook teams discord pagerduty notify", Right.ReadKeys),

@@ -1,0 +1,98 @@
+using System.Collections.Frozen;
+using Microsoft.EntityFrameworkCore;
+using Tokonomics.Application.Pricing;
+using Tokonomics.Application.Providers;
+using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Pricing;
+using Tokonomics.Domain.Routing;
+
+namespace Tokonomics.Application.Routing;
+
+/// <summary>What a route needs of its tenant: targets that exist, keys that are its own, no route among its targets.</summary>
+internal sealed class RouteChecks(TokonomicsDbContext db, ProviderCatalogue catalogue, PriceBook prices, PriceOverrideLookup? overrides = null)
+{
+    public async Task<RouteSurroundings> FindAsync(string tenantId, CancellationToken cancellationToken) => new(
+        catalogue, prices, overrides?.Invoke(tenantId) ?? prices,
+        [.. await db.Routes.AsNoTracking().Where(r => r.TenantId == tenantId).OrderBy(r => r.Name).ToListAsync(cancellationToken)],
+        (await db.Endpoints.AsNoTracking().Where(e => e.TenantId == tenantId).Select(e => e.Name).ToListAsync(cancellationToken)).ToFrozenSet(StringComparer.Ordinal),
+        (await db.Credentials.AsNoTracking().Where(c => c.TenantId == tenantId && c.EndedAt == null).Select(c => c.Provider).ToListAsync(cancellationToken)).ToFrozenSet(StringComparer.Ordinal));
+
+    /// <summary>Null where the route may stand beside the tenant's others.</summary>
+    public async Task<Refusal?> ProblemAsync(string tenantId, ModelRoute route, RouteSurroundings around, CancellationToken cancellationToken)
+    {
+        if (around.Routes.Any(r => r.Name == route.Name && r.Id != route.Id))
+            return new Refusal(RefusalKind.Conflict, "route_exists", $"There is a route '{route.Name}' already: change that one.");
+        for (var i = 0; i < route.Rules.Count; i++)
+        {
+            foreach (var target in route.Rules[i].Targets)
+                if (around.Problem(route, target.Model) is { } problem)
+                    return Refusal.Invalid("rules", $"Rule {i + 1}: {problem}");
+            var keys = route.Rules[i].When.Keys;
+            if (keys.Count == 0)
+                continue;
+            var known = await db.Keys.AsNoTracking().Where(k => k.TenantId == tenantId && keys.Contains(k.Id)).Select(k => k.Id).ToListAsync(cancellationToken);
+            if (keys.FirstOrDefault(k => !known.Contains(k)) is { } unknown)
+                return Refusal.Invalid("rules", $"Rule {i + 1}: there is no key '{(unknown.Length <= 80 ? unknown : unknown[..80])}': name keys by their ids (key_…).");
+        }
+
+        // A target is a model, whatever routes there are: what is meant must not change with a route that is made later.
+        var user = around.Routes.FirstOrDefault(r => r.Id != route.Id && RoutePolicy.Read(r.Id, r.Name, r.Policy).Route?.Rules.Any(rule => rule.Targets.Any(t => t.Model == route.Name)) == true);
+        return user is null ? null : new Refusal(RefusalKind.Conflict, "name_is_target", $"'{route.Name}' is a target of the route '{user.Name}', and a route's target is no route: name its provider there first (provider/{route.Name}), or choose another name.");
+    }
+
+    /// <summary>For the audit log: the name, and each rule's targets.</summary>
+    public static string Describe(RouteForm route)
+    {
+        var text = $"{route.Name}: {string.Join("; ", route.Rules.Select((r, i) => $"{i + 1}: {string.Join(", ", r.Targets.Select(t => t.Model))}"))}";
+        return text.Length <= 1000 ? text : text[..999] + "…";
+    }
+}
+
+/// <summary>What stands around a tenant's routes.</summary>
+/// <param name="Own">The prices with the tenant's own rates laid over them.</param>
+/// <param name="Credentials">Providers whose keys are stored.</param>
+internal sealed record RouteSurroundings(ProviderCatalogue Catalogue, PriceBook Prices, PriceBook Own, IReadOnlyList<StoredRoute> Routes, FrozenSet<string> Endpoints, FrozenSet<string> Credentials)
+{
+    /// <summary>Null where calls can be sent to that target.</summary>
+    public string? Problem(ModelRoute route, string target)
+    {
+        if (target != route.Name && Routes.Any(r => r.Name == target))
+            return $"'{target}' is a route: a target is a model, never another route.";
+        if (Resolve(target).Providers.Count > 0)
+            return null;
+        return target.IndexOf('/', StringComparison.Ordinal) is var slash and > 0
+            ? $"'{target[..slash]}' in '{target}' is neither a provider nor an endpoint of this tenant."
+            : $"no provider's price list has '{target}': write provider/model, such as openai/{target}.";
+    }
+
+    /// <summary>What is odd about a route, which is kept all the same.</summary>
+    public IReadOnlyList<string> Warnings(ModelRoute route)
+    {
+        var warnings = new List<string>();
+        foreach (var target in route.Rules.SelectMany(r => r.Targets).Select(t => t.Model).Distinct(StringComparer.Ordinal))
+        {
+            var (providers, model) = Resolve(target);
+            if (providers.Count == 0)
+                warnings.Add(Problem(route, target) is { } gone ? char.ToUpperInvariant(gone[0]) + gone[1..] : "");
+            else if (!providers.Any(IsOpen))
+                warnings.Add(providers.Count == 1
+                    ? $"No key for {providers[0]} is stored: live calls can't reach {target} unless they bring their own."
+                    : $"No key is stored for any provider of {target} ({string.Join(", ", providers)}): live calls can't reach it unless they bring their own.");
+            if (providers.Count > 0 && providers.All(p => Own.FindModel(p, model) is null))
+                warnings.Add($"{target} has no price: its calls are recorded without a cost, and a strict budget refuses them.");
+        }
+
+        return warnings;
+    }
+
+    /// <summary>The providers that a target may be at, and its model there; none where it names nothing.</summary>
+    private (IReadOnlyList<string> Providers, string Model) Resolve(string target)
+    {
+        // As calls are sent: what stands before a slash names a provider first, and is a part of a listed name otherwise.
+        if (target.IndexOf('/', StringComparison.Ordinal) is var slash and > 0 && target.Length > slash + 1 && target[..slash] is var name && (Catalogue.Find(name) is not null || Endpoints.Contains(name)))
+            return ([name], target[(slash + 1)..]);
+        return (Prices.ProvidersOf(target), target);
+    }
+
+    private bool IsOpen(string provider) => Credentials.Contains(provider) || Endpoints.Contains(provider) || Catalogue.Find(provider) is null or { Auth: ProviderAuth.None };
+}
