@@ -54,7 +54,7 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
         // output_format is what output_config.format was called in its beta.
         request.Format = ReadFormat(output?.Object("format") ?? fields.Object("output_format"), carriage);
         output?.End();
-        ReadThinking(fields.Object("thinking"), carriage);
+        request.ThinkingBudget = ReadThinking(fields.Object("thinking"), carriage);
 
         fields.Refuse("speed", "only Anthropic sells speed", "standard");
         fields.Hint("service_tier", "each provider has tiers of its own", "auto");
@@ -63,25 +63,18 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
         return request;
     }
 
-    private static void ReadThinking(Fields? thinking, Carriage carriage)
+    private static Said<long>? ReadThinking(Fields? thinking, Carriage carriage)
     {
-        var type = thinking?.Text("type");
-        switch (type?.Value)
-        {
-            case null:
-                break;
-
-            case "enabled":
-                carriage.Refuse(type.Path, "a budget of thoughts has no counterpart; output_config.effort low, medium or high has one");
-                return;
-
-            default:
-                carriage.Note(type.Path, "whether and how it thinks is left to the model");
-                break;
-        }
-
-        thinking?.Hint("display", "thoughts are shown by Anthropic's models alone");
-        thinking?.End();
+        if (thinking is null)
+            return null;
+        var budget = thinking.Whole("budget_tokens");
+        if (budget is null)
+            thinking.Hint("type", "whether and how it thinks is left to the model");
+        else
+            thinking.Take("type", out _); // enabled, or there were no budget
+        thinking.Hint("display", "thoughts are shown by Anthropic's models alone");
+        thinking.End();
+        return budget;
     }
 
     private static IEnumerable<Part> ReadContent(Fields holder, string name, Dictionary<string, string>? calls, Carriage carriage)
@@ -260,10 +253,23 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
             json.WriteEndArray();
         }
 
+        if (request.MaxOutputTokens is { Value: < 1 } nothing)
+            carriage.Refuse(nothing.Path, "Anthropic's messages take a limit of 1 token at least");
         WriteTurns(request, json, carriage);
         WriteTools(request, json);
         if (request.Format is not null || request.Effort is not null)
             WriteOutput(request, json, carriage);
+        if (request.ThinkingBudget is { } budget)
+        {
+            if (budget.Value is > 0 and < 1024)
+                carriage.Refuse(budget.Path, "Anthropic's budgets of thought begin at 1024 tokens");
+            json.WriteStartObject("thinking");
+            json.WriteString("type", budget.Value == 0 ? "disabled" : "enabled");
+            if (budget.Value > 0)
+                json.WriteNumber("budget_tokens", budget.Value);
+            json.WriteEndObject();
+        }
+
         Wires.Maybe(json, "temperature", request.Temperature);
         if (request.Temperature is { Value: > 1 } hot)
             carriage.Refuse(hot.Path, "Anthropic's messages take 0 to 1");

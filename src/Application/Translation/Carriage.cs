@@ -139,6 +139,13 @@ internal sealed class Fields
     {
         if (!Take(name, out var value, out var path))
             yield break;
+        // Google takes one object for an array of one.
+        if (_anyCase && value.ValueKind == JsonValueKind.Object)
+        {
+            yield return (value, path);
+            yield break;
+        }
+
         if (value.ValueKind != JsonValueKind.Array)
         {
             _carriage.Refuse(path, "must be an array");

@@ -48,6 +48,14 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
         fields.Refuse("modalities", "text alone is translated", "[\"text\"]");
         fields.Refuse("service_tier", "each provider has tiers of its own", "auto", "default");
         fields.Refuse("verbosity", "only OpenAI's models know it", "medium");
+        // DeepSeek's and Z.ai's switch, and OpenRouter's.
+        if (fields.Object("thinking") is { } thinking)
+        {
+            thinking.Hint("type", "whether and how it thinks is left to the model");
+            thinking.End();
+        }
+
+        fields.Hint("usage", "usage is told anyway");
         fields.Hint("store", "nothing is kept at the provider", "false");
         fields.Hint("metadata", Label);
         fields.Hint("prompt_cache_key", "a hint for OpenAI's cache");
@@ -89,6 +97,7 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
                 {
                     call.Refuse("type", "only functions are carried", "function");
                     call.Take("index", out _); // its place, which it has anyway
+                    call.Hint("cache_control", Hints.CacheControl);
                     var function = call.Object("function");
                     if (function?.Text("name") is not { } name)
                     {
@@ -118,9 +127,12 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
                 var callId = message.Text("tool_call_id");
                 var named = message.Text("name")?.Value;
                 if (callId is null || (!calls.TryGetValue(callId.Value, out var tool) && (tool = named) is null))
+                {
                     carriage.Refuse(callId?.Path ?? message.Path, "no call of that id stands before it");
-                else
-                    request.Turns.Add(new Turn(Speaker.User, [new ToolResultPart(callId.Value, tool, [.. ReadContent(message, carriage)], Failed: false, message.Path)], message.Path));
+                    return;
+                }
+
+                request.Turns.Add(new Turn(Speaker.User, [new ToolResultPart(callId.Value, tool, [.. ReadContent(message, carriage)], Failed: false, message.Path)], message.Path));
                 break;
 
             default:
@@ -306,6 +318,8 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
         Wires.Maybe(json, "top_p", request.TopP);
         Wires.Maybe(json, "presence_penalty", request.PresencePenalty);
         Wires.Maybe(json, "frequency_penalty", request.FrequencyPenalty);
+        if (request.ThinkingBudget is { } budget)
+            carriage.Refuse(budget.Path, "OpenAI's chat knows no budget of thoughts, only an effort: low, medium or high");
         if (request.TopK is { } topK)
             carriage.Refuse(topK.Path, "OpenAI's chat can't say it");
         if (request.Seed is { } seed)

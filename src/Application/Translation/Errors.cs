@@ -7,6 +7,9 @@ namespace Tokonomics.Application.Translation;
 /// <summary>Errors of any provider, read, and written so that the client's SDK raises its usual exception.</summary>
 internal static class Errors
 {
+    /// <summary>The status of an answer of status 200 that is none and says no other.</summary>
+    private const int BadGateway = 502;
+
     /// <summary>Whatever shape it has: OpenAI's <c>error</c>, Anthropic's, Google's (also in an array), <c>message</c>, <c>detail</c>, or no JSON at all.</summary>
     public static NeutralError Read(int status, ReadOnlySpan<byte> body)
     {
@@ -18,7 +21,7 @@ internal static class Errors
         }
         catch (JsonException)
         {
-            return new(status, "provider_error", $"the provider answered with status {status}", null);
+            return new(status == 200 ? BadGateway : status, "provider_error", status == 200 ? Unreadable : $"the provider answered with status {status}", null);
         }
     }
 
@@ -27,7 +30,7 @@ internal static class Errors
         if (body.ValueKind == JsonValueKind.Array && body.GetArrayLength() > 0)
             body = body[0];
         var error = Wires.Object(body, "error");
-        var message = Wires.Text(error, "message") ?? Wires.Text(body, "error") ?? Wires.Text(body, "message") ?? Wires.Text(body, "detail") ?? $"the provider answered with status {status}";
+        var message = Wires.Text(error, "message") ?? Wires.Text(body, "error") ?? Wires.Text(body, "message") ?? Wires.Text(body, "detail") ?? (status == 200 ? Unreadable : $"the provider answered with status {status}");
         var type = Wires.Text(error, "type");
         var google = Wires.Text(error, "status");
         if (status == 200)
@@ -50,8 +53,10 @@ internal static class Errors
         "authentication_error" or "UNAUTHENTICATED" => 401,
         "permission_error" or "PERMISSION_DENIED" => 403,
         "timeout_error" or "DEADLINE_EXCEEDED" => 504,
-        _ => 500,
+        _ => BadGateway,
     };
+
+    private const string Unreadable = "the provider's answer can't be read";
 
     /// <returns>The status that goes with it.</returns>
     public static int Write(NeutralError error, string dialect, IBufferWriter<byte> output)

@@ -113,7 +113,7 @@ internal sealed partial class GeminiWire : IClientWire, IProviderWire
             else if (part.Object("inlineData") is { } inline)
             {
                 if (inline.Text("mimeType") is { } type && inline.Text("data") is { } data)
-                    yield return new MediaPart(type.Value, data.Value.Replace('-', '+').Replace('_', '/'), null, inline.Text("displayName")?.Value, data.Path);
+                    yield return new MediaPart(type.Value, PlainBase64(data.Value), null, inline.Text("displayName")?.Value, data.Path);
                 inline.End();
             }
             else if (part.Object("fileData") is { } file)
@@ -146,6 +146,15 @@ internal sealed partial class GeminiWire : IClientWire, IProviderWire
 
             part.End();
         }
+    }
+
+    // Google's JSON takes both alphabets, the other dialects the plain one. What is neither stays for the provider to refuse.
+    private static string PlainBase64(string data)
+    {
+        foreach (var c in data)
+            if (!char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '='))
+                return data;
+        return data.Replace('-', '+').Replace('_', '/');
     }
 
     private static ToolResultPart ReadResult(Fields response, string id, string name, Carriage carriage)
@@ -206,6 +215,12 @@ internal sealed partial class GeminiWire : IClientWire, IProviderWire
                 request.Choice = mode is null ? null : new(new(Choosing.Auto), mode.Path);
                 break;
 
+            case "VALIDATED" when allowed.Count == 0:
+                request.Choice = new(new(Choosing.Auto), mode.Path);
+                for (var i = 0; i < request.Tools.Count; i++)
+                    request.Tools[i] = request.Tools[i] with { Strict = true };
+                break;
+
             default:
                 carriage.Refuse(mode?.Path ?? config.Path, "this choice has no counterpart");
                 break;
@@ -248,7 +263,7 @@ internal sealed partial class GeminiWire : IClientWire, IProviderWire
             request.Thoughts = thinking.Flag("includeThoughts") is { Value: true };
             if (thinking.Text("thinkingLevel") is { } level)
                 request.Effort = Wires.Effort(level with { Value = level.Value.ToLowerInvariant() }, carriage);
-            thinking.Refuse("thinkingBudget", "a budget of thoughts has no counterpart; thinkingLevel low, medium or high has one", "-1");
+            request.ThinkingBudget = thinking.Whole("thinkingBudget") is { Value: >= 0 } budget ? budget : null; // -1 leaves it to the model
             thinking.End();
         }
 
@@ -491,10 +506,15 @@ internal sealed partial class GeminiWire : IClientWire, IProviderWire
                 carriage.Note(format.Path, "the schema's description has no place at Gemini");
         }
 
-        if (request.Effort is { } effort)
+        if (request.Effort is not null || request.ThinkingBudget is not null)
         {
+            if (request is { Effort: { } both, ThinkingBudget: not null })
+                carriage.Refuse(both.Path, "Gemini takes a level of thought or a budget, not both");
             json.WriteStartObject("thinkingConfig");
-            json.WriteString("thinkingLevel", effort.Value);
+            if (request.ThinkingBudget is { } budget)
+                json.WriteNumber("thinkingBudget", budget.Value);
+            if (request.Effort is { } effort)
+                json.WriteString("thinkingLevel", effort.Value);
             json.WriteEndObject();
         }
 

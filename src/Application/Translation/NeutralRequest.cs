@@ -49,6 +49,9 @@ internal sealed record NeutralRequest
 
     /// <summary>How much is to be thought: <c>low</c>, <c>medium</c> or <c>high</c>, the words that all three dialects have.</summary>
     public Said<string>? Effort { get; set; }
+
+    /// <summary>Tokens of thought at most; 0 for none. Anthropic's and Gemini's dialects have it.</summary>
+    public Said<long>? ThinkingBudget { get; set; }
 }
 
 internal enum Speaker

@@ -13,7 +13,7 @@ internal sealed partial class ResponsesWire : IClientWire
         var fields = new Fields(body, "", carriage);
         fields.Take("model", out _); // the target's is written
         fields.Take("stream", out _); // as the caller has seen it
-        if (fields.Text("instructions") is { } instructions)
+        if (fields.Text("instructions") is { Value.Length: > 0 } instructions)
             request.System.Add(instructions);
         ReadInput(fields, request, carriage);
         foreach (var tool in fields.Objects("tools"))

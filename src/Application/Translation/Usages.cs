@@ -102,15 +102,17 @@ internal static class Usages
 
     public static void WriteGemini(Utf8JsonWriter json, NeutralUsage usage)
     {
+        // Some report more reasoning than output: the output is what is billed.
+        var thoughts = Math.Min(usage.Reasoning ?? 0, usage.Output ?? 0);
         json.WriteStartObject("usageMetadata");
         json.WriteNumber("promptTokenCount", usage.Input ?? 0);
         if (usage.Output is { } output)
-            json.WriteNumber("candidatesTokenCount", Math.Max(0, output - (usage.Reasoning ?? 0)));
+            json.WriteNumber("candidatesTokenCount", output - thoughts);
         json.WriteNumber("totalTokenCount", usage.Total);
         if (usage.CacheRead is > 0)
             json.WriteNumber("cachedContentTokenCount", usage.CacheRead.Value);
-        if (usage.Reasoning is > 0)
-            json.WriteNumber("thoughtsTokenCount", usage.Reasoning.Value);
+        if (thoughts > 0)
+            json.WriteNumber("thoughtsTokenCount", thoughts);
         json.WriteEndObject();
     }
 }

@@ -10,7 +10,7 @@ namespace Tokonomics.Application.Translation;
 /// Calls of one dialect never come here: their bytes are sacred.
 /// </summary>
 /// <remarks>Has no state; one serves all calls of its pair. See docs/routing/translation.md for what is carried.</remarks>
-public sealed class Translation
+public sealed class Translator
 {
     private static readonly FrozenDictionary<string, IClientWire> Clients = new Dictionary<string, IClientWire>
     {
@@ -30,7 +30,7 @@ public sealed class Translation
     private readonly IClientWire _client;
     private readonly IProviderWire _provider;
 
-    private Translation(string clientDialect, string providerDialect)
+    private Translator(string clientDialect, string providerDialect)
     {
         (ClientDialect, ProviderDialect) = (clientDialect, providerDialect);
         (_client, _provider) = (Clients[clientDialect], Providers[providerDialect]);
@@ -41,7 +41,7 @@ public sealed class Translation
     public string ProviderDialect { get; }
 
     /// <summary>By the dialects' names; null where there is none: the dialects are one, or one of them isn't translated.</summary>
-    public static Translation? Between(string clientDialect, string providerDialect) =>
+    public static Translator? Between(string clientDialect, string providerDialect) =>
         clientDialect != providerDialect && Clients.ContainsKey(clientDialect) && Providers.ContainsKey(providerDialect) ? new(clientDialect, providerDialect) : null;
 
     /// <summary>The client's request in the provider's dialect. Never throws: a body that is no JSON is refused as such.</summary>
@@ -69,7 +69,7 @@ public sealed class Translation
     }
 
     /// <summary>The provider's answer of status 200 in the client's dialect.</summary>
-    /// <returns>Null where it can't be read as one; the caller answers with an error of its own.</returns>
+    /// <returns>Null where it can't be read as one, or is an error in spite of its status; <see cref="Error"/> makes an answer of it.</returns>
     public TranslatedAnswer? Answer(ReadOnlyMemory<byte> body, in AnswerWishes wishes)
     {
         var carriage = new Carriage();
@@ -90,7 +90,7 @@ public sealed class Translation
         }
     }
 
-    /// <summary>What the provider said with an error status, as the client's SDK understands it.</summary>
+    /// <summary>What the provider said with an error status, as the client's SDK understands it; with status 200, an error that came as an answer: 502 where it says no other.</summary>
     public (int Status, ReadOnlyMemory<byte> Body) Error(int status, ReadOnlySpan<byte> body)
     {
         var output = new ArrayBufferWriter<byte>();
