@@ -19,7 +19,7 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
         fields.Take("model", out _); // the target's is written
         fields.Take("stream", out _); // as the caller has seen it
         fields.Take("anthropic_version", out _); // Vertex's place for the header
-        request.System.AddRange(ReadContent(fields, "system", null, carriage).OfType<TextPart>().Select(p => new Said<string>(p.Text, p.Path)));
+        request.AddSystem(ReadContent(fields, "system", null, carriage), carriage);
         var calls = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var message in fields.Objects("messages"))
         {
@@ -108,7 +108,9 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
                         yield return new TextPart(text.Value, text.Path);
                     break;
 
-                case "image" or "document" when ReadMedia(block, type, carriage) is { } media:
+                case "image" or "document":
+                    if (ReadMedia(block, type, carriage) is not { } media)
+                        continue;
                     yield return media;
                     break;
 
@@ -143,11 +145,10 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
 
     private static MediaPart? ReadMedia(Fields block, string type, Carriage carriage)
     {
-        if (block.Object("source") is not { } source)
-            return null;
+        var source = block.Object("source");
         var title = block.Text("title")?.Value;
-        MediaPart? media = null;
-        switch (source.Text("type")?.Value)
+        MediaPart media;
+        switch (source?.Text("type")?.Value)
         {
             case "base64" when source.Text("media_type") is { } mediaType && source.Text("data") is { } data:
                 media = new MediaPart(mediaType.Value, data.Value, null, title, source.Path);
@@ -158,8 +159,8 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
                 break;
 
             default:
-                carriage.Refuse(source.Path, "only bytes and addresses are carried");
-                return media;
+                carriage.Refuse(block.At("source"), "only bytes and addresses are carried");
+                return null;
         }
 
         source.End();
@@ -231,7 +232,7 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
         return new(new AnswerFormat(schema), format.Path);
     }
 
-    public (string Path, string? Query) Route(in TranslationTarget target) => ("messages", null);
+    public (string Path, string? Query, KeyValuePair<string, string>? Header) Route(in TranslationTarget target) => ("messages", null, new("anthropic-version", "2023-06-01"));
 
     public void WriteRequest(NeutralRequest request, Utf8JsonWriter json, in TranslationTarget target, Carriage carriage)
     {

@@ -74,13 +74,10 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
         switch (role)
         {
             case "system" or "developer":
-                var instructions = ReadContent(message, carriage).ToList();
                 if (request.Turns.Count == 0)
-                    request.System.AddRange(instructions.OfType<TextPart>().Select(p => new Said<string>(p.Text, p.Path)));
+                    request.AddSystem(ReadContent(message, carriage), carriage);
                 else
-                    request.Turns.Add(new Turn(Speaker.System, instructions, message.Path));
-                foreach (var other in instructions.Where(p => p is not TextPart))
-                    carriage.Refuse(other.Path, "instructions are text");
+                    request.Turns.Add(new Turn(Speaker.System, [.. ReadContent(message, carriage)], message.Path));
                 message.Refuse("name", "speakers have no names elsewhere");
                 break;
 
@@ -291,7 +288,7 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
             carriage.Refuse(path, "must be a string or an array of strings");
     }
 
-    public (string Path, string? Query) Route(in TranslationTarget target) => ("chat/completions", null);
+    public (string Path, string? Query, KeyValuePair<string, string>? Header) Route(in TranslationTarget target) => ("chat/completions", null, null);
 
     public void WriteRequest(NeutralRequest request, Utf8JsonWriter json, in TranslationTarget target, Carriage carriage)
     {

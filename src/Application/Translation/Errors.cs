@@ -19,7 +19,7 @@ internal static class Errors
             using var document = JsonDocument.ParseValue(ref reader);
             return Read(status, document.RootElement);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return new(status == 200 ? BadGateway : status, "provider_error", status == 200 ? Unreadable : $"the provider answered with status {status}", null);
         }

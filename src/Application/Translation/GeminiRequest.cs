@@ -24,7 +24,7 @@ internal sealed partial class GeminiWire : IClientWire, IProviderWire
         if (fields.Object("systemInstruction") is { } system)
         {
             system.Take("role", out _); // means nothing here
-            request.System.AddRange(ReadParts(system, null, carriage).OfType<TextPart>().Select(p => new Said<string>(p.Text, p.Path)));
+            request.AddSystem(ReadParts(system, null, carriage), carriage);
             system.End();
         }
 
@@ -234,8 +234,7 @@ internal sealed partial class GeminiWire : IClientWire, IProviderWire
         request.MaxOutputTokens = generation.Whole("maxOutputTokens");
         request.Temperature = generation.Number("temperature");
         request.TopP = generation.Number("topP");
-        var topK = generation.Number("topK"); // some clients write 40.0
-        request.TopK = topK is null ? null : new((long)topK.Value, topK.Path);
+        request.TopK = generation.Whole("topK");
         request.Seed = generation.Whole("seed");
         request.PresencePenalty = generation.Number("presencePenalty") is { Value: not 0 } presence ? presence : null;
         request.FrequencyPenalty = generation.Number("frequencyPenalty") is { Value: not 0 } frequency ? frequency : null;
@@ -274,8 +273,8 @@ internal sealed partial class GeminiWire : IClientWire, IProviderWire
         generation.End();
     }
 
-    public (string Path, string? Query) Route(in TranslationTarget target) =>
-        target.Stream ? ($"models/{target.Model}:streamGenerateContent", "alt=sse") : ($"models/{target.Model}:generateContent", null);
+    public (string Path, string? Query, KeyValuePair<string, string>? Header) Route(in TranslationTarget target) =>
+        target.Stream ? ($"models/{target.Model}:streamGenerateContent", "alt=sse", null) : ($"models/{target.Model}:generateContent", null, null);
 
     public void WriteRequest(NeutralRequest request, Utf8JsonWriter json, in TranslationTarget target, Carriage carriage)
     {

@@ -35,8 +35,12 @@ internal static class GeminiSchema
                     result["properties"] = new JsonObject(Ordered(schema, value).Select(p => KeyValuePair.Create(p.Name, Convert(p.Value))));
                     break;
 
-                case "items":
-                    result["items"] = Convert(value);
+                case "items" or "additionalProperties":
+                    result[property.Name] = Convert(value);
+                    break;
+
+                case "$defs" or "defs" or "definitions" when value.ValueKind == JsonValueKind.Object:
+                    result[property.Name] = new JsonObject(value.EnumerateObject().Select(p => KeyValuePair.Create(p.Name, Convert(p.Value))));
                     break;
 
                 case "anyOf" or "any_of" when value.ValueKind == JsonValueKind.Array:

@@ -16,6 +16,17 @@ internal sealed record NeutralRequest
     /// <summary>Instructions before the conversation, one element for each piece of text.</summary>
     public List<Said<string>> System { get; } = [];
 
+    public void AddSystem(IEnumerable<Part> parts, Carriage carriage)
+    {
+        foreach (var part in parts)
+        {
+            if (part is TextPart text)
+                System.Add(new(text.Text, text.Path));
+            else
+                carriage.Refuse(part.Path, "instructions are text");
+        }
+    }
+
     public List<Turn> Turns { get; } = [];
 
     public List<ToolDeclaration> Tools { get; } = [];

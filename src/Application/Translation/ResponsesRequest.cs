@@ -88,8 +88,8 @@ internal sealed partial class ResponsesWire : IClientWire
             case "message":
                 var role = item.Text("role")?.Value;
                 var parts = ReadContent(item, "content", carriage).ToList();
-                if (role is "system" or "developer" && request.Turns.Count == 0 && parts.TrueForAll(p => p is TextPart))
-                    request.System.AddRange(parts.Cast<TextPart>().Select(p => new Said<string>(p.Text, p.Path)));
+                if (role is "system" or "developer" && request.Turns.Count == 0)
+                    request.AddSystem(parts, carriage);
                 else if (role is "user" or "assistant" or "system" or "developer")
                     request.Turns.Add(new Turn(role switch { "user" => Speaker.User, "assistant" => Speaker.Assistant, _ => Speaker.System }, parts, item.Path));
                 else

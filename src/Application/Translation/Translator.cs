@@ -57,14 +57,14 @@ public sealed class Translator
             var output = new ArrayBufferWriter<byte>(body.Length + 256);
             using (var json = Wires.Writer(output))
                 _provider.WriteRequest(request, json, target, carriage);
-            var (path, query) = _provider.Route(target);
-            return new TranslatedRequest(carriage.Refused.Count == 0 ? output.WrittenMemory : default, path, query, request.UsageInStream, request.Thoughts, carriage.Refused, carriage.Notes);
+            var (path, query, header) = _provider.Route(target);
+            return new TranslatedRequest(carriage.Refused.Count == 0 ? output.WrittenMemory : default, path, query, header, request.UsageInStream, request.Thoughts, carriage.Refused, carriage.Notes);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
         {
             // Not UTF-8, not JSON, or lone surrogates, which no writer takes.
             carriage.Refuse("", "the body can't be read as JSON");
-            return new TranslatedRequest(default, "", null, false, false, carriage.Refused, carriage.Notes);
+            return new TranslatedRequest(default, "", null, null, false, false, carriage.Refused, carriage.Notes);
         }
     }
 
@@ -122,11 +122,12 @@ public readonly record struct AnswerWishes(string? Model, DateTimeOffset At, boo
 /// <param name="Body">JSON; empty where something is refused.</param>
 /// <param name="Path">What stands after the version prefix: <c>models/gemini-3-flash:generateContent</c>.</param>
 /// <param name="Query">Without the question mark; null for none.</param>
+/// <param name="Header">One that the provider's dialect needs: <c>anthropic-version: 2023-06-01</c>, since later ones take no temperature. What the client sent of its own dialect's headers doesn't belong to this request.</param>
 /// <param name="UsageInStream">The client wants usage told in its stream.</param>
 /// <param name="Thoughts">A client of Gemini's dialect wants to see what the model thinks.</param>
 /// <param name="Refused">What can't be carried; the call must not be made where there is any.</param>
 /// <param name="Notes">Hints that are left out.</param>
-public sealed record TranslatedRequest(ReadOnlyMemory<byte> Body, string Path, string? Query, bool UsageInStream, bool Thoughts, IReadOnlyList<NotCarried> Refused, IReadOnlyList<NotCarried> Notes)
+public sealed record TranslatedRequest(ReadOnlyMemory<byte> Body, string Path, string? Query, KeyValuePair<string, string>? Header, bool UsageInStream, bool Thoughts, IReadOnlyList<NotCarried> Refused, IReadOnlyList<NotCarried> Notes)
 {
     public bool IsRefused => Refused.Count > 0;
 

@@ -19,8 +19,8 @@ internal interface IClientWire
 /// <summary>A dialect as providers are spoken to.</summary>
 internal interface IProviderWire
 {
-    /// <summary>What the path says after the version prefix, and its query.</summary>
-    (string Path, string? Query) Route(in TranslationTarget target);
+    /// <summary>What the path says after the version prefix, its query, and a header that the dialect needs.</summary>
+    (string Path, string? Query, KeyValuePair<string, string>? Header) Route(in TranslationTarget target);
 
     void WriteRequest(NeutralRequest request, Utf8JsonWriter json, in TranslationTarget target, Carriage carriage);
 
