@@ -272,6 +272,120 @@ public sealed class RoutingTests(CapProduct cap, ITestOutputHelper output) : ICl
         (await CallAsync(route, headers: ("X-Tokonomics-Tags", "route=mine"))).Attempts.Single().GetProperty("tags").GetProperty("route").GetString().ShouldBe("mine");
     }
 
+    public static TheoryData<string, string, string, string, bool> Pairs
+    {
+        get
+        {
+            var pairs = new TheoryData<string, string, string, string, bool>();
+            foreach (var stream in (bool[])[false, true])
+            {
+                pairs.Add("openai-chat", "anthropic", "anthropic-messages", stream ? "data: [DONE]" : "\"finish_reason\":\"stop\"", stream);
+                pairs.Add("openai-chat", "gemini", "gemini-generate", stream ? "data: [DONE]" : "\"finish_reason\":\"stop\"", stream);
+                pairs.Add("anthropic-messages", "openai", "openai-chat", stream ? "event: message_stop" : "\"stop_reason\":\"end_turn\"", stream);
+                pairs.Add("anthropic-messages", "gemini", "gemini-generate", stream ? "event: message_stop" : "\"stop_reason\":\"end_turn\"", stream);
+                pairs.Add("gemini-generate", "openai", "openai-chat", "\"finishReason\":\"STOP\"", stream);
+                pairs.Add("gemini-generate", "anthropic", "anthropic-messages", "\"finishReason\":\"STOP\"", stream);
+                pairs.Add("openai-responses", "anthropic", "anthropic-messages", stream ? "event: response.completed" : "\"status\":\"completed\"", stream);
+            }
+
+            return pairs;
+        }
+    }
+
+    private static (string Path, string Body) Request(string dialect, string model, bool stream) => dialect switch
+    {
+        "anthropic-messages" => ("/v1/messages", $$"""{"model":"{{model}}","max_tokens":200,"messages":[{"role":"user","content":"Hello"}]{{(stream ? ",\"stream\":true" : "")}}}"""),
+        "gemini-generate" => ($"/proxy/gemini/v1beta/models/{model}:{(stream ? "streamGenerateContent?alt=sse" : "generateContent")}", """{"contents":[{"role":"user","parts":[{"text":"Hello"}]}]}"""),
+        "openai-responses" => ("/v1/responses", $$"""{"model":"{{model}}","store":false,"input":"Hello"{{(stream ? ",\"stream\":true" : "")}}}"""),
+        _ => ("/v1/chat/completions", ProxyCalls.Chat(model, stream)),
+    };
+
+    [Theory]
+    [MemberData(nameof(Pairs))]
+    public async Task A_client_of_one_dialect_is_served_by_a_provider_of_another(string dialect, string provider, string served, string end, bool stream)
+    {
+        var customer = cap.NewCustomer();
+        await cap.BudgetAsync(customer, NanoUsd.Parse("5")!.Value);
+        // The first target fails in the provider's dialect, and the client must not see anything of that.
+        var route = await RouteAsync(To($"{provider}/sandbox-small-500", $"{provider}/sandbox-small") with { Retries = 0 });
+        var (path, body) = Request(dialect, route, stream);
+        var before = cap.Bill;
+        using var answer = await cap.Product.PostAsync(path, body, null, ("X-Tokonomics-Tags", $"customer={customer}"));
+        var (text, whole) = await CapProduct.ReadAsync(answer);
+        ((int)answer.StatusCode).ShouldBe(200, text);
+        whole.ShouldBeTrue();
+        text.ShouldContain(end);
+        answer.Content.Headers.ContentType!.MediaType.ShouldBe(stream ? "text/event-stream" : "application/json");
+        answer.Headers.GetValues("x-tokonomics-route").Single().ShouldContain($"target={provider}/sandbox-small; attempt=2");
+        var row = await cap.Product.EventAsync(answer.Headers.GetValues("x-tokonomics-request-id").Single());
+        row.GetProperty("dialect").GetString().ShouldBe(served);
+        row.GetProperty("provider").GetString().ShouldBe(provider);
+        row.GetProperty("usage_source").GetString().ShouldBe("reported");
+        NanoUsd.Parse(row.GetProperty("cost_usd").GetString()).ShouldBe(cap.Bill - before);
+        await cap.SettledAsync();
+    }
+
+    [Theory]
+    [InlineData("openai-chat", "anthropic", "\"error\":{")]
+    [InlineData("anthropic-messages", "openai", "\"type\":\"error\"")]
+    [InlineData("gemini-generate", "anthropic", "\"error\":{")]
+    public async Task A_failure_of_another_dialect_is_told_in_the_clients(string dialect, string provider, string shape)
+    {
+        var route = await RouteAsync(To($"{provider}/sandbox-small-529") with { Retries = 0 });
+        foreach (var stream in (bool[])[false, true])
+        {
+            var (path, body) = Request(dialect, route, stream);
+            using var answer = await cap.Product.PostAsync(path, body);
+            ((int)answer.StatusCode).ShouldBeInRange(503, 529);
+            (await answer.Content.ReadAsStringAsync(Cancel)).ShouldContain(shape);
+        }
+    }
+
+    [Fact]
+    public async Task What_another_dialect_cannot_say_goes_to_a_target_that_can_or_is_refused_by_its_name()
+    {
+        var route = await RouteAsync(To("anthropic/sandbox-small", "openai/sandbox-small"));
+        var seen = await CallAsync(route, more: ",\"logprobs\":true");
+        seen.Attempts.Select(a => a.GetProperty("provider").GetString()).ShouldBe(["openai"]);
+        seen.Route.ShouldContain("anthropic/sandbox-small was refused: not_translatable");
+        var only = await RouteAsync(To("anthropic/sandbox-small"));
+        using var refused = await cap.Product.PostAsync("/v1/chat/completions", ProxyCalls.Chat(only, false, "Hello", ",\"logprobs\":true"));
+        ((int)refused.StatusCode).ShouldBe(400);
+        (await refused.Content.ReadAsStringAsync(Cancel)).ShouldContain("logprobs: ");
+    }
+
+    [Fact]
+    public async Task A_translated_stream_is_cut_where_its_budget_ends_and_says_so_in_the_clients_dialect()
+    {
+        var customer = cap.NewCustomer();
+        await cap.BudgetAsync(customer, NanoUsd.Parse("0.002")!.Value);
+        var before = cap.Bill;
+        var route = await RouteAsync(To("openai/sandbox-small-tokens-5000"));
+        var (path, body) = Request("gemini-generate", route, stream: true);
+        using var answer = await cap.Product.PostAsync(path, body, null, ("X-Tokonomics-Tags", $"customer={customer}"));
+        var (text, whole) = await CapProduct.ReadAsync(answer);
+        ((int)answer.StatusCode).ShouldBe(200, text);
+        whole.ShouldBeTrue();
+        text.ShouldContain("\"finishReason\":\"MAX_TOKENS\"");
+        await cap.SettledAsync();
+        (cap.Bill - before).ShouldBeLessThanOrEqualTo(NanoUsd.Parse("0.002")!.Value);
+    }
+
+    [Fact]
+    public async Task A_receipt_comes_with_a_translated_answer_too()
+    {
+        var route = await RouteAsync(To("anthropic/sandbox-small"));
+        foreach (var stream in (bool[])[false, true])
+        {
+            using var answer = await cap.Product.PostAsync("/v1/chat/completions", ProxyCalls.Chat(route, stream), null, ("X-Tokonomics-Receipt", "1"));
+            var text = (await CapProduct.ReadAsync(answer)).Text;
+            if (stream)
+                text.ShouldContain("data: [DONE]\n\n: tokonomics {");
+            else
+                answer.Headers.GetValues("x-tokonomics-cost-usd").Single().ShouldNotBe("0");
+        }
+    }
+
     /// <summary>Every way of failing before the first byte and after it, in routes of three targets with retries, at a cap that is too small for all of it.</summary>
     [Fact]
     public async Task Under_a_provider_that_fails_in_every_way_there_is_one_answer_an_exact_bill_and_no_overshoot()
