@@ -117,7 +117,7 @@ public sealed class CorpusTranslationTests(ITestOutputHelper output)
 
                 int[] cuts = [e.Response.Length / 3, (e.Response.Length / 3) + 1, e.Response.Length / 2];
                 Spoken.Stream(client, provider, e.Response, null, cuts).ShouldBe(text, e.Id);
-                if (e.Response.Length < 4096)
+                if (e.Response.Length < 4096 && client == Spoken.Pairs.First(p => p.Provider == provider).Client)
                     Spoken.Stream(client, provider, e.Response, null, [.. Enumerable.Range(1, e.Response.Length - 1)]).ShouldBe(text, e.Id);
             }
 
