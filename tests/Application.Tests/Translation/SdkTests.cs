@@ -15,6 +15,14 @@ public sealed class SdkTests(ITestOutputHelper output)
 
     private sealed record Told(string? Text, JsonElement? Calls, string? Finish, long[]? Usage, string? Error, int? Status, string? Message);
 
+    private static readonly (string Provider, int Status, string Body)[] SaidErrors =
+    [
+        ("anthropic-messages", 529, """{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"""),
+        ("openai-chat", 429, """{"error":{"message":"Rate limit","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"""),
+        ("gemini-generate", 400, """{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"""),
+        ("openai-chat", 404, """{"error":{"message":"no such model","type":"invalid_request_error","code":"model_not_found"}}"""),
+    ];
+
     // Asked for in one go, since starting the libraries takes longer than all they do.
     private static readonly Lazy<Task<(List<Served> Served, List<Told> Told)>> Constructed = new(async () =>
     {
@@ -29,7 +37,7 @@ public sealed class SdkTests(ITestOutputHelper output)
                 ? "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"
                 : "data: {\"error\":{\"message\":\"Overloaded\",\"code\":503}}\n\n";
             served.Add(new($"error inside {provider} → {client}", client, true, 200, Spoken.Stream(client, provider, Encoding.UTF8.GetBytes(error)), null));
-            foreach (var (_, status, body) in Errors.Where(e => e.Provider == provider))
+            foreach (var (_, status, body) in SaidErrors.Where(e => e.Provider == provider))
             {
                 var (told, bytes) = Translator.Between(client, provider)!.Error(status, Encoding.UTF8.GetBytes(body));
                 served.Add(new($"{status} {provider} → {client}", client, false, told, Encoding.UTF8.GetString(bytes.Span), null));
@@ -38,14 +46,6 @@ public sealed class SdkTests(ITestOutputHelper output)
 
         return (served, await AskAsync(served));
     });
-
-    private static readonly (string Provider, int Status, string Body)[] Errors =
-    [
-        ("anthropic-messages", 529, """{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"""),
-        ("openai-chat", 429, """{"error":{"message":"Rate limit","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"""),
-        ("gemini-generate", 400, """{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"""),
-        ("openai-chat", 404, """{"error":{"message":"no such model","type":"invalid_request_error","code":"model_not_found"}}"""),
-    ];
 
     private static async Task<List<(Served Served, Told Told)>> ConstructedAsync(Func<Served, bool> those)
     {
@@ -146,7 +146,7 @@ public sealed class SdkTests(ITestOutputHelper output)
             "529 anthropic-messages → openai-responses: 503 InternalServerError",
             "400 gemini-generate → openai-responses: 401 AuthenticationError",
         ]);
-        raised.ShouldAllBe(r => Errors.Any(e => r.Told.Message!.Contains(Application.Translation.Errors.Read(e.Status, Encoding.UTF8.GetBytes(e.Body)).Message)));
+        raised.ShouldAllBe(r => SaidErrors.Any(e => r.Told.Message!.Contains(Errors.Read(e.Status, Encoding.UTF8.GetBytes(e.Body)).Message)));
     }
 
     [Fact]
