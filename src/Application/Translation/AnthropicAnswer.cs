@@ -6,7 +6,7 @@ namespace Tokonomics.Application.Translation;
 
 internal sealed partial class AnthropicWire
 {
-    public NeutralAnswer ReadAnswer(JsonElement body, Carriage carriage)
+    public NeutralAnswer ReadAnswer(JsonElement body, ProviderQuirks quirks, Carriage carriage)
     {
         if (Wires.Text(body, "type") != "message")
             throw new JsonException("no message");
@@ -100,7 +100,7 @@ internal sealed partial class AnthropicWire
         json.WriteEndObject();
     }
 
-    public StepReader ReadStream(Action<Step> next, Carriage carriage) => new Reader(next, carriage);
+    public StepReader ReadStream(Action<Step> next, ProviderQuirks quirks, Carriage carriage) => new Reader(next, carriage);
 
     public StepWriter WriteStream(in AnswerWishes wishes) => new Writer(wishes);
 

@@ -58,7 +58,7 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
 
         fields.Refuse("speed", "only Anthropic sells speed", "standard");
         fields.Hint("service_tier", "each provider has tiers of its own", "auto");
-        fields.Hint("cache_control", Hints.CacheControl);
+        fields.Hint("cache_control", Omissions.CacheControl);
         fields.End();
         return request;
     }
@@ -98,7 +98,7 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
         foreach (var element in content.EnumerateArray())
         {
             var block = new Fields(element, $"{path}[{i++}]", carriage);
-            block.Hint("cache_control", Hints.CacheControl);
+            block.Hint("cache_control", Omissions.CacheControl);
             var type = block.Text("type")?.Value;
             switch (type)
             {
@@ -177,7 +177,7 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
             return;
         }
 
-        tool.Hint("cache_control", Hints.CacheControl);
+        tool.Hint("cache_control", Omissions.CacheControl);
         tool.Hint("eager_input_streaming", "arguments come as the provider sends them", "false");
         tool.Refuse("defer_loading", "only Anthropic looks tools up", "false");
         var description = tool.Text("description")?.Value;

@@ -6,7 +6,7 @@ namespace Tokonomics.Application.Translation;
 
 internal sealed partial class ChatWire
 {
-    public NeutralAnswer ReadAnswer(JsonElement body, Carriage carriage)
+    public NeutralAnswer ReadAnswer(JsonElement body, ProviderQuirks quirks, Carriage carriage)
     {
         var answer = new NeutralAnswer { Id = Wires.Text(body, "id"), Model = Wires.Text(body, "model") };
         var choice = Wires.Array(body, "choices").FirstOrDefault();
@@ -35,9 +35,11 @@ internal sealed partial class ChatWire
 
         answer.Finish = ReadFinish(Wires.Text(choice, "finish_reason"), calls > 0);
         if (Wires.Object(body, "usage") is { ValueKind: JsonValueKind.Object } usage)
-            answer.Usage = Usages.ReadChat(usage);
+            answer.Usage = Usages.ReadChat(usage, quirks, IsGoogle(answer.Model));
         return answer;
     }
+
+    private static bool IsGoogle(string? model) => model?.StartsWith("google/", StringComparison.Ordinal) == true;
 
     // DeepSeek's and most others' name, and OpenRouter's and Groq's.
     private static IEnumerable<string> Thinking(JsonElement message)
@@ -134,17 +136,18 @@ internal sealed partial class ChatWire
         json.WriteEndObject();
     }
 
-    public StepReader ReadStream(Action<Step> next, Carriage carriage) => new Reader(next, carriage);
+    public StepReader ReadStream(Action<Step> next, ProviderQuirks quirks, Carriage carriage) => new Reader(next, quirks, carriage);
 
     public StepWriter WriteStream(in AnswerWishes wishes) => new Writer(wishes);
 
-    private sealed class Reader(Action<Step> next, Carriage carriage) : StepReader(next)
+    private sealed class Reader(Action<Step> next, ProviderQuirks quirks, Carriage carriage) : StepReader(next)
     {
         // The provider's index of each call that began, in order; and the id it began with.
         private readonly List<(long Index, string? Id)> _calls = [];
         private bool _started;
         private bool _finished;
         private bool _ended;
+        private bool _google;
         private string? _id;
 
         public override void Event(JsonElement data)
@@ -163,6 +166,7 @@ internal sealed partial class ChatWire
             {
                 _started = true;
                 _id = Wires.Text(data, "id");
+                _google = IsGoogle(Wires.Text(data, "model"));
                 Next(new Step.Start(_id, Wires.Text(data, "model")));
             }
 
@@ -170,8 +174,8 @@ internal sealed partial class ChatWire
             var usage = Wires.Object(data, "usage");
             if (usage.ValueKind != JsonValueKind.Object)
                 usage = Wires.Object(Wires.Object(data, "x_groq"), "usage");
-            if (usage.ValueKind == JsonValueKind.Object)
-                Next(new Step.Counted(Usages.ReadChat(usage)));
+            if (usage.ValueKind == JsonValueKind.Object && Usages.ReadChat(usage, quirks, _google) is { } counted)
+                Next(new Step.Counted(counted));
             foreach (var choice in choices)
                 if (Wires.Whole(choice, "index") is null or 0)
                     Choice(choice);

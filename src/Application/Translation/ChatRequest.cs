@@ -70,7 +70,7 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
     private static void ReadMessage(Fields message, NeutralRequest request, Dictionary<string, string> calls, Carriage carriage)
     {
         var role = message.Text("role")?.Value;
-        message.Hint("cache_control", Hints.CacheControl);
+        message.Hint("cache_control", Omissions.CacheControl);
         switch (role)
         {
             case "system" or "developer":
@@ -94,7 +94,7 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
                 {
                     call.Refuse("type", "only functions are carried", "function");
                     call.Take("index", out _); // its place, which it has anyway
-                    call.Hint("cache_control", Hints.CacheControl);
+                    call.Hint("cache_control", Omissions.CacheControl);
                     var function = call.Object("function");
                     if (function?.Text("name") is not { } name)
                     {
@@ -161,7 +161,7 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
         foreach (var element in content.EnumerateArray())
         {
             var part = new Fields(element, $"{path}[{i++}]", carriage);
-            part.Hint("cache_control", Hints.CacheControl);
+            part.Hint("cache_control", Omissions.CacheControl);
             var type = part.Text("type")?.Value;
             switch (type)
             {
@@ -175,7 +175,7 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
                     break;
 
                 case "image_url" when part.Object("image_url") is { } image && image.Text("url") is { } url:
-                    image.Hint("detail", Hints.Detail, "auto");
+                    image.Hint("detail", Omissions.Detail, "auto");
                     image.End();
                     yield return Wires.TryDataUrl(url.Value, out var mediaType, out var base64)
                         ? new MediaPart(mediaType, base64, null, null, url.Path)
@@ -219,7 +219,7 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
             return;
         }
 
-        tool.Hint("cache_control", Hints.CacheControl);
+        tool.Hint("cache_control", Omissions.CacheControl);
         var description = function.Text("description")?.Value;
         JsonElement? schema = function.Take("parameters", out var parameters) ? parameters : null;
         request.Tools.Add(new ToolDeclaration(name.Value, description, schema, function.Flag("strict")?.Value ?? false, function.Path));
@@ -555,7 +555,7 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
 }
 
 /// <summary>Why hints are left out.</summary>
-internal static class Hints
+internal static class Omissions
 {
     public const string CacheControl = "a hint for the cache of a provider that takes such";
     public const string Detail = "how finely an image is looked at is left to the provider";

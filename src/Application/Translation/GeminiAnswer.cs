@@ -7,7 +7,7 @@ namespace Tokonomics.Application.Translation;
 
 internal sealed partial class GeminiWire
 {
-    public NeutralAnswer ReadAnswer(JsonElement body, Carriage carriage)
+    public NeutralAnswer ReadAnswer(JsonElement body, ProviderQuirks quirks, Carriage carriage)
     {
         var answer = new NeutralAnswer { Id = Wires.Text(body, "responseId"), Model = Wires.Text(body, "modelVersion") };
         var candidate = Wires.Array(body, "candidates").FirstOrDefault();
@@ -126,7 +126,7 @@ internal sealed partial class GeminiWire
         json.WriteEndObject();
     }
 
-    public StepReader ReadStream(Action<Step> next, Carriage carriage) => new Reader(next, carriage);
+    public StepReader ReadStream(Action<Step> next, ProviderQuirks quirks, Carriage carriage) => new Reader(next, carriage);
 
     public StepWriter WriteStream(in AnswerWishes wishes) => new Writer(wishes);
 
@@ -149,8 +149,8 @@ internal sealed partial class GeminiWire
 
             if (data.ValueKind != JsonValueKind.Object)
                 return;
-            if (Wires.Object(data, "usageMetadata") is { ValueKind: JsonValueKind.Object } usage)
-                Next(new Step.Counted(Usages.ReadGemini(usage)));
+            if (Wires.Object(data, "usageMetadata") is { ValueKind: JsonValueKind.Object } usage && Usages.ReadGemini(usage) is { } counted)
+                Next(new Step.Counted(counted));
             if (!_started)
             {
                 _started = true;

@@ -269,7 +269,7 @@ internal sealed partial class GeminiWire : IClientWire, IProviderWire
         generation.Refuse("candidateCount", "one answer is translated, not several", "1");
         generation.Refuse("responseModalities", "text alone is translated", "[\"TEXT\"]", "[\"Text\"]");
         generation.Refuse("responseLogprobs", "the other dialects have no such figures", "false");
-        generation.Hint("mediaResolution", Hints.Detail);
+        generation.Hint("mediaResolution", Omissions.Detail);
         generation.End();
     }
 

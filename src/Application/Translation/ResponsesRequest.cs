@@ -157,7 +157,7 @@ internal sealed partial class ResponsesWire : IClientWire
                     break;
 
                 case "input_image" when part.Text("image_url") is { } url:
-                    part.Hint("detail", Hints.Detail, "auto");
+                    part.Hint("detail", Omissions.Detail, "auto");
                     yield return Wires.TryDataUrl(url.Value, out var mediaType, out var base64)
                         ? new MediaPart(mediaType, base64, null, null, url.Path)
                         : new MediaPart(null, null, url.Value, null, url.Path);

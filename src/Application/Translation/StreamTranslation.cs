@@ -17,15 +17,17 @@ public sealed class StreamTranslation : ISseSink
     private readonly StepReader _reader;
     private readonly StepWriter _writer;
     private readonly IProviderWire _provider;
+    private readonly ProviderQuirks _quirks;
     private readonly Carriage _carriage = new();
     private readonly ArrayBufferWriter<byte> _event = new(4096);
     private IBufferWriter<byte> _output = new ArrayBufferWriter<byte>();
     private bool _closing;
 
-    internal StreamTranslation(IProviderWire provider, StepWriter writer)
+    internal StreamTranslation(IProviderWire provider, StepWriter writer, ProviderQuirks quirks)
     {
         _provider = provider;
-        _reader = provider.ReadStream(Next, _carriage);
+        _quirks = quirks;
+        _reader = provider.ReadStream(Next, quirks, _carriage);
         _writer = writer;
         _events = new SseReader(this);
     }
@@ -65,7 +67,7 @@ public sealed class StreamTranslation : ISseSink
         try
         {
             using var document = JsonDocument.Parse(body);
-            answer = _provider.ReadAnswer(document.RootElement, _carriage);
+            answer = _provider.ReadAnswer(document.RootElement, _quirks, _carriage);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

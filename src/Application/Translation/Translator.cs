@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Collections.Frozen;
 using System.Text.Json;
+using Tokonomics.Application.Dialects;
 
 namespace Tokonomics.Application.Translation;
 
@@ -78,7 +79,7 @@ public sealed class Translator
             using var document = JsonDocument.Parse(body);
             if (document.RootElement.ValueKind != JsonValueKind.Object)
                 return null;
-            var answer = _provider.ReadAnswer(document.RootElement, carriage);
+            var answer = _provider.ReadAnswer(document.RootElement, wishes.Quirks, carriage);
             var output = new ArrayBufferWriter<byte>(body.Length + 256);
             using (var json = Wires.Writer(output))
                 _client.WriteAnswer(answer, json, wishes);
@@ -99,7 +100,7 @@ public sealed class Translator
     }
 
     /// <summary>A translation of one stream of server-sent events.</summary>
-    public StreamTranslation Stream(in AnswerWishes wishes) => new(_provider, _client.WriteStream(wishes));
+    public StreamTranslation Stream(in AnswerWishes wishes) => new(_provider, _client.WriteStream(wishes), wishes.Quirks);
 }
 
 /// <summary>Whom a request is translated for.</summary>
@@ -116,7 +117,8 @@ public readonly record struct TranslationTarget(string Model, string Provider, b
 /// <param name="UsageInStream">The client asked for usage in its stream (<see cref="TranslatedRequest.UsageInStream"/>).</param>
 /// <param name="Thoughts">The client asked for thoughts (<see cref="TranslatedRequest.Thoughts"/>).</param>
 /// <param name="JsonArray">A client of Gemini's dialect asked for its stream without <c>alt=sse</c>: one JSON array.</param>
-public readonly record struct AnswerWishes(string? Model, DateTimeOffset At, bool UsageInStream = true, bool Thoughts = false, bool JsonArray = false);
+/// <param name="Quirks">What the provider counts otherwise, from its data: usage is read as the meter reads it.</param>
+public readonly record struct AnswerWishes(string? Model, DateTimeOffset At, bool UsageInStream = true, bool Thoughts = false, bool JsonArray = false, ProviderQuirks Quirks = ProviderQuirks.None);
 
 /// <summary>A request in the provider's dialect, or why it can't be one.</summary>
 /// <param name="Body">JSON; empty where something is refused.</param>

@@ -1,4 +1,6 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
+using Tokonomics.Application.Dialects;
 
 namespace Tokonomics.Application.Translation;
 
@@ -8,19 +10,21 @@ namespace Tokonomics.Application.Translation;
 /// </summary>
 internal static class Usages
 {
-    /// <summary>Chat's. A total that is more than its parts hides reasoning (xAI, Gemini's own chat): it is output.</summary>
-    public static NeutralUsage ReadChat(JsonElement usage)
+    /// <summary>Chat's, with all that its copies count otherwise: the meter's own reading.</summary>
+    /// <returns>Null where nothing is counted.</returns>
+    public static NeutralUsage? ReadChat(JsonElement usage, ProviderQuirks quirks, bool google)
     {
-        var details = Wires.Object(usage, "prompt_tokens_details");
-        var (input, output, total) = (Wires.Whole(usage, "prompt_tokens"), Wires.Whole(usage, "completion_tokens"), Wires.Whole(usage, "total_tokens"));
-        if (total - input > output)
-            output = total - input;
-        return new(
-            input,
-            Wires.Whole(details, "cached_tokens") ?? Wires.Whole(usage, "prompt_cache_hit_tokens"),
-            Wires.Whole(details, "cache_write_tokens"),
-            output,
-            Wires.Whole(Wires.Object(usage, "completion_tokens_details"), "reasoning_tokens") ?? Wires.Whole(usage, "reasoning_tokens"));
+        var (figures, cost, hints) = (new Figures(), (decimal?)null, new Hints());
+        return OpenAiUsage.Read(JsonMarshal.GetRawUtf8Value(usage), quirks, google, ref figures, ref cost, ref hints) ? Fitted(figures) : null;
+    }
+
+    // Some report more cached than sent, and more reasoning than output: the total is what is billed, the part is cut to fit, as in the ledger.
+    private static NeutralUsage Fitted(in Figures figures)
+    {
+        var (input, read, write) = (figures.Input ?? 0, figures.CacheRead, figures.CacheWrite);
+        read = read is null ? null : Math.Clamp(read.Value, 0, input);
+        write = write is null ? null : Math.Clamp(write.Value, 0, input - (read ?? 0));
+        return new(figures.Input, read, write, figures.Output, figures.Reasoning is { } reasoning ? Math.Clamp(reasoning, 0, figures.Output ?? 0) : null);
     }
 
     public static void WriteChat(Utf8JsonWriter json, NeutralUsage usage)
@@ -74,7 +78,7 @@ internal static class Usages
     public static void WriteAnthropic(Utf8JsonWriter json, NeutralUsage? usage)
     {
         json.WriteStartObject("usage");
-        json.WriteNumber("input_tokens", Math.Max(0, (usage?.Input ?? 0) - (usage?.CacheRead ?? 0) - (usage?.CacheWrite ?? 0)));
+        json.WriteNumber("input_tokens", (usage?.Input ?? 0) - (usage?.CacheRead ?? 0) - (usage?.CacheWrite ?? 0));
         json.WriteNumber("cache_creation_input_tokens", usage?.CacheWrite ?? 0);
         json.WriteNumber("cache_read_input_tokens", usage?.CacheRead ?? 0);
         json.WriteNumber("output_tokens", usage?.Output ?? 0);
@@ -88,22 +92,15 @@ internal static class Usages
         json.WriteEndObject();
     }
 
-    public static NeutralUsage ReadGemini(JsonElement usage)
+    public static NeutralUsage? ReadGemini(JsonElement usage)
     {
-        var (prompt, tools) = (Wires.Whole(usage, "promptTokenCount"), Wires.Whole(usage, "toolUsePromptTokenCount"));
-        var (candidates, thoughts) = (Wires.Whole(usage, "candidatesTokenCount"), Wires.Whole(usage, "thoughtsTokenCount"));
-        return new(
-            prompt is null && tools is null ? null : (prompt ?? 0) + (tools ?? 0),
-            Wires.Whole(usage, "cachedContentTokenCount"),
-            null,
-            candidates is null && thoughts is null ? null : (candidates ?? 0) + (thoughts ?? 0),
-            thoughts);
+        var (figures, hints) = (new Figures(), new Hints());
+        return GeminiUsage.Read(JsonMarshal.GetRawUtf8Value(usage), ref figures, ref hints) ? Fitted(figures) : null;
     }
 
     public static void WriteGemini(Utf8JsonWriter json, NeutralUsage usage)
     {
-        // Some report more reasoning than output: the output is what is billed.
-        var thoughts = Math.Min(usage.Reasoning ?? 0, usage.Output ?? 0);
+        var thoughts = usage.Reasoning ?? 0;
         json.WriteStartObject("usageMetadata");
         json.WriteNumber("promptTokenCount", usage.Input ?? 0);
         if (usage.Output is { } output)

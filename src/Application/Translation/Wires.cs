@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Tokonomics.Application.Dialects;
 
 namespace Tokonomics.Application.Translation;
 
@@ -24,9 +25,9 @@ internal interface IProviderWire
 
     void WriteRequest(NeutralRequest request, Utf8JsonWriter json, in TranslationTarget target, Carriage carriage);
 
-    NeutralAnswer ReadAnswer(JsonElement body, Carriage carriage);
+    NeutralAnswer ReadAnswer(JsonElement body, ProviderQuirks quirks, Carriage carriage);
 
-    StepReader ReadStream(Action<Step> next, Carriage carriage);
+    StepReader ReadStream(Action<Step> next, ProviderQuirks quirks, Carriage carriage);
 }
 
 /// <summary>Turns the events of a provider's stream into steps.</summary>

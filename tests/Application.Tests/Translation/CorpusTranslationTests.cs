@@ -1,7 +1,9 @@
 using System.Text;
 using System.Text.Json;
+using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Tests.Dialects;
 using Tokonomics.Application.Translation;
+using Tokonomics.Domain.Metering;
 
 namespace Tokonomics.Application.Tests.Translation;
 
@@ -10,6 +12,8 @@ public sealed class CorpusTranslationTests(ITestOutputHelper output)
 {
     // Some recordings lack the content type.
     private static bool IsStream(Exchange e) => new[] { "data:", "event:", ":" }.Any(s => e.Response.AsSpan().TrimStart("\r\n"u8).StartsWith(Encoding.UTF8.GetBytes(s)));
+
+    private static AnswerWishes Wishes(Exchange e) => new(null, Spoken.At, Quirks: Corpus.QuirksOf(e));
 
     // Gemini's streams without alt=sse, which is never asked for.
     private static bool IsArray(Exchange e) => e.Response.AsSpan().StartsWith("["u8);
@@ -53,6 +57,11 @@ public sealed class CorpusTranslationTests(ITestOutputHelper output)
                 var after = Spoken.Read(provider, request.Body, carriage);
                 carriage.Refused.ShouldBeEmpty(e.Id);
                 Meaning.Content(after).ShouldBe(Meaning.Content(before), $"{e.Id} {client} → {provider}");
+                // The proxy's own reading of the provider's dialect, which knows nothing of translations.
+                var peek = DialectCatalogue.Find(provider)!.Peek(new("target", "application/json", e.Stream, 0, false), request.Body.Span);
+                peek.Problem.ShouldBeNull(e.Id);
+                (peek.Model, peek.Stream).ShouldBe(("target", e.Stream), e.Id);
+                peek.MaxOutputTokens.ShouldBe(before.MaxOutputTokens?.Value ?? (provider == "anthropic-messages" ? 4096 : null), e.Id);
                 if (client == "openai-responses")
                     continue;
                 // And back, by the translation the other way.
@@ -78,7 +87,7 @@ public sealed class CorpusTranslationTests(ITestOutputHelper output)
             var (translated, unread, noted) = (0, 0, 0);
             foreach (var e in Of(provider).Where(e => e.Status == 200 && !IsStream(e) && !IsArray(e)))
             {
-                var answer = Translator.Between(client, provider)!.Answer(e.Response, new AnswerWishes(null, Spoken.At));
+                var answer = Translator.Between(client, provider)!.Answer(e.Response, Wishes(e));
                 if (answer is null)
                 {
                     unread++;
@@ -88,7 +97,7 @@ public sealed class CorpusTranslationTests(ITestOutputHelper output)
 
                 translated++;
                 noted += answer.Notes.Count > 0 ? 1 : 0;
-                var before = Spoken.ReadAnswer(provider, Encoding.UTF8.GetString(e.Response));
+                var before = Spoken.ReadAnswer(provider, Encoding.UTF8.GetString(e.Response), Corpus.QuirksOf(e));
                 var after = Spoken.ReadAnswer(client, Encoding.UTF8.GetString(answer.Body.Span));
                 Meaning.Answer(after, before.Usage is not null).ShouldBe(Meaning.Answer(before), $"{e.Id} {provider} → {client}");
             }
@@ -106,8 +115,8 @@ public sealed class CorpusTranslationTests(ITestOutputHelper output)
             var (ended, broken, failed) = (0, 0, 0);
             foreach (var e in Of(provider).Where(e => e.Status == 200 && IsStream(e)))
             {
-                var (before, whole, error) = Spoken.Collect(provider, e.Response);
-                var text = Spoken.Stream(client, provider, e.Response);
+                var (before, whole, error) = Spoken.Collect(provider, e.Response, Corpus.QuirksOf(e));
+                var text = Spoken.Stream(client, provider, e.Response, Wishes(e));
                 var (after, told, toldError) = Spoken.Collect(client, Encoding.UTF8.GetBytes(text));
                 told.ShouldBe(whole, $"{e.Id} {provider} → {client}");
                 (toldError is null).ShouldBe(error is null, e.Id);
@@ -116,13 +125,42 @@ public sealed class CorpusTranslationTests(ITestOutputHelper output)
                 (ended, broken, failed) = (ended + (whole ? 1 : 0), broken + (!whole && error is null ? 1 : 0), failed + (error is null ? 0 : 1));
 
                 int[] cuts = [e.Response.Length / 3, (e.Response.Length / 3) + 1, e.Response.Length / 2];
-                Spoken.Stream(client, provider, e.Response, null, cuts).ShouldBe(text, e.Id);
-                if (e.Response.Length < 4096)
-                    Spoken.Stream(client, provider, e.Response, null, [.. Enumerable.Range(1, e.Response.Length - 1)]).ShouldBe(text, e.Id);
+                Spoken.Stream(client, provider, e.Response, Wishes(e), cuts).ShouldBe(text, e.Id);
+                if (e.Response.Length < 4096 && client == Spoken.Pairs.First(p => p.Provider == provider).Client)
+                    Spoken.Stream(client, provider, e.Response, Wishes(e), [.. Enumerable.Range(1, e.Response.Length - 1)]).ShouldBe(text, e.Id);
             }
 
             output.WriteLine($"{provider} → {client}: {ended} streams to their end, {broken} broken off, {failed} with an error inside");
             ended.ShouldBeGreaterThan(50);
+        }
+    }
+
+    // What the meter, which reads each dialect by itself, makes of the provider's answer and of the translated one.
+    [Fact]
+    public void The_meter_counts_the_same_before_and_after()
+    {
+        foreach (var (client, provider) in Spoken.Pairs)
+        {
+            var counted = 0;
+            // Passes of compaction are in no counter of the answer's top; requests for them aren't carried.
+            foreach (var e in Of(provider).Where(e => e.Status == 200 && !IsArray(e) && !Encoding.UTF8.GetString(e.Response).Contains("\"compaction\"", StringComparison.Ordinal)))
+            {
+                var before = Corpus.Meter(e).Usage;
+                var translated = IsStream(e) ? Encoding.UTF8.GetBytes(Spoken.Stream(client, provider, e.Response, Wishes(e))) : Translator.Between(client, provider)!.Answer(e.Response, Wishes(e))?.Body.ToArray();
+                if (translated is null || Corpus.Meter(e).Source != UsageSource.Reported)
+                    continue;
+                var dialect = DialectCatalogue.Find(client)!;
+                var facts = new RequestFacts("m", "application/json", client == "gemini-generate" && IsStream(e), 0, false);
+                var body = client switch { "gemini-generate" => "{}", _ => $$"""{"model":"m","stream":{{(IsStream(e) ? "true" : "false")}}}""" };
+                var reader = dialect.Read(facts, dialect.Peek(facts, Encoding.UTF8.GetBytes(body)), new(200, IsStream(e) ? "text/event-stream" : "application/json"));
+                reader.Feed(translated);
+                var after = reader.Finish(whole: true).Usage;
+                (after.InputTokens, after.CacheReadTokens, after.OutputTokens).ShouldBe((before.InputTokens, before.CacheReadTokens, before.OutputTokens), $"{e.Id} {provider} → {client}");
+                counted++;
+            }
+
+            output.WriteLine($"{provider} → {client}: {counted} counted the same");
+            counted.ShouldBeGreaterThan(50);
         }
     }
 

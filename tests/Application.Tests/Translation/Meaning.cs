@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Translation;
 
 namespace Tokonomics.Application.Tests.Translation;
@@ -68,7 +69,6 @@ internal static class Meaning
         }
     }
 
-    /// <remarks>Some recorded answers count more cached tokens than tokens: as Anthropic counts, those are all.</remarks>
     public static string Answer(NeutralAnswer answer, bool counted = true)
     {
         var text = new StringBuilder();
@@ -77,7 +77,7 @@ internal static class Meaning
             text.AppendLine($"call {call.Name} {Canonical(call.Arguments)}");
         text.AppendLine("finish " + Simple(answer.Finish));
         if (counted && answer.Usage is { } usage)
-            text.AppendLine($"usage {Math.Max(usage.Input ?? 0, (usage.CacheRead ?? 0) + (usage.CacheWrite ?? 0))} read {usage.CacheRead ?? 0} out {usage.Output ?? 0}");
+            text.AppendLine($"usage {usage.Input ?? 0} read {usage.CacheRead ?? 0} out {usage.Output ?? 0}");
         return text.ToString();
     }
 
@@ -170,12 +170,12 @@ internal static class Spoken
     }
 
     /// <summary>What a client of a dialect makes of a stream.</summary>
-    public static (NeutralAnswer Answer, bool Ended, NeutralError? Error) Collect(string dialect, ReadOnlySpan<byte> body)
+    public static (NeutralAnswer Answer, bool Ended, NeutralError? Error) Collect(string dialect, ReadOnlySpan<byte> body, ProviderQuirks quirks = 0)
     {
         if (dialect == "openai-responses")
             return CollectResponses(body);
         var collector = new Collector();
-        var stream = new StreamTranslation(Provider(dialect), collector);
+        var stream = new StreamTranslation(Provider(dialect), collector, quirks);
         var nowhere = new ArrayBufferWriter<byte>();
         stream.Push(body, nowhere);
         stream.Complete(nowhere);
@@ -183,10 +183,10 @@ internal static class Spoken
     }
 
     /// <summary>What a client of a dialect makes of an answer.</summary>
-    public static NeutralAnswer ReadAnswer(string dialect, string body)
+    public static NeutralAnswer ReadAnswer(string dialect, string body, ProviderQuirks quirks = 0)
     {
         using var document = JsonDocument.Parse(body);
-        return dialect == "openai-responses" ? FromResponse(document.RootElement) : Provider(dialect).ReadAnswer(document.RootElement.Clone(), new Carriage());
+        return dialect == "openai-responses" ? FromResponse(document.RootElement) : Provider(dialect).ReadAnswer(document.RootElement.Clone(), quirks, new Carriage());
     }
 
     private static (NeutralAnswer Answer, bool Ended, NeutralError? Error) CollectResponses(ReadOnlySpan<byte> body)

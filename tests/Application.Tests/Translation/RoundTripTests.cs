@@ -8,7 +8,7 @@ namespace Tokonomics.Application.Tests.Translation;
 /// <summary>Whatever a dialect can say it says in a way that it understands again: through the neutral form and back the meaning is the same.</summary>
 public sealed class RoundTripTests
 {
-    private const int Tries = 400;
+    private const int Tries = 150;
 
     [Theory]
     [InlineData("openai-chat")]

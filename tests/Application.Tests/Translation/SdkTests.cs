@@ -15,18 +15,46 @@ public sealed class SdkTests(ITestOutputHelper output)
 
     private sealed record Told(string? Text, JsonElement? Calls, string? Finish, long[]? Usage, string? Error, int? Status, string? Message);
 
-    [Fact]
-    public async Task Answers_and_streams_are_what_the_provider_said()
+    private static readonly (string Provider, int Status, string Body)[] SaidErrors =
+    [
+        ("anthropic-messages", 529, """{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"""),
+        ("openai-chat", 429, """{"error":{"message":"Rate limit","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"""),
+        ("gemini-generate", 400, """{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"""),
+        ("openai-chat", 404, """{"error":{"message":"no such model","type":"invalid_request_error","code":"model_not_found"}}"""),
+    ];
+
+    // Asked for in one go, since starting the libraries takes longer than all they do.
+    private static readonly Lazy<Task<(List<Served> Served, List<Told> Told)>> Constructed = new(async () =>
     {
         var served = new List<Served>();
         foreach (var (client, provider) in Spoken.Pairs)
         {
             served.Add(Whole(client, provider, "constructed", AnswerTranslationTests.Answers[provider]));
-            served.Add(Streamed(client, provider, "constructed", Encoding.UTF8.GetBytes(StreamTranslationTests.Streams[provider])));
+            var stream = StreamTranslationTests.Streams[provider];
+            served.Add(Streamed(client, provider, "constructed", Encoding.UTF8.GetBytes(stream)));
+            served.Add(new($"broken {provider} → {client}", client, true, 200, Spoken.Stream(client, provider, Encoding.UTF8.GetBytes(stream[..(stream.IndexOf("Grüße", StringComparison.Ordinal) + 40)])), null));
+            var error = provider == "anthropic-messages"
+                ? "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"
+                : "data: {\"error\":{\"message\":\"Overloaded\",\"code\":503}}\n\n";
+            served.Add(new($"error inside {provider} → {client}", client, true, 200, Spoken.Stream(client, provider, Encoding.UTF8.GetBytes(error)), null));
+            foreach (var (_, status, body) in SaidErrors.Where(e => e.Provider == provider))
+            {
+                var (told, bytes) = Translator.Between(client, provider)!.Error(status, Encoding.UTF8.GetBytes(body));
+                served.Add(new($"{status} {provider} → {client}", client, false, told, Encoding.UTF8.GetString(bytes.Span), null));
+            }
         }
 
-        await CompareAsync(served);
+        return (served, await AskAsync(served));
+    });
+
+    private static async Task<List<(Served Served, Told Told)>> ConstructedAsync(Func<Served, bool> those)
+    {
+        var (served, told) = await Constructed.Value;
+        return [.. served.Zip(told).Where(p => those(p.First))];
     }
+
+    [Fact]
+    public async Task Answers_and_streams_are_what_the_provider_said() => Compare(await ConstructedAsync(s => s.Expected is not null));
 
     [Fact]
     public async Task Recorded_answers_and_streams_are_what_the_provider_said()
@@ -49,7 +77,7 @@ public sealed class SdkTests(ITestOutputHelper output)
 
         output.WriteLine($"{served.Count} recorded answers");
         served.Count.ShouldBeGreaterThan(100);
-        await CompareAsync(served);
+        Compare([.. served.Zip(await AskAsync(served))]);
     }
 
     // Half of them with calls, and all kinds of ends.
@@ -62,12 +90,10 @@ public sealed class SdkTests(ITestOutputHelper output)
     private static Served Streamed(string client, string provider, string name, byte[] body) =>
         new($"{name} {provider} → {client}, streamed", client, true, 200, Spoken.Stream(client, provider, body), Spoken.Collect(provider, body).Answer);
 
-    private static async Task CompareAsync(List<Served> served)
+    private static void Compare(List<(Served Served, Told Told)> all)
     {
-        var told = await AskAsync(served);
-        for (var i = 0; i < served.Count; i++)
+        foreach (var (one, got) in all)
         {
-            var (one, got) = (served[i], told[i]);
             var expected = one.Expected!;
             got.Error.ShouldBeNull($"{one.Name}: {got.Message}");
             got.Text.ShouldBe(Wires.Joined(expected.Parts), one.Name);
@@ -75,7 +101,7 @@ public sealed class SdkTests(ITestOutputHelper output)
             (got.Calls?.EnumerateArray().Select(c => $"{c[0]} {Meaning.Canonical(c[1].GetRawText())}") ?? []).ShouldBe(calls, one.Name);
             got.Finish.ShouldBe(Finished(one.Dialect, expected), one.Name);
             if (expected.Usage is { } usage)
-                got.Usage.ShouldBe([Math.Max(usage.Input ?? 0, one.Dialect == "anthropic-messages" ? (usage.CacheRead ?? 0) + (usage.CacheWrite ?? 0) : 0), usage.CacheRead ?? 0, usage.Output ?? 0], one.Name);
+                got.Usage.ShouldBe([usage.Input ?? 0, usage.CacheRead ?? 0, usage.Output ?? 0], one.Name);
         }
     }
 
@@ -104,25 +130,8 @@ public sealed class SdkTests(ITestOutputHelper output)
     [Fact]
     public async Task Errors_raise_each_library_s_own_exception()
     {
-        (string Provider, int Status, string Body)[] said =
-        [
-            ("anthropic-messages", 529, """{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"""),
-            ("openai-chat", 429, """{"error":{"message":"Rate limit","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"""),
-            ("gemini-generate", 400, """{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"""),
-            ("openai-chat", 404, """{"error":{"message":"no such model","type":"invalid_request_error","code":"model_not_found"}}"""),
-        ];
-        var served = new List<Served>();
-        foreach (var (client, provider) in Spoken.Pairs)
-        {
-            foreach (var (_, status, body) in said.Where(s => s.Provider == provider))
-            {
-                var (told, bytes) = Translator.Between(client, provider)!.Error(status, Encoding.UTF8.GetBytes(body));
-                served.Add(new($"{status} {provider} → {client}", client, false, told, Encoding.UTF8.GetString(bytes.Span), null));
-            }
-        }
-
-        var raised = await AskAsync(served);
-        served.Select((s, i) => $"{s.Name}: {raised[i].Status} {raised[i].Error}").ShouldBe(
+        var raised = await ConstructedAsync(s => s is { Expected: null, Stream: false });
+        raised.Select(r => $"{r.Served.Name}: {r.Told.Status} {r.Told.Error}").ShouldBe(
         [
             "529 anthropic-messages → openai-chat: 503 InternalServerError",
             "400 gemini-generate → openai-chat: 401 AuthenticationError",
@@ -137,37 +146,25 @@ public sealed class SdkTests(ITestOutputHelper output)
             "529 anthropic-messages → openai-responses: 503 InternalServerError",
             "400 gemini-generate → openai-responses: 401 AuthenticationError",
         ]);
-        raised.ShouldAllBe(r => r.Message!.Contains("Overloaded") || r.Message.Contains("Rate limit") || r.Message.Contains("API key not valid.") || r.Message.Contains("no such model"));
+        raised.ShouldAllBe(r => SaidErrors.Any(e => r.Told.Message!.Contains(Errors.Read(e.Status, Encoding.UTF8.GetBytes(e.Body)).Message)));
     }
 
     [Fact]
-    public async Task Errors_inside_a_stream_and_streams_that_break_off_are_no_answers()
+    public async Task An_error_inside_a_stream_raises_too()
     {
-        var served = new List<Served>();
-        foreach (var (client, provider) in Spoken.Pairs)
-        {
-            var error = provider switch
-            {
-                "anthropic-messages" => "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n",
-                _ => "data: {\"error\":{\"message\":\"Overloaded\",\"code\":503}}\n\n",
-            };
-            served.Add(new($"error {provider} → {client}", client, true, 200, Spoken.Stream(client, provider, Encoding.UTF8.GetBytes(error)), null));
-        }
-
-        foreach (var (told, one) in (await AskAsync(served)).Zip(served))
+        foreach (var (one, told) in await ConstructedAsync(s => s.Name.StartsWith("error inside", StringComparison.Ordinal)))
         {
             told.Error.ShouldNotBeNull(one.Name);
             // OpenAI's library wants an answer to have begun before the Responses API's own error event, and says that instead.
             if (one.Dialect != "openai-responses")
                 told.Message!.ShouldContain("Overloaded", Case.Sensitive, one.Name);
         }
+    }
 
-        var broken = Spoken.Pairs.Select(p =>
-        {
-            var stream = StreamTranslationTests.Streams[p.Provider];
-            return new Served($"broken {p.Provider} → {p.Client}", p.Client, true, 200, Spoken.Stream(p.Client, p.Provider, Encoding.UTF8.GetBytes(stream[..(stream.IndexOf("Grüße", StringComparison.Ordinal) + 40)])), null);
-        }).ToList();
-        foreach (var (told, one) in (await AskAsync(broken)).Zip(broken))
+    [Fact]
+    public async Task A_stream_that_breaks_off_has_no_reason_to_end()
+    {
+        foreach (var (one, told) in await ConstructedAsync(s => s.Name.StartsWith("broken", StringComparison.Ordinal)))
             // Gemini's library takes a stream without a reason to end for one that just ends, OpenAI's leaves a response in progress.
             (told.Error is not null || told.Finish is null or "in_progress").ShouldBeTrue(one.Name);
     }

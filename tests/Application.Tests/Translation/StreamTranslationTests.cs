@@ -156,9 +156,10 @@ public sealed class StreamTranslationTests
             var body = Encoding.UTF8.GetBytes(Streams[provider].Replace("\n", "\r\n", StringComparison.Ordinal));
             var whole = Spoken.Stream(client, provider, body);
             whole.ShouldBe(Spoken.Stream(client, provider, Encoding.UTF8.GetBytes(Streams[provider])));
-            for (var cut = 0; cut <= body.Length; cut++)
-                Spoken.Stream(client, provider, body, null, cut).ShouldBe(whole, $"{client} {provider} {cut}");
             Spoken.Stream(client, provider, body, null, [.. Enumerable.Range(1, body.Length - 1)]).ShouldBe(whole);
+            // What is read is cut, not what is written: one client is enough for every place.
+            for (var cut = 0; cut <= body.Length && client == Spoken.Pairs.First(p => p.Provider == provider).Client; cut++)
+                Spoken.Stream(client, provider, body, null, cut).ShouldBe(whole, $"{client} {provider} {cut}");
         }
     }
 
