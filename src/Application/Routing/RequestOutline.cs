@@ -7,8 +7,9 @@ namespace Tokonomics.Application.Routing;
 /// <summary>What routing asks of a request's body beyond what every call is peeked for. No text of it is kept.</summary>
 /// <param name="HasTools">It offers tools.</param>
 /// <param name="InToolLoop">Its last message is a tool's result: the model is in the middle of something.</param>
+/// <param name="GoesOn">More than its first message has been said: a provider may have cached it.</param>
 /// <param name="Conversation">The same for all requests of a conversation: a hash of its instructions and its first message. 0 where it has none.</param>
-public readonly record struct RequestOutline(bool HasTools, bool InToolLoop, ulong Conversation)
+public readonly record struct RequestOutline(bool HasTools, bool InToolLoop, bool GoesOn, ulong Conversation)
 {
     // Enough to tell conversations apart; a system prompt may have a hundred thousand bytes.
     private const int HashedBytes = 4096;
@@ -17,7 +18,7 @@ public readonly record struct RequestOutline(bool HasTools, bool InToolLoop, ulo
     /// <param name="salt">Whose conversation it is: the same words of another key are another.</param>
     public static RequestOutline Of(ReadOnlySpan<byte> body, string salt)
     {
-        var (hasTools, toolLast) = (false, false);
+        var (hasTools, toolLast, goesOn) = (false, false, false);
         ReadOnlySpan<byte> instructions = default, first = default;
         try
         {
@@ -44,7 +45,7 @@ public readonly record struct RequestOutline(bool HasTools, bool InToolLoop, ulo
                 {
                     reader.Read();
                     if (reader.TokenType == JsonTokenType.StartArray)
-                        Messages(ref reader, body, ref instructions, ref first, out toolLast);
+                        Messages(ref reader, body, ref instructions, ref first, out toolLast, out goesOn);
                     else
                         first = Value(ref reader, body);
                 }
@@ -59,17 +60,18 @@ public readonly record struct RequestOutline(bool HasTools, bool InToolLoop, ulo
             // What was read until then is what is known; the provider says what is wrong with it.
         }
 
-        return new RequestOutline(hasTools, toolLast, first.IsEmpty ? 0 : Hash(salt, instructions, first));
+        return new RequestOutline(hasTools, toolLast, goesOn, first.IsEmpty ? 0 : Hash(salt, instructions, first));
     }
 
-    private static void Messages(scoped ref Utf8JsonReader reader, ReadOnlySpan<byte> body, ref ReadOnlySpan<byte> instructions, ref ReadOnlySpan<byte> first, out bool toolLast)
+    private static void Messages(scoped ref Utf8JsonReader reader, ReadOnlySpan<byte> body, ref ReadOnlySpan<byte> instructions, ref ReadOnlySpan<byte> first, out bool toolLast, out bool goesOn)
     {
-        toolLast = false;
+        (toolLast, goesOn) = (false, false);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             var message = Value(ref reader, body);
             toolLast = IsToolResult(message);
-            if (!first.IsEmpty)
+            goesOn |= !first.IsEmpty;
+            if (goesOn)
                 continue;
             if (IsInstruction(message) && instructions.IsEmpty)
                 instructions = message;

@@ -28,7 +28,7 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         var key = call.Key!;
         if (call.RequestModel is not { } name || !key.Tenant.Routes.TryGetValue(name, out var route))
             return default;
-        var outline = RequestOutline.Of(body, key.Id);
+        var outline = RequestOutline.Of(body, $"{key.Id} {name}");
         var streams = call.Peek.Stream || call.Facts.PathStreams;
         var local = TimeZoneInfo.ConvertTime(call.At, key.Tenant.Zone).DateTime;
         if (route.Find(new RouteQuestion(key.Id, call.Tags, call.Peek.PromptTokens, outline.HasTools, streams, local, () => BudgetUsed(call))) is not var (rule, number))
@@ -36,7 +36,8 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
                 ? default
                 : (null, new Refusal(404, "no_rule_applies", $"none of the rules of the route '{name}' applies to this call: give it a last rule without conditions"));
 
-        var pinned = conversations.Find(outline.Conversation);
+        // The first message of one is no reason to stay anywhere: it is where calls that have nothing to do with each other may look alike.
+        var pinned = outline.GoesOn ? conversations.Find(outline.Conversation) : null;
         var (targets, problems) = Reach(rule.Targets, call, pathProvider, passThrough);
         if (targets.Count == 0)
             return (null, new Refusal(404, "no_target", $"no target of rule {number} of the route '{name}' can be reached: {string.Join("; ", problems)}"));

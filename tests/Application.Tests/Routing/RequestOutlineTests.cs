@@ -33,6 +33,8 @@ public sealed class RequestOutlineTests
     {
         var conversation = Of(begins + first).Conversation;
         conversation.ShouldNotBe(0UL);
+        Of(begins + first).GoesOn.ShouldBeFalse();
+        Of(begins + later).GoesOn.ShouldBeTrue();
         Of(begins + later).Conversation.ShouldBe(conversation);
         Of((begins + first).Replace("Hi", "Ho", StringComparison.Ordinal)).Conversation.ShouldNotBe(conversation);
         Of((begins + first).Replace("brief", "quick", StringComparison.Ordinal)).Conversation.ShouldNotBe(conversation);

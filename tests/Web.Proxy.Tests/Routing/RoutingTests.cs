@@ -63,6 +63,10 @@ public sealed class RoutingTests(CapProduct cap, ITestOutputHelper output) : ICl
         return new Seen((int)answer.StatusCode, answer.Headers.TryGetValues("x-tokonomics-route", out var route) ? route.Single() : "", text, [.. row.GetProperty("attempts").EnumerateArray()]);
     }
 
+    // The same conversation a turn later.
+    private Task<Seen> ConverseAsync(string model, string first, string more = "") =>
+        CallAsync(model, prompt: $"{first}\"}},{{\"role\":\"assistant\",\"content\":\"Yes?\"}},{{\"role\":\"user\",\"content\":\"Go on", more: more);
+
     [Theory]
     [InlineData("500", 500, "server_error")]
     [InlineData("503", 503, "server_error")]
@@ -170,13 +174,29 @@ public sealed class RoutingTests(CapProduct cap, ITestOutputHelper output) : ICl
         for (var i = 0; i < 40; i++)
         {
             var model = (await CallAsync(route, prompt: $"Conversation {i}")).Models.Single();
-            var again = await CallAsync(route, prompt: $"Conversation {i}");
+            var again = await ConverseAsync(route, $"Conversation {i}");
             again.Models.Single().ShouldBe(model);
             again.Route.ShouldContain("why=conversation");
             first.Add(model);
         }
 
         first.Distinct().Count().ShouldBe(2); // all of forty on one side: once in half a billion runs
+    }
+
+    [Fact]
+    public async Task A_conversation_stays_where_a_failure_took_it_and_a_tool_loop_whatever_the_rule_is()
+    {
+        var route = await RouteAsync(
+            To("openai/sandbox-small-tokens-8") with { When = new() { Tools = true } }, To("openai/sandbox-small-500-words-3", "openai/sandbox-small-tokens-9") with { Retries = 0 });
+        (await CallAsync(route, prompt: "Stay")).Attempts.Count.ShouldBe(2);
+        (await CallAsync(route, prompt: "Stay")).Attempts.Count.ShouldBe(2); // the same words, and yet another conversation
+        (await ConverseAsync(route, "Stay")).Models.ShouldBe(["sandbox-small-tokens-9"]);
+        const string Tools = ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"parameters\":{\"type\":\"object\"}}}]";
+        (await ConverseAsync(route, "Stay", Tools)).Models.ShouldBe(["sandbox-small-tokens-8"]); // another rule
+        (await CallAsync(route, prompt: "Loop")).Attempts.Count.ShouldBe(2);
+        var loop = await CallAsync(route, more: Tools, prompt: "Loop\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]},{\"role\":\"tool\",\"tool_call_id\":\"1\",\"content\":\"4");
+        loop.Models.ShouldBe(["sandbox-small-tokens-9"]);
+        loop.Route.ShouldEndWith("why=tool loop");
     }
 
     [Fact]
@@ -208,7 +228,7 @@ public sealed class RoutingTests(CapProduct cap, ITestOutputHelper output) : ICl
         var budget = await cap.BudgetAsync(customer, NanoUsd.Parse("1")!.Value);
         (await CallAsync(route, headers: ("X-Tokonomics-Tags", $"customer={customer}"))).Models.ShouldBe(["sandbox-large"]);
         await cap.Product.DrainAsync();
-        await cap.ChangeAsync(budget, NanoUsd.Parse("0.0016")!.Value); // some 0.0014 are spent
+        await cap.ChangeAsync(budget, NanoUsd.Parse("0.0024")!.Value); // some 0.0014 are spent
         for (var tries = 0; (await CallAsync(route, more: ",\"max_tokens\":5", prompt: $"{tries}", headers: ("X-Tokonomics-Tags", $"customer={customer}"))).Models.Last() != "sandbox-small"; tries++)
             tries.ShouldBeLessThan(20); // until the node has seen the new limit
         await cap.SettledAsync();
@@ -397,7 +417,7 @@ public sealed class RoutingTests(CapProduct cap, ITestOutputHelper output) : ICl
                 To($"openai/sandbox-small-{kinds[i]}", $"groq/sandbox-small-{kinds[(i + 4) % kinds.Length]}", "openai/sandbox-small") with { Retries = i % 2, FirstByteTimeout = TimeSpan.FromMilliseconds(400) }));
         var customer = cap.NewCustomer();
         var before = cap.Bill;
-        var limit = NanoUsd.Parse("0.02")!.Value;
+        var limit = NanoUsd.Parse("0.2")!.Value;
         var budget = await cap.BudgetAsync(customer, limit);
         await using var witness = new CapWitness(cap.Product.DataFolder, () => (cap.Bill - before).Value, budget);
         var statuses = new ConcurrentBag<int>();
