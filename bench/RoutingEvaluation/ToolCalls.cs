@@ -18,8 +18,9 @@ public static class ToolCalls
 {
     /// <param name="data">The data folder.</param>
     /// <param name="answers">The folder with a folder for each model.</param>
+    /// <param name="asTexts">The values of Java's and JavaScript's tools must be texts; otherwise anything will do.</param>
     /// <param name="run">False: only the categories whose calls are compared, not run (BFCL's "AST").</param>
-    public static CheckedCalls Check(string data, string answers, IReadOnlyList<string> splits, string cheap, string strong, bool run)
+    public static CheckedCalls Check(string data, string answers, IReadOnlyList<string> splits, string cheap, string strong, bool run, bool asTexts)
     {
         var written = new Dictionary<string, Dictionary<string, string>>();
         var (prompts, cheapSum, strongSum, kept, escalated, failures, seen) = (0, 0d, 0d, 0d, 0, 0, 0);
@@ -35,8 +36,8 @@ public static class ToolCalls
                     .Select(l => JsonNode.Parse(l)!).ToDictionary(n => (string)n["id"]!, n => n["result"]!.ToString());
             var text = texts[$"{category}_{number - 1}"];
             var (a, b) = ((double)row["models"]![cheap]!["score"]!, (double)row["models"]![strong]!["score"]!);
-            // To Java and JavaScript tools values are texts, so the request said to the model, whatever the tool's own schema says: their types aren't checked.
-            var tools = Offered(prompt[(prompt.IndexOf("TOOLS: ", StringComparison.Ordinal) + 7)..], typed: category is not ("java" or "javascript"));
+            // To Java and JavaScript tools values are texts, so the request said to the model, whatever the tool's own schema says.
+            var tools = Offered(prompt[(prompt.IndexOf("TOOLS: ", StringComparison.Ordinal) + 7)..], category is "java" or "javascript" ? new JsonObject(asTexts ? [KeyValuePair.Create<string, JsonNode?>("type", "string")] : []) : null);
             var fails = Python.Calls(text) is not { } calls || CheckAfter.Calls(calls, tools, callIsDue: true) is not null;
             prompts++;
             cheapSum += a;
@@ -51,12 +52,13 @@ public static class ToolCalls
         return new CheckedCalls(prompts, cheapSum / prompts, strongSum / prompts, kept / prompts, rate, ((1 - rate) * cheapSum / prompts) + (rate * strongSum / prompts), (double)seen / failures);
     }
 
-    private static List<OfferedTool> Offered(string json, bool typed) =>
-        [.. JsonNode.Parse(json)!.AsArray().Select(tool => new OfferedTool((string)tool!["name"]!, JsonSerializer.SerializeToElement(typed ? Schema(tool["parameters"]!) : Untyped(tool["parameters"]!))))];
+    // Each: what stands for the schema of each argument; null where the tool's own is to be checked.
+    private static List<OfferedTool> Offered(string json, JsonObject? each) =>
+        [.. JsonNode.Parse(json)!.AsArray().Select(tool => new OfferedTool((string)tool!["name"]!, JsonSerializer.SerializeToElement(each is null ? Schema(tool["parameters"]!) : With(each, tool["parameters"]!))))];
 
-    private static JsonObject Untyped(JsonNode parameters) => new()
+    private static JsonObject With(JsonObject each, JsonNode parameters) => new()
     {
-        ["properties"] = new JsonObject(parameters["properties"]!.AsObject().Select(p => KeyValuePair.Create<string, JsonNode?>(p.Key, new JsonObject()))),
+        ["properties"] = new JsonObject(parameters["properties"]!.AsObject().Select(p => KeyValuePair.Create<string, JsonNode?>(p.Key, each.DeepClone()))),
         ["required"] = parameters["required"]?.DeepClone(),
     };
 

@@ -75,7 +75,7 @@ public static class PromptFeatures
     }
 
     /// <summary>
-    /// An order for a time without labels: what prompts to look at first. Length, maths, code and reasoning, by rules that nobody trained. It says nothing of any model, and nothing is ever
+    /// An order for a time without labels: what prompts to look at first. Length, letters that stand alone as in formulas, words of maths and of reasoning: rules that nobody trained. It says nothing of any model, and nothing is ever
     /// routed by it.
     /// </summary>
     public static double Difficulty(ReadOnlySpan<double> features) => features[Length] + (features[SingleLetters] / 2) + (features[FirstCue] / 2) + (features[FirstCue + (Cue.Reason - Cue.Maths)] / 2);

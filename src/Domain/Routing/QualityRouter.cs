@@ -44,7 +44,7 @@ public sealed class RoutingPolicy
     private RoutingPolicy(RoutingSums sums, QualityTarget target, RoutingModel model)
     {
         (Target, Model) = (target, model);
-        var all = sums.Classes.Values.Aggregate(default(PairedSums), (a, c) => { a.Add(c.All); return a; });
+        var all = sums.All;
         foreach (var (name, sum) in sums.Classes)
         {
             _proofs[name] = QualityBound.Prove(sum.All, all, target);

@@ -35,7 +35,7 @@ public sealed class RoutingModel
     {
         Labels = sums.Ridge.Count;
         Classes = [.. sums.Classes.Keys];
-        var all = sums.Classes.Values.Aggregate(default(PairedSums), (a, c) => { a.Add(c.All); return a; });
+        var all = sums.All;
         _gap = all.Gap;
         _centre = new double[PromptFeatures.Count];
         for (var i = 0; i < _centre.Length && Labels > 0; i++)

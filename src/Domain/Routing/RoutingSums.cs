@@ -170,6 +170,18 @@ public sealed class RoutingSums(PairFingerprint fingerprint)
 
     public IReadOnlyDictionary<TrafficClass, ClassSums> Classes => _classes;
 
+    /// <summary>All labels of all classes.</summary>
+    public PairedSums All
+    {
+        get
+        {
+            var all = default(PairedSums);
+            foreach (var sums in _classes.Values)
+                all.Add(sums.All);
+            return all;
+        }
+    }
+
     /// <summary>How many labels have come, faded ones too.</summary>
     public long Labels { get; private set; }
 

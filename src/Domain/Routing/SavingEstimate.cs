@@ -22,7 +22,7 @@ public sealed record SavingEstimate(long Calls, double RoutedShare, NanoUsd Savi
     {
         // Lost where the other folds' order routes: an estimate by the order that these labels made would flatter.
         var orders = Enumerable.Range(0, RoutingSums.Folds).Select(fold => RoutingModel.Shares(sums, fold)).ToList();
-        var all = sums.Classes.Values.Aggregate(default(PairedSums), (a, c) => { a.Add(c.All); return a; });
+        var all = sums.All;
         var byClass = new Dictionary<TrafficClass, SavingEstimate>();
         var total = default(Part);
         foreach (var (name, volume) in calls)
