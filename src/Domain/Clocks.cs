@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Tokonomics.Domain;
 
 /// <summary>Instants by the clocks of a time zone.</summary>
@@ -14,6 +16,9 @@ public static class Clocks
         var offset = zone.IsAmbiguousTime(local) ? second ? zone.GetAmbiguousTimeOffsets(local).Min() : zone.GetAmbiguousTimeOffsets(local).Max() : zone.GetUtcOffset(local);
         return new DateTimeOffset(local, offset).ToUniversalTime();
     }
+
+    /// <summary>The week that a day lies in, by ISO 8601: <c>2026-W48</c>.</summary>
+    public static string Week(DateTime day) => string.Create(CultureInfo.InvariantCulture, $"{ISOWeek.GetYear(day)}-W{ISOWeek.GetWeekOfYear(day):00}");
 
     /// <summary>The next Monday at eight, when people are back.</summary>
     public static DateTimeOffset NextMonday(DateTimeOffset now, TimeZoneInfo zone)

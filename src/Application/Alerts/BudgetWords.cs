@@ -31,6 +31,16 @@ public static class BudgetWords
         return budget.Environment == KeyEnvironment.Test ? whose + " (test keys)" : whose;
     }
 
+    /// <summary>What becomes of calls that a spent budget counts, to stand after "then" or "from now on".</summary>
+    /// <param name="until">The period's end, as people read it; null where it has none.</param>
+    /// <param name="cheaper">The model that calls go to, where it is known.</param>
+    public static string WhenSpent(BudgetAction action, string? until, string? cheaper = null) => (action switch
+    {
+        BudgetAction.Block => "calls that it counts are refused (status 429)",
+        BudgetAction.Downgrade => $"calls that it counts go to {cheaper ?? "the cheaper model"}",
+        _ => "nothing changes: this budget only tells",
+    }) + (until is null || action == BudgetAction.Alert ? "" : $", until {until}");
+
     public static (string Per, string Within) Of(BudgetPeriod period) => period switch
     {
         BudgetPeriod.Day => ("daily", "today"),

@@ -115,15 +115,9 @@ public sealed partial class ForecastBudgets(IWatchedBudgets budgets, BudgetForec
         var (budget, zone) = (watched.Budget, watched.Zone);
         var (whose, (per, within)) = (BudgetWords.Whose(budget, watched.Named, told.Subject), BudgetWords.Of(budget.Period));
         var (reached, ends) = (BudgetWords.Around(forecast.ReachedAt!.Value, zone, now), AlertWords.At(watched.Window.End, zone));
-        var then = budget.Action switch
-        {
-            BudgetAction.Block => $"From then on calls that it counts are refused (status 429), until {ends}.",
-            BudgetAction.Downgrade => $"From then on calls that it counts go to {budget.DowngradeTo}, until {ends}.",
-            _ => "Nothing is stopped then: this budget only tells.",
-        };
         return new AlertDraft(
             budget.TenantId, told.Cause, AlertKind.BudgetForecast, AlertSeverity.Warning, scope, $"The {per} budget will not last, used up about {reached}: {whose}",
-            $"{AlertWords.Usd(posted)} of {AlertWords.Usd(limit)} are spent {within}, and as things go about {BudgetWords.About(forecast.Expected)} would be at the end (four times in five {Range(forecast)}): the cap is reached about {reached}. {then} "
+            $"{AlertWords.Usd(posted)} of {AlertWords.Usd(limit)} are spent {within}, and as things go about {BudgetWords.About(forecast.Expected)} would be at the end (four times in five {Range(forecast)}): the cap is reached about {reached}. From then on {BudgetWords.WhenSpent(budget.Action, ends, budget.DowngradeTo)}. "
             + "Raise the cap, give it an increase that ends by itself, or look at what drives it.",
             "/budgets/" + budget.Id,
             [

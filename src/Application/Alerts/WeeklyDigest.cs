@@ -73,7 +73,7 @@ public sealed partial class WeeklyDigest(
         var before = BudgetPeriods.Containing(BudgetPeriod.Week, zone, last.Start.AddTicks(-10), from);
         // Named by the week that it tells of.
         var named = monday.AddDays(-7);
-        return new DigestWeek(string.Create(CultureInfo.InvariantCulture, $"digest:{ISOWeek.GetYear(named)}-W{ISOWeek.GetWeekOfYear(named):00}"), last, before, DateOnly.FromDateTime(named));
+        return new DigestWeek("digest:" + Clocks.Week(named), last, before, DateOnly.FromDateTime(named));
     }
 
     private async Task<AlertDraft> WriteAsync(string tenantId, TimeZoneInfo zone, DigestWeek week, CancellationToken cancellationToken)

@@ -188,17 +188,10 @@ internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox bo
 
         if (cause.Threshold < 100)
             return (AlertKind.BudgetThreshold, AlertSeverity.Warning, $"{cause.Threshold} % of the {per} budget is spent: {whose}",
-                $"{posted} of {limit} {(cause.Period == "total" ? "is" : "are")} spent {period}. At 100 % {After(cause.Action, ends)}.", facts);
+                $"{posted} of {limit} {(cause.Period == "total" ? "is" : "are")} spent {period}. At 100 % {BudgetWords.WhenSpent(Enum.Parse<BudgetAction>(cause.Action, ignoreCase: true), ends)}.", facts);
         return (AlertKind.BudgetExhausted, cause.Action == "alert" ? AlertSeverity.Warning : AlertSeverity.Critical, $"{(cause.Threshold == 100 ? "The" : $"{cause.Threshold} % of the")} {per} budget is used up: {whose}",
-            $"{posted} of {limit} are spent {period}. From now on {After(cause.Action, ends)}.{(cause.Action == "alert" ? "" : " To go on at once, raise the cap or give it an increase that ends by itself.")}", facts);
+            $"{posted} of {limit} are spent {period}. From now on {BudgetWords.WhenSpent(Enum.Parse<BudgetAction>(cause.Action, ignoreCase: true), ends)}.{(cause.Action == "alert" ? "" : " To go on at once, raise the cap or give it an increase that ends by itself.")}", facts);
     }
-
-    private static string After(string action, string? ends) => (action switch
-    {
-        "block" => "calls that it counts are refused (status 429)",
-        "downgrade" => "calls that it counts go to the cheaper model",
-        _ => "nothing changes: this budget only tells",
-    }) + (ends is null || action == "alert" ? "" : $", until {ends}");
 
     private List<(DueDelivery Delivery, long NextAt, bool Moot)> Due(long now)
     {

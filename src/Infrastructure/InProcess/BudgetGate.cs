@@ -257,7 +257,8 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
             account.Sync.Enter();
             var standing = account.Refusal();
             account.Sync.Exit();
-            var used = standing.Limit <= NanoUsd.Zero ? 100 : (int)Int128.Min(100, (Int128)standing.Spent.Value * 100 / standing.Limit.Value);
+            // One that no call has met has not been read here: nothing of it is known to be spent.
+            var used = standing.Limit > NanoUsd.Zero ? (int)Int128.Min(100, (Int128)standing.Spent.Value * 100 / standing.Limit.Value) : standing.Budget.Limit > NanoUsd.Zero ? 0 : 100;
             most = most > used ? most : used;
         }
 

@@ -13,7 +13,7 @@ public sealed class SqlJobRuns(ISqlStore store) : IJobRuns
     // Past this it isn't the schedule's own slack any more.
     private static readonly TimeSpan Late = TimeSpan.FromMinutes(3);
 
-    private readonly string _silentSince = $"{store.Now} - {Micros(IJobRuns.Silence)}";
+    private readonly string _silentSince = $"{store.Now} - {UsageRow.Micros(IJobRuns.Silence)}";
 
     public Task PlanAsync(IReadOnlyList<(string Job, DateTimeOffset? At)> due, CancellationToken cancellationToken) => store.WriteAsync(
         transaction => due.OrderBy(d => d.Job, StringComparer.Ordinal).Sum(d => transaction.Execute(
@@ -31,7 +31,7 @@ public sealed class SqlJobRuns(ISqlStore store) : IJobRuns
                 return JobStart.Busy;
             if (notWithin is { } within && Any(
                 transaction, $"SELECT 1 FROM job_runs WHERE job = @job AND cause <> 'request' AND outcome IN ('done', 'attention') AND started_at > {store.Now} - @within LIMIT 1",
-                ("@job", job), ("@within", Micros(within))))
+                ("@job", job), ("@within", UsageRow.Micros(within))))
                 return JobStart.NotDue;
             var id = "run_" + RandomNumberGenerator.GetHexString(16, lowercase: true);
             transaction.Execute(
@@ -96,7 +96,7 @@ public sealed class SqlJobRuns(ISqlStore store) : IJobRuns
     {
         using var connection = store.Open();
         using var transaction = store.BeginReading(connection);
-        var states = transaction.Command($"SELECT job, next_at, trouble, trouble_since, CASE WHEN next_at < {store.Now} - {Micros(Late)} THEN 1 ELSE 0 END FROM jobs").Rows(row => (
+        var states = transaction.Command($"SELECT job, next_at, trouble, trouble_since, CASE WHEN next_at < {store.Now} - {UsageRow.Micros(Late)} THEN 1 ELSE 0 END FROM jobs").Rows(row => (
             Job: row.GetString(0), NextAt: Time(row, 1), Trouble: row.IsDBNull(2) ? null : row.GetString(2), Since: Time(row, 3), Late: row.GetInt32(4) == 1)).ToDictionary(s => s.Job);
         var asked = transaction.Command("SELECT job, asked_at FROM job_requests").Rows(row => (Job: row.GetString(0), At: UsageRow.Time(row.GetInt64(1)))).ToDictionary(r => r.Job, r => r.At);
         // A run whose worker is silent is lost, whether or not another worker is there to note it.
@@ -148,6 +148,4 @@ public sealed class SqlJobRuns(ISqlStore store) : IJobRuns
 
     private static string Word<T>(T value)
         where T : struct, Enum => value.ToString().ToLowerInvariant();
-
-    private static long Micros(TimeSpan time) => time.Ticks / TimeSpan.TicksPerMicrosecond;
 }

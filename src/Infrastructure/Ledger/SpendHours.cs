@@ -37,7 +37,7 @@ public sealed class SpendHours(ISqlStore store, TimeProvider time) : ISpendHours
         if (tag is not null && (scope.KeyId ?? scope.ProjectId ?? scope.TeamId) is not null)
             throw new ArgumentException("No rollup keeps a tag and a key together.", nameof(scope));
         var now = UsageRow.Micros(time.GetUtcNow());
-        var (first, end, closed) = (WholeHour(now - Micros(Back)), WholeHour(now) + Measures.Hour, WholeHour(now - Micros(ClosedSums.ClosedAfter)));
+        var (first, end, closed) = (WholeHour(now - UsageRow.Micros(Back)), WholeHour(now) + Measures.Hour, WholeHour(now - UsageRow.Micros(ClosedSums.ClosedAfter)));
         using var connection = store.Open();
         // One transaction: the number and the hours are of the same moment.
         using var transaction = store.BeginReading(connection);
@@ -88,6 +88,4 @@ public sealed class SpendHours(ISqlStore store, TimeProvider time) : ISpendHours
     }
 
     private static long WholeHour(long at) => at - (at % Measures.Hour);
-
-    private static long Micros(TimeSpan time) => time.Ticks / TimeSpan.TicksPerMicrosecond;
 }

@@ -1,6 +1,6 @@
-using System.Globalization;
 using Tokonomics.Application.Mails;
 using Tokonomics.Application.Pricing;
+using Tokonomics.Domain;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Infrastructure.Jobs;
 using Tokonomics.Infrastructure.Ledger;
@@ -27,7 +27,7 @@ public sealed class PriceSheetAge(ISqlStore store, PriceBook prices, OperatorMai
         var old = prices.Sheets.Select(s => (s.Provider, Age: today.DayNumber - s.Checked.DayNumber)).Where(s => PriceSheetCheck.IsOld(s.Age)).OrderByDescending(s => s.Age).ThenBy(s => s.Provider, StringComparer.Ordinal).ToList();
         if (old.Count == 0)
             return [];
-        var week = string.Create(CultureInfo.InvariantCulture, $"{ISOWeek.GetYear(now.UtcDateTime)}-W{ISOWeek.GetWeekOfYear(now.UtcDateTime):00}");
+        var week = Clocks.Week(now.UtcDateTime);
         return await store.WriteAsync(
             transaction =>
             {

@@ -104,22 +104,23 @@ internal sealed class Forwarder(
             // 4. Which provider. Where the model decides, it had to be read first; where its name is a route of the tenant's, the route says which, and where to when that fails.
             RoutedCall? routed = null;
             if (refusal is null && body is not null && key.Tenant.Routes.Count > 0)
-                (routed, refusal) = router.Plan(call, body.Plain.Span, target.Provider, presented.PassThrough);
+                (routed, refusal) = router.Plan(call, body.Plain.Span, target.Provider, target.Query.Contains("alt=sse", StringComparison.Ordinal), presented.PassThrough);
             while (true)
             {
                 var passThrough = routed?.Target.PassThrough ?? presented.PassThrough;
+                Refusal? permitted = null;
                 if (routed is not null)
-                    routed.Take(call);
+                    permitted = routed.Take(call, body!.Plain);
                 else
                     refusal ??= Resolve(target, passThrough, call);
-                if (refusal is null && body is not null && (routed is not null || target.Provider is null))
+                if (refusal is null && permitted is null && body is not null && (routed is not null || target.Provider is null))
                     refusal = Peek(request, body, call); // again, now that the provider's ways are known
 
                 // 5. Whether. Journal and ledger must be able to take the event, the key must be allowed the provider and the model, the rate limits must have room, no other call may have its
                 // Idempotency-Key, the plan must have a call left, and every budget must have room for the most that it can cost. A route's next target may be let through where one isn't.
                 if (refusal is null && !recorder.Accepting)
                     refusal = recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull;
-                var permitted = refusal ?? admission.Permit(call);
+                permitted ??= refusal ?? admission.Permit(call);
                 if (refusal is null && permitted is null && !call.Entered)
                 {
                     refusal = await EnterAsync(context, call) ?? await idempotency.ClaimAsync(context, target, call, body);
@@ -221,7 +222,7 @@ internal sealed class Forwarder(
     private async Task<TimeSpan?> ForwardAsync(HttpContext context, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough, RoutedCall? routed)
     {
         var provider = call.Provider!;
-        var shape = routed?.Shape ?? call.Match!.Surface.Errors;
+        var shape = call.ClientErrors;
         var timeout = routed?.FirstByteTimeout ?? provider.FirstByteTimeout;
         TimeSpan? next = null;
 
@@ -229,7 +230,14 @@ internal sealed class Forwarder(
         using var message = UpstreamRequest.Build(context.Request, target, call, body, passThrough);
         Receipt.Announce(context.Response, call, gate);
         if (routed is not null)
+        {
             context.Response.Headers[RoutedCall.Header] = Receipt.Ascii(routed.Told(call.Attempt));
+            if (call.Translation?.Notes is { } notes)
+                context.Response.Headers[CallTranslation.NotesHeader] = Receipt.Ascii(notes);
+            else
+                context.Response.Headers.Remove(CallTranslation.NotesHeader);
+        }
+
         // A call that is read on when its client leaves ends with its answer, or with this process.
         using var upstream = CancellationTokenSource.CreateLinkedTokenSource(call.ReadsOn ? lifetime.ApplicationStopping : context.RequestAborted);
         HttpResponseMessage? answer = null;
@@ -382,7 +390,7 @@ internal sealed class Forwarder(
         var match = call.Match!;
         call.Dialect = DialectCatalogue.Find(match.Route.Dialect);
         call.Facts = new RequestFacts(match.PathModel, request.ContentType, match.PathStreams, call.Provider?.Quirks ?? ProviderQuirks.None, call.Provider?.StreamUsageOnDemand ?? false);
-        call.Peek = call.Dialect!.Peek(call.Facts, body.Plain.Span);
+        call.Peek = call.Dialect!.Peek(call.Facts, (call.Translation?.Request.Body ?? body.Plain).Span);
         call.RequestModel ??= call.Peek.Model ?? match.PathModel;
         return call.Peek.Problem is { } problem ? new Refusal(400, "bad_request_body", problem) : null;
     }

@@ -63,6 +63,12 @@ internal static class HeaderRules
             return;
         }
 
+        Authorize(to, provider, credential);
+    }
+
+    /// <summary>Gives a request to the provider its key.</summary>
+    public static void Authorize(HttpRequestMessage to, Provider provider, ProviderCredential? credential)
+    {
         if (credential is not null)
             to.Headers.TryAddWithoutValidation(KeyHeader(provider.Auth), provider.Auth == ProviderAuth.Bearer ? "Bearer " + credential.Secret : credential.Secret);
     }
@@ -75,6 +81,16 @@ internal static class HeaderRules
     {
         Copy(from.Headers.NonValidated, to.Headers, from.Headers.NonValidated, resized);
         Copy(from.Content.Headers.NonValidated, to.Headers, from.Headers.NonValidated, resized);
+        Contain(to);
+    }
+
+    /// <summary>Of the answer of a provider of another dialect: when to try again, and by which id it is known there.</summary>
+    public static void ToTranslatedClient(HttpResponseMessage from, HttpResponse to, bool events)
+    {
+        foreach (var name in (ReadOnlySpan<string>)["retry-after", "retry-after-ms", "x-request-id", "request-id"])
+            if (from.Headers.NonValidated.TryGetValues(name, out var values) && values.Count == 1 && !HasUnsendable(values))
+                to.Headers[name] = values.ToString();
+        to.ContentType = events ? "text/event-stream; charset=utf-8" : "application/json";
         Contain(to);
     }
 

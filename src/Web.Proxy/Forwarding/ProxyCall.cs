@@ -6,6 +6,7 @@ using Tokonomics.Application.Providers;
 using Tokonomics.Application.RateLimits;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Web.Proxy.Routing;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 
@@ -34,6 +35,15 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
 
     /// <summary>Null on routes that nothing is read from.</summary>
     public Dialect? Dialect { get; set; }
+
+    /// <summary>Between the client and a provider of another dialect; null where they speak one.</summary>
+    public CallTranslation? Translation { get; set; }
+
+    /// <summary>The shape of errors that the client reads.</summary>
+    public ErrorShape ClientErrors => ErrorsOfRoute ?? Match!.Surface.Errors;
+
+    /// <summary>The client's, where a route may lead to another dialect.</summary>
+    public ErrorShape? ErrorsOfRoute { get; set; }
 
     public RequestFacts Facts { get; set; }
 

@@ -36,15 +36,17 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
     /// <param name="Filter">Takes out a usage chunk that the client didn't ask for; null where nothing is taken out.</param>
     /// <param name="Paid">Keeps the hold of a stream ahead of it; null where nothing is held for one.</param>
     /// <param name="Receipt">Where the cost is told.</param>
+    /// <param name="Translated">Speaks to a client of another dialect; null where provider and client speak one.</param>
     private sealed record Passage(
-        HttpContext Context, HttpResponseMessage Answer, ProxyCall Call, CancellationTokenSource Upstream, UsageChunkFilter? Filter, PaidStream? Paid, ReceiptPlace Receipt)
+        HttpContext Context, HttpResponseMessage Answer, ProxyCall Call, CancellationTokenSource Upstream, UsageChunkFilter? Filter, PaidStream? Paid, ReceiptPlace Receipt, TranslatedWriter? Translated)
     {
         public HttpResponse Response => Context.Response;
 
-        public PipeWriter Writer { get; } = Context.Response.BodyWriter;
+        /// <summary>Takes the provider's bytes: the response's own, or what translates for it.</summary>
+        public PipeWriter Writer { get; } = Translated ?? Context.Response.BodyWriter;
 
         /// <summary>What is written here is seen by the stream's payer as well.</summary>
-        public IBufferWriter<byte> Shown { get; } = Paid is null ? Context.Response.BodyWriter : new PaidWriter(Context.Response.BodyWriter, Paid);
+        public IBufferWriter<byte> Shown { get; } = Paid is null ? Translated ?? Context.Response.BodyWriter : new PaidWriter(Translated ?? Context.Response.BodyWriter, Paid);
 
         public CancellationToken ClientGone => Context.RequestAborted;
     }
@@ -68,21 +70,30 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         var bodiless = call.Status is 204 or 205 or 304;
 
         // Who asks for the cost of an answer in one piece gets it when it is whole, unless it is too long to be held back.
-        var receipt = Receipt.PlaceOf(call, IsEventStream(contentType), IsPlain(answer));
+        var receipt = Receipt.PlaceOf(call, IsEventStream(contentType) && call.Translation is not { JsonArray: true }, IsPlain(answer));
         var held = receipt == ReceiptPlace.Headers ? new HeldAnswer(buffers, Receipt.MaxHeldBytes) : null;
-        var begun = call.Streamed && held is null;
+        var translated = call.Translation is { } translation
+            ? new TranslatedWriter(response, translation, translation.Wishes(call.At), call.Status, events: call.Streamed && call.Status < 300 && IsEventStream(contentType), streamAsked: call.Peek.Stream || call.Facts.PathStreams, context.RequestAborted)
+            : null;
+        var begun = call.Streamed && held is null && translated is not { Streams: false };
 
         response.StatusCode = call.Status;
-        HeaderRules.ToClient(answer, response, resized: filter is not null || receipt == ReceiptPlace.Stream || call.Status is 204 or 205);
+        if (translated is not null)
+            HeaderRules.ToTranslatedClient(answer, response, translated.Streams && call.Translation is { JsonArray: false });
+        else
+            HeaderRules.ToClient(answer, response, resized: filter is not null || receipt == ReceiptPlace.Stream || call.Status is 204 or 205);
         RateAnswers.Write(response.Headers, call.Rate);
         Receipt.Announce(response, receipt);
-        var passage = new Passage(context, answer, call, upstream, filter, paid, receipt);
+        var passage = new Passage(context, answer, call, upstream, filter, paid, receipt, translated);
         var writer = passage.Writer;
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         var body = Stream.Null;
         var reading = false;
         try
         {
+            // Plain bytes were asked for; others can't be translated.
+            if (translated is not null && !IsPlain(answer))
+                throw new IOException("the provider compresses although it was asked not to");
             body = await answer.Content.ReadAsStreamAsync(upstream.Token);
             if (begun)
             {
@@ -150,8 +161,10 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
                 settlement.Settle(call);
                 Receipt.WriteHeaders(response, call, gate);
                 await writer.WriteAsync(held.Bytes, context.RequestAborted);
+                if (translated is not null)
+                    await translated.EndAsync(context.RequestAborted);
             }
-            else if (last is (byte)'\n' or (byte)'\r')
+            else if (translated is not null || last is (byte)'\n' or (byte)'\r')
             {
                 // In the middle of a line a comment would become a part of it.
                 await EndWithReceiptAsync(passage);
@@ -293,11 +306,13 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
     // The stream has ended in order: its cost is known, and a comment at its end says it.
     private async ValueTask EndWithReceiptAsync(Passage passage)
     {
+        if (passage.Translated is { } translated)
+            await translated.EndAsync(passage.ClientGone);
         if (passage.Receipt != ReceiptPlace.Stream)
             return;
         settlement.Settle(passage.Call);
-        Receipt.WriteComment(passage.Writer, passage.Call, gate);
-        await passage.Writer.FlushAsync(passage.ClientGone);
+        Receipt.WriteComment(passage.Response.BodyWriter, passage.Call, gate);
+        await passage.Response.BodyWriter.FlushAsync(passage.ClientGone);
     }
 
     /// <returns>False where the client has left.</returns>
@@ -407,7 +422,7 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         {
             response.Clear();
             response.Headers[Forwarder.RequestIdHeader] = call.RequestId;
-            await new Refusal(status, "provider_broke_off", message, call.RetryAfter).WriteAsync(context, call.Match!.Surface.Errors);
+            await new Refusal(status, "provider_broke_off", message, call.RetryAfter).WriteAsync(context, call.ClientErrors);
             return;
         }
 
@@ -419,12 +434,12 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
             return;
         }
 
-        passage.Filter?.Flush(response.BodyWriter);
+        passage.Filter?.Flush(passage.Writer);
         ProxyError.WriteStreamEvent(
-            response.BodyWriter, call.Match!.Surface.Errors, ProxyError.FormOf(dialect, contentType), status, "provider_broke_off", $"{message}; what came before is incomplete", call.RequestId);
+            passage.Writer, call.Match!.Surface.Errors, ProxyError.FormOf(dialect, contentType), status, "provider_broke_off", $"{message}; what came before is incomplete", call.RequestId);
         try
         {
-            await response.BodyWriter.FlushAsync(context.RequestAborted);
+            await passage.Writer.FlushAsync(context.RequestAborted);
         }
         catch (OperationCanceledException)
         {

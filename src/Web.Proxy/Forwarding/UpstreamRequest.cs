@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.Net.Http.Headers;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Dialects;
+using Tokonomics.Application.Translation;
 using Tokonomics.Web.Proxy.Ingress;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
@@ -14,6 +15,8 @@ internal static class UpstreamRequest
     {
         var splices = Splices(call);
         call.RequestBytes = body?.Wire.Length ?? request.ContentLength ?? 0;
+        if (call.Translation is { } translation)
+            return Translated(call, translation.Request, splices);
         var message = new HttpRequestMessage(HttpMethod.Parse(request.Method), Address(call.Provider!.BaseUrl!, call.Match!.UpstreamPath, WithoutKey(target.Query)))
         {
             Version = System.Net.HttpVersion.Version11,
@@ -30,6 +33,23 @@ internal static class UpstreamRequest
         call.Swallows = call.Peek.UsageSplice is not null;
         var encoding = call.Swallows || call.PaidTokens > 0 || (call.WantsReceipt && (call.Peek.Stream || call.Facts.PathStreams)) ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
         HeaderRules.ToUpstream(request, message, call.Provider, call.Credential, passThrough, decompressed, encoding);
+        return message;
+    }
+
+    // What the client said to its own dialect's servers, in headers and query, is not for this provider.
+    private static HttpRequestMessage Translated(ProxyCall call, TranslatedRequest request, Splice[] splices)
+    {
+        var message = new HttpRequestMessage(HttpMethod.Post, Address(call.Provider!.BaseUrl!, call.Match!.UpstreamPath, request.Query is { } query ? "?" + query : ""))
+        {
+            Version = System.Net.HttpVersion.Version11,
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+            Content = new SplicedContent(request.Body, splices),
+        };
+        message.Content.Headers.TryAddWithoutValidation(HeaderNames.ContentType, "application/json");
+        message.Headers.TryAddWithoutValidation(HeaderNames.AcceptEncoding, "identity");
+        if (request.Header is var (name, value))
+            message.Headers.TryAddWithoutValidation(name, value);
+        HeaderRules.Authorize(message, call.Provider, call.Credential);
         return message;
     }
 

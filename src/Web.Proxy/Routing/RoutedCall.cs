@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Providers;
+using Tokonomics.Application.Translation;
 using Tokonomics.Domain.Routing;
 using Tokonomics.Web.Proxy.Forwarding;
 
@@ -11,14 +12,21 @@ namespace Tokonomics.Web.Proxy.Routing;
 /// <param name="Written">As the route writes it.</param>
 /// <param name="Model">Its name at the provider.</param>
 /// <param name="Match">The provider's route for the client's request.</param>
+/// <param name="Translator">Where the provider speaks another dialect than the client; null where it speaks the same.</param>
+/// <param name="MaxOutput">The most that the model puts out, tokens: the limit for a client that sets none, where the provider's dialect needs one.</param>
 /// <param name="Credential">Null where the client's own key is passed on, or none is needed.</param>
-internal sealed record PlannedTarget(string Written, Provider Provider, string Model, RouteMatch Match, ProviderCredential? Credential, bool PassThrough, TargetHealth.Health Health);
+internal sealed record PlannedTarget(string Written, Provider Provider, string Model, RouteMatch Match, Translator? Translator, long? MaxOutput, ProviderCredential? Credential, bool PassThrough, TargetHealth.Health Health);
+
+/// <summary>How the client speaks.</summary>
+/// <param name="Streams">It asks for a stream.</param>
+/// <param name="JsonArray">As one JSON array: Gemini's dialect without <c>alt=sse</c>.</param>
+internal readonly record struct ClientForm(ErrorShape Errors, bool Streams, bool JsonArray);
 
 /// <summary>
 /// One request on its way along a route: which targets there are, in the order in which they are tried, which of them is at hand, and what becomes of a failure. Each attempt is a
 /// call of its own, with its own hold and its own row; this is what they have in common.
 /// </summary>
-internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, IReadOnlyList<PlannedTarget> targets, string why, ulong conversation, ErrorShape shape, TimeProvider time)
+internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, IReadOnlyList<PlannedTarget> targets, string why, ulong conversation, ClientForm client, TimeProvider time)
 {
     /// <summary>Of an answer: <c>smart; rule=1; target=openai/gpt-5-mini; attempt=2; why=fallback after 429</c>.</summary>
     public const string Header = "x-tokonomics-route";
@@ -35,20 +43,26 @@ internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, I
 
     public ulong Conversation => conversation;
 
-    /// <summary>The client's, whatever the target's is.</summary>
-    public ErrorShape Shape => shape;
-
     public TimeSpan? FirstByteTimeout => rule.FirstByteTimeout;
 
     public string Told(int attempt) => $"{route.Name}; rule={number}; target={Target.Provider.Name}/{Target.Model}; attempt={attempt}; why={_why}";
 
     /// <summary>Makes the call one to the target at hand.</summary>
-    public void Take(ProxyCall call)
+    /// <returns>Null where it is; otherwise why the request can't be said in the target's dialect.</returns>
+    public Refusal? Take(ProxyCall call, ReadOnlyMemory<byte> body)
     {
         var target = Target;
-        (call.Provider, call.Match, call.RequestModel, call.Credential) = (target.Provider, target.Match, target.Model, target.Credential);
+        (call.Provider, call.Match, call.RequestModel, call.Credential, call.Translation, call.ErrorsOfRoute) = (target.Provider, target.Match, target.Model, target.Credential, null, client.Errors);
         // Where all targets fail, the best of them is tried all the same: there is nowhere else to go.
         target.Health.Breaker.TryEnter(time.GetUtcNow());
+        if (target.Translator is not { } translator)
+            return null;
+        var request = translator.Request(body, new TranslationTarget(target.Model, target.Provider.Name, client.Streams, target.MaxOutput, target.Provider.StreamUsageOnDemand));
+        if (request.IsRefused)
+            return new Refusal(400, "not_translatable", $"{target.Written} speaks another dialect, which can't carry all of this request. {request.Refusal}");
+        call.Match = target.Provider.Routes.Find("POST", request.Path) ?? target.Match;
+        call.Translation = new CallTranslation(translator, request, client.JsonArray);
+        return null;
     }
 
     /// <summary>A call to the target at hand may not be made: the next is taken, if there is one.</summary>

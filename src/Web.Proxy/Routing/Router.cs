@@ -3,6 +3,7 @@ using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Providers;
 using Tokonomics.Application.Routing;
+using Tokonomics.Application.Translation;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
@@ -19,9 +20,10 @@ namespace Tokonomics.Web.Proxy.Routing;
 internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook prices, RecentOutputs outputs, TargetHealth health, Conversations conversations, TimeProvider time)
 {
     /// <param name="pathProvider">The provider that the path names; null under <c>/v1</c>.</param>
+    /// <param name="sse">The query asks for server-sent events, where the dialect leaves it to that.</param>
     /// <param name="passThrough">The client sends a provider key of its own: it goes to no other provider than the path's.</param>
     /// <returns>Neither where the model's name is no route, or a real model's whose rules all leave it alone.</returns>
-    public (RoutedCall? Routed, Refusal? Refusal) Plan(ProxyCall call, ReadOnlySpan<byte> body, string? pathProvider, bool passThrough)
+    public (RoutedCall? Routed, Refusal? Refusal) Plan(ProxyCall call, ReadOnlySpan<byte> body, string? pathProvider, bool sse, bool passThrough)
     {
         var key = call.Key!;
         if (call.RequestModel is not { } name || !key.Tenant.Routes.TryGetValue(name, out var route))
@@ -55,7 +57,7 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
 
         if (!call.Tags.Any(t => t.Name == RoutedCall.Tag))
             call.Tags = [.. call.Tags, new Tag(RoutedCall.Tag, name)];
-        return (new RoutedCall(route, rule, number, planned, why, rule.Sticky ? outline.Conversation : 0, call.Match!.Surface.Errors, time), null);
+        return (new RoutedCall(route, rule, number, planned, why, rule.Sticky ? outline.Conversation : 0, new ClientForm(call.Match!.Surface.Errors, streams, call.Facts.PathStreams && !sse), time), null);
     }
 
     /// <summary>The conversation is at that target now.</summary>
@@ -72,15 +74,33 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
                 problems.Add($"{target.Model}: no provider that this key can reach has it");
             else if (provider.BaseUrl is null)
                 problems.Add($"{target.Model}: {provider.Name} has no base URL");
-            else if (call.Match.Route.PathFor(model) is not { } path || provider.Routes.Find(call.Match.Route.Method, path) is not { } match || match.Route.Dialect != call.Match.Route.Dialect)
-                problems.Add($"{target.Model}: {provider.Name} doesn't speak {call.Match.Route.Dialect}");
+            else if (RouteAt(provider, model, call) is not var (match, translator))
+                problems.Add($"{target.Model}: {provider.Name} doesn't speak {call.Match.Route.Dialect}, nor another dialect that it is translated into");
             else
                 targets.Add(new PlannedTarget(
-                    target.Model, provider, model, match, itsOwn ? null : key.Tenant.Credentials.GetValueOrDefault(provider.Name), itsOwn, health.Of(key.Tenant.Id, key.Environment, provider.Name, model)));
+                    target.Model, provider, model, match, translator, translator is null ? null : CallRating.Model(Book(call), provider.Name, model, null, key.Environment, call.At)?.MaxOutput, itsOwn ? null : key.Tenant.Credentials.GetValueOrDefault(provider.Name), itsOwn, health.Of(key.Tenant.Id, key.Environment, provider.Name, model)));
         }
 
         return (targets, problems);
     }
+
+    // Where both speak one dialect its bytes go through as they are; otherwise the first that the client's is translated into.
+    private static (RouteMatch Match, Translator? Translator)? RouteAt(Provider provider, string model, ProxyCall call)
+    {
+        var route = call.Match!.Route;
+        if (route.PathFor(model) is { } path && provider.Routes.Find(route.Method, path) is { } same && same.Route.Dialect == route.Dialect)
+            return (same, null);
+        foreach (var (dialect, tail) in Spoken)
+            if (Translator.Between(route.Dialect, dialect) is { } translator && provider.Routes.Find("POST", tail.Replace("{model}", Uri.EscapeDataString(model), StringComparison.Ordinal)) is { } other && other.Route.Dialect == dialect)
+                return (other, translator);
+        return null;
+    }
+
+    // What providers are called in. Each in its own where it has one: what others copy of it lacks something.
+    private static readonly (string Dialect, string Tail)[] Spoken =
+        [("anthropic-messages", "messages"), ("gemini-generate", "models/{model}:generateContent"), ("openai-chat", "chat/completions")];
+
+    private PriceBook Book(ProxyCall call) => call.Key!.Tenant.Prices ?? prices;
 
     // All calls of a conversation draw alike, on every node.
     private static double Share(RouteRule rule, ulong conversation) =>
@@ -90,7 +110,7 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
     private decimal? ExpectedCost(ProxyCall call, PlannedTarget target)
     {
         var usage = new TokenUsage { [UsageUnit.Input] = call.Peek.PromptTokens, [UsageUnit.Output] = Math.Min(call.Peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, target.Model, 50)) };
-        return CallRating.Rate(call.Key.Tenant.Prices ?? prices, new UsageEvent
+        return CallRating.Rate(Book(call), new UsageEvent
         {
             RequestId = call.RequestId, TenantId = call.Key.Tenant.Id, KeyId = call.Key.Id, Environment = call.Key.Environment, Provider = target.Provider.Name, Dialect = target.Match.Route.Dialect,
             Operation = target.Match.Route.Template, RequestModel = target.Model, Usage = usage, PricingHints = call.Peek.PricingHints ?? "", PriceVersion = "", At = call.At,

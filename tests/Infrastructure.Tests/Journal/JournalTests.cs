@@ -80,6 +80,21 @@ public sealed class JournalTests(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public void An_attempt_with_an_admission_of_its_own_keeps_its_number()
+    {
+        // The first attempt of a route failed and has its row; the second was sent when the process died. Of another request the second had only been admitted.
+        _temp.Open();
+        var first = Journal.Admit(TempJournal.Call("req_routed"), sent: true);
+        Journal.Settle(Some.Event("req_routed"), first, last: true);
+        Journal.Admit(TempJournal.Call("req_routed") with { Attempt = 2 }, sent: true);
+        var other = Journal.Admit(TempJournal.Call("req_other"), sent: true);
+        Journal.Settle(Some.Event("req_other"), other, last: true);
+        Journal.Admit(TempJournal.Call("req_other") with { Attempt = 2 }, sent: false);
+        _temp.Kill().Open();
+        _temp.Ship().Select(e => $"{e.RequestId}/{e.Attempt} {e.Outcome}").Order().ShouldBe(["req_other/1 Completed", "req_routed/1 Completed", "req_routed/2 Abandoned"]);
+    }
+
+    [Fact]
     public void What_is_in_the_ledger_is_not_shipped_again_and_what_may_not_be_is()
     {
         _temp.Open();

@@ -85,16 +85,11 @@ internal sealed class BurnWatch(IWatchQueries queries, UsualSpend usuals, IAlert
         var (whose, gone) = (AlertWords.Of(budget.Counts, minute.Names), minute.Now + burn.Left);
         var (per, _) = BudgetWords.Of(budget.Period);
         var clock = AlertWords.Clock(gone, minute.Now, minute.Names.Zone);
-        var then = budget.Action switch
-        {
-            BudgetAction.Block => "Then calls that it counts are refused (status 429)",
-            BudgetAction.Downgrade => "Then calls that it counts go to the cheaper model",
-            _ => "It only tells: nothing stops then",
-        };
+        var until = budget.End is { } end ? AlertWords.At(end, minute.Names.Zone) : null;
         return new AlertDraft(
             minute.TenantId, $"{Condition(budget)}:{minute.Now.ToUnixTimeSeconds()}", AlertKind.BudgetBurn, budget.Action == BudgetAction.Block ? AlertSeverity.Critical : AlertSeverity.Warning, budget.Counts,
             $"At this rate the {per} budget of {whose} is gone at {clock}",
-            $"{AlertWords.Usd(burn.PerHour)} an hour are spent, by the last five minutes. {AlertWords.Usd(budget.Posted)} of {AlertWords.Usd(budget.Limit)} are spent already. {then}{(budget.End is { } end && budget.Action != BudgetAction.Alert ? $", until {AlertWords.At(end, minute.Names.Zone)}" : "")}."
+            $"{AlertWords.Usd(burn.PerHour)} an hour are spent, by the last five minutes. {AlertWords.Usd(budget.Posted)} of {AlertWords.Usd(budget.Limit)} are spent already. Then {BudgetWords.WhenSpent(budget.Action, until)}."
                 + " Look at what runs; if it is meant, raise the cap or give it an increase that ends by itself.",
             "/budgets/" + budget.Id,
             [new("Budget of", whose), new("Rate", $"{AlertWords.Usd(burn.PerHour)} an hour"), new("Spent", AlertWords.Usd(budget.Posted)), new("Cap", AlertWords.Usd(budget.Limit)), new("Gone at", AlertWords.At(gone, minute.Names.Zone))],
