@@ -69,19 +69,20 @@ internal sealed record RouteSurroundings(ProviderCatalogue Catalogue, PriceBook 
     public IReadOnlyList<string> Warnings(ModelRoute route)
     {
         var warnings = new List<string>();
+        var locked = new List<(string Providers, string Target)>();
         foreach (var target in route.Rules.SelectMany(r => r.Targets).Select(t => t.Model).Distinct(StringComparer.Ordinal))
         {
             var (providers, model) = Resolve(target);
-            if (providers.Count == 0)
-                warnings.Add(Problem(route, target) is { } gone ? char.ToUpperInvariant(gone[0]) + gone[1..] : "");
+            if (Problem(route, target) is { } gone)
+                warnings.Add(char.ToUpperInvariant(gone[0]) + gone[1..]);
             else if (!providers.Any(IsOpen))
-                warnings.Add(providers.Count == 1
-                    ? $"No key for {providers[0]} is stored: live calls can't reach {target} unless they bring their own."
-                    : $"No key is stored for any provider of {target} ({string.Join(", ", providers)}): live calls can't reach it unless they bring their own.");
+                locked.Add((string.Join(" or ", providers), target));
             if (providers.Count > 0 && providers.All(p => Own.FindModel(p, model) is null))
                 warnings.Add($"{target} has no price: its calls are recorded without a cost, and a strict budget refuses them.");
         }
 
+        foreach (var behind in locked.GroupBy(l => l.Providers, l => l.Target, StringComparer.Ordinal))
+            warnings.Add($"No key for {behind.Key} is stored: live calls can't reach {string.Join(", ", behind)} unless they bring their own.");
         return warnings;
     }
 

@@ -10,7 +10,7 @@ using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Application.Tenants;
 
-/// <summary>Keys, budgets, teams, projects and calls of a tenant by what somebody remembers of them: a part of a name, an id, the beginning of a key. Kinds that the caller may not see are left out.</summary>
+/// <summary>Keys, budgets, routes, teams, projects and calls of a tenant by what somebody remembers of them: a part of a name, an id, the beginning of a key. Kinds that the caller may not see are left out.</summary>
 /// <param name="Text">Nothing is found by an empty one. At most 200 characters.</param>
 public sealed record Search(Caller Caller, string TenantId, string Text) : IUseCase<SearchHits>
 {
@@ -27,6 +27,9 @@ public sealed record Search(Caller Caller, string TenantId, string Text) : IUseC
 public sealed record SearchHits(IReadOnlyList<KeyLine> Keys, IReadOnlyList<Budget> Budgets, IReadOnlyList<FoundPlace> Teams, IReadOnlyList<FoundPlace> Projects, IReadOnlyList<UsageEvent> Calls)
 {
     public static SearchHits None { get; } = new([], [], [], [], []);
+
+    /// <summary>By name.</summary>
+    public IReadOnlyList<FoundPlace> Routes { get; init; } = [];
 }
 
 public sealed record FoundPlace(string Id, string Name);
@@ -65,8 +68,11 @@ internal sealed class SearchHandler(TokonomicsDbContext db, IUsageQueries usage,
             .Where(b => b.TenantId == tenant && b.EndedAt == null
                 && (b.Id == text || (all && b.Scope == "tenant") || scopes.Contains(b.ScopeValue) || ((b.Scope == "tag" || b.Scope == "each") && (b.ScopeName.ToLower().Contains(lower) || b.ScopeValue.ToLower().Contains(lower)))))
             .OrderBy(b => b.Id).Take(Search.Most).ToListAsync(cancellationToken);
+        var routes = request.Caller.May(Right.ReadKeys)
+            ? await db.Routes.AsNoTracking().Where(r => r.TenantId == tenant && (r.Name.ToLower().Contains(lower) || r.Id == text)).OrderBy(r => r.Name).Take(Search.Most).Select(r => new FoundPlace(r.Id, r.Name)).ToListAsync(cancellationToken)
+            : [];
 #pragma warning restore CA1862
         IReadOnlyList<UsageEvent> calls = text.StartsWith("req_", StringComparison.Ordinal) ? await usage.FindAsync(tenant, text, cancellationToken) : [];
-        return new SearchHits(keys, budgets.ConvertAll(b => b.ToBudget()), teams, projects, calls.Count == 0 ? [] : [calls[^1]]);
+        return new SearchHits(keys, budgets.ConvertAll(b => b.ToBudget()), teams, projects, calls.Count == 0 ? [] : [calls[^1]]) { Routes = routes };
     }
 }

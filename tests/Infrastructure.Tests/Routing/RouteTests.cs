@@ -78,12 +78,13 @@ public abstract class RouteTests<TKind>
         var made = await store.ProvisionAsync("Acme", new KeyValuePair<string, string>("openai", "sk-provider-key-of-acme"));
         var (owner, t) = (new Caller(made.TenantId, made.OwnerId, Role.Owner), made.TenantId);
         await store.SendAsync(new AddCustomEndpoint(owner, t, "my-llm", "https://llm.example.com", "openai"));
-        var saved = (await store.SendAsync(new SaveRoute(owner, t, To("smart", "openai/gpt-5-mini", "anthropic/claude-haiku-4-5", "my-llm/x", "openai/none-such", "ollama/llama3")))).Value;
+        var saved = (await store.SendAsync(new SaveRoute(owner, t, To("smart", "openai/gpt-5-mini", "anthropic/claude-haiku-4-5", "my-llm/x", "openai/none-such", "ollama/llama3", "anthropic/claude-sonnet-4-5", "mistral-small-2603")))).Value;
         saved.Warnings.ShouldBe(
         [
-            "No key for anthropic is stored: live calls can't reach anthropic/claude-haiku-4-5 unless they bring their own.",
             "my-llm/x has no price: its calls are recorded without a cost, and a strict budget refuses them.",
             "openai/none-such has no price: its calls are recorded without a cost, and a strict budget refuses them.",
+            "No key for anthropic is stored: live calls can't reach anthropic/claude-haiku-4-5, anthropic/claude-sonnet-4-5 unless they bring their own.",
+            "No key for mistral or venice is stored: live calls can't reach mistral-small-2603 unless they bring their own.",
         ]);
         (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes[0].Warnings.ShouldBe(saved.Warnings);
         // What is gone since is told of too.

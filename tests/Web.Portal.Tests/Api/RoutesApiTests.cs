@@ -9,7 +9,7 @@ public sealed class RoutesApiTests : IAsyncLifetime
 {
     private TestProduct _product = null!;
 
-    public async ValueTask InitializeAsync() => _product = await TestProduct.StartAsync();
+    public async ValueTask InitializeAsync() => _product = await TestProduct.StartAsync(providerKeys: new Dictionary<string, string> { ["openai"] = "sk-provider-key-of-test" });
 
     public ValueTask DisposeAsync() => _product.DisposeAsync();
 
@@ -23,7 +23,7 @@ public sealed class RoutesApiTests : IAsyncLifetime
     private async Task<List<string>> ModelsAsync(string header = "x-none", string? key = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(_product.Url, "/v1/models"));
-        request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + (key ?? _product.TestKey));
+        request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + (key ?? _product.LiveKey));
         request.Headers.TryAddWithoutValidation(header, "2023-06-01");
         using var answer = await _product.Client.SendAsync(request);
         var models = JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.GetProperty("data").EnumerateArray();
@@ -47,26 +47,26 @@ public sealed class RoutesApiTests : IAsyncLifetime
         rules[1].GetProperty("fall_back_on").EnumerateArray().Select(f => f.GetString()).ShouldBe(["rate_limited", "server_error", "timeout", "unreachable", "refused"]);
         var models = await ModelsAsync();
         models[0].ShouldBe("smart of tokonomics");
-        models.ShouldContain("sandbox-small of sandbox");
+        models.ShouldContain("gpt-5 of openai");
         (await ModelsAsync("anthropic-version"))[0].ShouldBe("smart");
 
         // A key that may use some models sees the routes that its list names.
-        foreach (var (allowed, sees) in new[] { ("sandbox-s*", false), ("sm*", true) })
+        foreach (var (allowed, sees) in new[] { ("gpt-5*", false), ("sm*", true) })
         {
-            var key = (await SendAsync(HttpMethod.Post, "keys", $$"""{"name":"k","environment":"test","allowed_models":["{{allowed}}"]}""")).Body.GetProperty("key").GetString();
+            var key = (await SendAsync(HttpMethod.Post, "keys", $$"""{"name":"k","allowed_models":["{{allowed}}"]}""")).Body.GetProperty("key").GetString();
             (await ModelsAsync(key: key)).Contains("smart of tokonomics").ShouldBe(sees, allowed);
         }
 
         // What is read can be sent back.
-        (status, var set) = await SendAsync(HttpMethod.Put, $"routes/{id}", $$"""{"name":"sandbox-large","rules":{{rules.GetRawText()}}}""");
+        (status, var set) = await SendAsync(HttpMethod.Put, $"routes/{id}", $$"""{"name":"gpt-5","rules":{{rules.GetRawText()}}}""");
         (status, set.GetProperty("id").GetString()).ShouldBe((200, id));
         models = await ModelsAsync();
-        models[0].ShouldBe("sandbox-large of tokonomics");
-        models.Count(m => m.StartsWith("sandbox-large ", StringComparison.Ordinal)).ShouldBe(1); // taken over
-        (await SendAsync(HttpMethod.Get, $"routes/{id}")).Body.GetProperty("name").GetString().ShouldBe("sandbox-large");
+        models[0].ShouldBe("gpt-5 of tokonomics");
+        models.Count(m => m.StartsWith("gpt-5 ", StringComparison.Ordinal)).ShouldBe(1); // taken over
+        (await SendAsync(HttpMethod.Get, $"routes/{id}")).Body.GetProperty("name").GetString().ShouldBe("gpt-5");
         (await SendAsync(HttpMethod.Delete, $"routes/{id}")).Status.ShouldBe(204);
         (await SendAsync(HttpMethod.Get, $"routes/{id}")).Status.ShouldBe(404);
-        (await ModelsAsync()).ShouldContain("sandbox-large of sandbox");
+        (await ModelsAsync()).ShouldContain("gpt-5 of openai");
     }
 
     [Theory]

@@ -4,6 +4,7 @@ using MediatR;
 using Microsoft.Extensions.DependencyInjection;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
@@ -44,12 +45,13 @@ public sealed class SearchTests : IAsyncLifetime
         var byTeam = (await AskAsync(new CreateBudget(owner, _product.TenantId, BudgetScope.Team(team), BudgetPeriod.Month, new BudgetTerms { Limit = NanoUsd.Round(10) }))).Id;
         var byTag = (await AskAsync(new CreateBudget(owner, _product.TenantId, BudgetScope.Tag("customer", "Zeppelin Inc"), BudgetPeriod.Day, new BudgetTerms { Limit = NanoUsd.Round(5) }))).Id;
         await AskAsync(new CreateBudget(owner, _product.TenantId, BudgetScope.Tag("customer", "other"), BudgetPeriod.Day, new BudgetTerms { Limit = NanoUsd.Round(5) }));
+        var route = (await AskAsync(new SaveRoute(owner, _product.TenantId, new RouteForm("zeppelin-smart", [new RuleForm([new TargetForm("sandbox-small")])])))).Id;
         using var call = await _product.PostAsync("/v1/chat/completions", ProxyCalls.Chat());
         await call.Content.ReadAsStringAsync();
         await _product.EventAsync(call.RequestId());
 
         var visitor = await PortalVisitor.SignedInAsync(_product, _product.TenantId);
-        (await LinksAsync(visitor, "q=ZEPPELIN")).ShouldBe([$"/keys/{test.Id}?env=test", $"/keys/{key.Id}", $"/keys/{gone.Id}", $"/budgets/{byTeam}", $"/budgets/{byTag}", $"/explore?team={team}"]);
+        (await LinksAsync(visitor, "q=ZEPPELIN")).ShouldBe([$"/keys/{test.Id}?env=test", $"/keys/{key.Id}", $"/keys/{gone.Id}", $"/budgets/{byTeam}", $"/budgets/{byTag}", $"/routes/{route}", $"/explore?team={team}"]);
         (await LinksAsync(visitor, "q=" + key.Id)).ShouldBe([$"/keys/{key.Id}"]);
         (await LinksAsync(visitor, "q=" + key.Secret[..14])).ShouldBe([$"/keys/{key.Id}"]);
         (await LinksAsync(visitor, "q=" + byTag)).ShouldBe([$"/budgets/{byTag}"]);

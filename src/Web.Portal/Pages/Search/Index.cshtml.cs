@@ -10,7 +10,7 @@ namespace Tokonomics.Web.Portal.Pages.Search;
 /// <param name="More">What tells it from others of the same name.</param>
 public sealed record Hit(string Path, string Name, string More = "");
 
-/// <summary>Everything that can be gone to: pages, keys, budgets, teams, projects, a call. A page of its own, and the part of it that the palette shows.</summary>
+/// <summary>Everything that can be gone to: pages, keys, budgets, routes, teams, projects, a call. A page of its own, and the part of it that the palette shows.</summary>
 public sealed class IndexModel : PortalPage
 {
     // What a page is for besides its name: words that people look for it with.
@@ -83,6 +83,7 @@ public sealed class IndexModel : PortalPage
             ("Pages", [.. PagesLike(text)]),
             ("Keys", [.. hits.Keys.Select(k => new Hit(In(k.Environment, $"/keys/{k.Id}"), k.Name, $"{k.Masked}{(k.Status == KeyStatus.Active ? "" : $", {Lines.Say(k.Status)}")}"))]),
             ("Budgets", [.. hits.Budgets.Select(b => new Hit(In(b.Environment, $"/budgets/{b.Id}"), names.Of(b), $"{Figures.Money(b.Limit).Text} {Budgets.IndexModel.Every(b.Period)}{(b.Environment == KeyEnvironment.Test ? ", test" : "")}"))]),
+            ("Routes", [.. hits.Routes.Select(r => new Hit(To($"/routes/{r.Id}"), r.Name))]),
             ("Teams", [.. hits.Teams.Select(t => new Hit(To($"/explore?team={t.Id}"), t.Name))]),
             ("Projects", [.. hits.Projects.Select(p => new Hit(To($"/explore?project={p.Id}"), p.Name))]),
             ("Calls", [.. hits.Calls.Select(c => new Hit(In(c.Environment, $"/calls/{c.RequestId}"), c.RequestId, c.ResponseModel ?? c.RequestModel ?? c.Provider))]),
