@@ -86,7 +86,7 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
         var key = (await mediator.Send(new CreateKey(owner, member.TenantId, "batch-eu", KeyEnvironment.Live))).Value;
         var test = (await mediator.Send(new CreateKey(owner, member.TenantId, "try", KeyEnvironment.Test))).Value;
         var budget = (await mediator.Send(new CreateBudget(owner, member.TenantId, BudgetScope.Tenant, BudgetPeriod.Month, new BudgetTerms { Limit = NanoUsd.Round(100) }))).Value;
-        var route = (await mediator.Send(new SaveRoute(owner, member.TenantId, new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5-mini"), new TargetForm("sandbox-small")]) { When = new ConditionsForm { PromptTokensAtLeast = 1000 } }, new RuleForm([new TargetForm("sandbox-small")])])))).Value;
+        var smart = (await mediator.Send(new SaveRoute(owner, member.TenantId, new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5-mini"), new TargetForm("sandbox-small")]) { When = new ConditionsForm { PromptTokensAtLeast = 1000 } }, new RuleForm([new TargetForm("sandbox-small")])])))).Value;
         using var call = await portal.Product.PostAsync("/v1/chat/completions", ProxyCalls.Chat("sandbox-small"), test.Secret);
         call.EnsureSuccessStatusCode();
         await call.Content.ReadAsStringAsync();
@@ -103,7 +103,7 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
                 {
                     "Keys" => Filled(path, key.Id),
                     "Budgets" => Filled(path, budget.Id),
-                    "Routes" => Filled(path, route.Id),
+                    "Routes" => Filled(path, smart.Id),
                     "Spend" => Filled(path, request) + "?env=test",
                     _ => throw new InvalidOperationException($"say here what stands in the parameters of {page.ViewEnginePath} ({path})"),
                 };
