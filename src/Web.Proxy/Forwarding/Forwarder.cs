@@ -331,8 +331,8 @@ internal sealed class Forwarder(
     // By either header: seconds or a date, and the milliseconds of OpenAI's and Azure's own.
     private TimeSpan? RetryAfter(HttpResponseMessage answer)
     {
-        if (answer.Headers.NonValidated.TryGetValues("retry-after-ms", out var values) && double.TryParse(values.ToString(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var ms) && ms < 1e9)
-            return TimeSpan.FromMilliseconds(ms);
+        if (answer.Headers.NonValidated.TryGetValues("retry-after-ms", out var values) && decimal.TryParse(values.ToString(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var ms) && ms < 1_000_000_000)
+            return TimeSpan.FromTicks((long)(ms * TimeSpan.TicksPerMillisecond));
         return answer.Headers.RetryAfter switch
         {
             { Delta: { } delta } => delta,

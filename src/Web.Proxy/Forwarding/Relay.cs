@@ -73,7 +73,7 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         var receipt = Receipt.PlaceOf(call, IsEventStream(contentType) && call.Translation is not { JsonArray: true }, IsPlain(answer));
         var held = receipt == ReceiptPlace.Headers ? new HeldAnswer(buffers, Receipt.MaxHeldBytes) : null;
         var translated = call.Translation is { } translation
-            ? new TranslatedWriter(response, translation, translation.Wishes(call.At), call.Status, events: call.Streamed && call.Status < 300 && IsEventStream(contentType), streamAsked: call.Peek.Stream || call.Facts.PathStreams, context.RequestAborted)
+            ? new TranslatedWriter(response, translation, translation.Wishes(call.At, call.Provider.Quirks), call.Status, events: call.Streamed && call.Status < 300 && IsEventStream(contentType), streamAsked: call.Peek.Stream || call.Facts.PathStreams, context.RequestAborted)
             : null;
         var begun = call.Streamed && held is null && translated is not { Streams: false };
 

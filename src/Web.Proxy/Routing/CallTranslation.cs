@@ -1,3 +1,4 @@
+using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Translation;
 
 namespace Tokonomics.Web.Proxy.Routing;
@@ -14,5 +15,5 @@ internal sealed record CallTranslation(Translator Translator, TranslatedRequest 
 
     public string? Notes => Request.Notes.Count == 0 ? null : string.Join("; ", Request.Notes) is var all && all.Length <= MostNoteChars ? all : all[..MostNoteChars];
 
-    public AnswerWishes Wishes(DateTimeOffset at) => new(null, at, Request.UsageInStream, Request.Thoughts, JsonArray);
+    public AnswerWishes Wishes(DateTimeOffset at, ProviderQuirks quirks) => new(null, at, Request.UsageInStream, Request.Thoughts, JsonArray, quirks);
 }

@@ -85,21 +85,28 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         return (targets, problems);
     }
 
-    // Where both speak one dialect its bytes go through as they are; otherwise the first that the client's is translated into.
+    // Where both speak one dialect its bytes go through as they are. A provider with a dialect of its own is called in that: what Anthropic and Google offer of OpenAI's leaves out in silence what it can't do.
     private static (RouteMatch Match, Translator? Translator)? RouteAt(Provider provider, string model, ProxyCall call)
     {
         var route = call.Match!.Route;
+        var own = provider.Routes.Surfaces[0].Surface.Name;
+        foreach (var (surface, dialect, tail) in Spoken)
+            if (own == surface && Translated(dialect, tail) is { } best)
+                return best;
         if (route.PathFor(model) is { } path && provider.Routes.Find(route.Method, path) is { } same && same.Route.Dialect == route.Dialect)
             return (same, null);
-        foreach (var (dialect, tail) in Spoken)
-            if (Translator.Between(route.Dialect, dialect) is { } translator && provider.Routes.Find("POST", tail.Replace("{model}", Uri.EscapeDataString(model), StringComparison.Ordinal)) is { } other && other.Route.Dialect == dialect)
-                return (other, translator);
-        return null;
+        foreach (var (_, dialect, tail) in Spoken)
+            if (Translated(dialect, tail) is { } other)
+                return other;
+        return Translated("openai-chat", "chat/completions");
+
+        (RouteMatch, Translator?)? Translated(string dialect, string tail) =>
+            Translator.Between(route.Dialect, dialect) is { } translator && provider.Routes.Find("POST", tail.Replace("{model}", Uri.EscapeDataString(model), StringComparison.Ordinal)) is { } match && match.Route.Dialect == dialect
+                ? (match, translator)
+                : null;
     }
 
-    // What providers are called in. Each in its own where it has one: what others copy of it lacks something.
-    private static readonly (string Dialect, string Tail)[] Spoken =
-        [("anthropic-messages", "messages"), ("gemini-generate", "models/{model}:generateContent"), ("openai-chat", "chat/completions")];
+    private static readonly (string Surface, string Dialect, string Tail)[] Spoken = [("anthropic", "anthropic-messages", "messages"), ("gemini", "gemini-generate", "models/{model}:generateContent")];
 
     private PriceBook Book(ProxyCall call) => call.Key!.Tenant.Prices ?? prices;
 
