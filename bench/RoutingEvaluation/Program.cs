@@ -66,7 +66,7 @@ var times = lengths.Select(length => (length, Took: Times(length))).ToList();
 
 Line("# Routing that keeps quality: what it does on real prompts");
 Line();
-Line($"Made by `dotnet run -c Release --project bench/RoutingEvaluation -- --split {split} --draws {draws}` on {TimeProvider.System.GetUtcNow():yyyy-MM-dd}; not edited by hand. All of it runs the code that routes (`src/Domain/Routing`).");
+Line($"Made by `dotnet run -c Release --project bench/RoutingEvaluation -- --split {split} --draws {draws}` on {TimeProvider.System.GetUtcNow():yyyy-MM-dd}; not edited by hand. All of it runs the product's own code (`src/Domain/Routing`), which no live call goes through yet.");
 Line();
 Line("## Goals");
 Line();

@@ -79,25 +79,14 @@ internal sealed partial class AnthropicWire : IClientWire, IProviderWire
 
     private static IEnumerable<Part> ReadContent(Fields holder, string name, Dictionary<string, string>? calls, Carriage carriage)
     {
-        if (!holder.Take(name, out var content, out var path))
-            yield break;
-        if (content.ValueKind == JsonValueKind.String)
+        foreach (var (whole, block) in holder.Content(name))
         {
-            if (content.GetString() is { Length: > 0 } text)
-                yield return new TextPart(text, path);
-            yield break;
-        }
+            if (block is null)
+            {
+                yield return new TextPart(whole!.Value, whole.Path);
+                continue;
+            }
 
-        if (content.ValueKind != JsonValueKind.Array)
-        {
-            carriage.Refuse(path, "must be text or an array of blocks");
-            yield break;
-        }
-
-        var i = 0;
-        foreach (var element in content.EnumerateArray())
-        {
-            var block = new Fields(element, $"{path}[{i++}]", carriage);
             block.Hint("cache_control", Omissions.CacheControl);
             var type = block.Text("type")?.Value;
             switch (type)

@@ -157,6 +157,30 @@ internal sealed class Fields
             yield return (element, $"{path}[{i++}]");
     }
 
+    /// <summary>What is said as a text or as a list of parts: the text, unless it is empty, or each part.</summary>
+    public IEnumerable<(Said<string>? Whole, Fields? Part)> Content(string name)
+    {
+        if (!Take(name, out var content, out var path))
+            yield break;
+        switch (content.ValueKind)
+        {
+            case JsonValueKind.String:
+                if (content.GetString() is { Length: > 0 } text)
+                    yield return (new(text, path), null);
+                break;
+
+            case JsonValueKind.Array:
+                var i = 0;
+                foreach (var element in content.EnumerateArray())
+                    yield return (null, new Fields(element, $"{path}[{i++}]", _carriage, _anyCase));
+                break;
+
+            default:
+                _carriage.Refuse(path, "must be text or an array of parts");
+                break;
+        }
+    }
+
     public IEnumerable<Said<string>> Texts(string name)
     {
         foreach (var (element, path) in Elements(name))

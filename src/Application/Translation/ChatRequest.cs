@@ -142,25 +142,14 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
 
     private static IEnumerable<Part> ReadContent(Fields message, Carriage carriage)
     {
-        if (!message.Take("content", out var content, out var path))
-            yield break;
-        if (content.ValueKind == JsonValueKind.String)
+        foreach (var (whole, part) in message.Content("content"))
         {
-            if (content.GetString() is { Length: > 0 } text)
-                yield return new TextPart(text, path);
-            yield break;
-        }
+            if (part is null)
+            {
+                yield return new TextPart(whole!.Value, whole.Path);
+                continue;
+            }
 
-        if (content.ValueKind != JsonValueKind.Array)
-        {
-            carriage.Refuse(path, "must be text or an array of parts");
-            yield break;
-        }
-
-        var i = 0;
-        foreach (var element in content.EnumerateArray())
-        {
-            var part = new Fields(element, $"{path}[{i++}]", carriage);
             part.Hint("cache_control", Omissions.CacheControl);
             var type = part.Text("type")?.Value;
             switch (type)

@@ -108,40 +108,20 @@ internal sealed class Forwarder(
             while (true)
             {
                 var passThrough = routed?.Target.PassThrough ?? presented.PassThrough;
-                Refusal? permitted = null;
-                if (routed is not null)
-                    permitted = routed.Take(call, body!.Plain);
-                else
+                // Of this target; the next may be let through.
+                var denied = routed?.Take(call, body!.Plain);
+                if (routed is null)
                     refusal ??= Resolve(target, passThrough, call);
-                if (refusal is null && permitted is null && body is not null && (routed is not null || target.Provider is null))
+                if (refusal is null && denied is null && body is not null && (routed is not null || target.Provider is null))
                     refusal = Peek(request, body, call); // again, now that the provider's ways are known
 
-                // 5. Whether. Journal and ledger must be able to take the event, the key must be allowed the provider and the model, the rate limits must have room, no other call may have its
-                // Idempotency-Key, the plan must have a call left, and every budget must have room for the most that it can cost. A route's next target may be let through where one isn't.
-                if (refusal is null && !recorder.Accepting)
-                    refusal = recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull;
-                permitted ??= refusal ?? admission.Permit(call);
-                if (refusal is null && permitted is null && !call.Entered)
+                // 5. Whether.
+                if (refusal is null && denied is null)
+                    (refusal, denied) = await AdmitAsync(context, target, call, body);
+                if (denied is not null && (refusal = routed is null ? denied : routed.PassOver(denied)) is null)
                 {
-                    refusal = await EnterAsync(context, call) ?? await idempotency.ClaimAsync(context, target, call, body);
-                    call.Entered = refusal is null;
-                }
-
-                if (refusal is null)
-                {
-                    permitted ??= await admission.CountAsync(call, context.RequestAborted) ?? await admission.AdmitAsync(call, context.RequestAborted);
-                    if (permitted is not null && routed is not null)
-                    {
-                        if ((refusal = routed.PassOver(permitted)) is null)
-                        {
-                            admission.Leave(call);
-                            continue;
-                        }
-                    }
-                    else
-                    {
-                        refusal = permitted;
-                    }
+                    admission.Leave(call);
+                    continue;
                 }
 
                 if (refusal is not null)
@@ -184,6 +164,24 @@ internal sealed class Forwarder(
             if (call.Claim is { } claim && !call.ChargedBefore && (!call.Sent || call.FreeOfCharge))
                 await idempotency.ReleaseAsync(claim);
         }
+    }
+
+    /// <summary>
+    /// Journal and ledger must be able to take the event, the key must be allowed the provider and the model, the rate limits must have room, no other call may have its Idempotency-Key, the plan must
+    /// have a call left, and every budget must have room for the most that it can cost.
+    /// </summary>
+    /// <returns>Neither where the call may go: why not, whatever its target is, or only to this one.</returns>
+    private async ValueTask<(Refusal? Refusal, Refusal? Denied)> AdmitAsync(HttpContext context, ProxyTarget target, ProxyCall call, RequestBody? body)
+    {
+        if (!recorder.Accepting)
+            return (recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull, null);
+        if (admission.Permit(call) is { } forbidden)
+            return (null, forbidden);
+        // Once for all attempts of a request.
+        if (!call.Entered && (await EnterAsync(context, call) ?? await idempotency.ClaimAsync(context, target, call, body)) is { } refused)
+            return (refused, null);
+        call.Entered = true;
+        return (null, await admission.CountAsync(call, context.RequestAborted) ?? await admission.AdmitAsync(call, context.RequestAborted));
     }
 
     // What was sent has an event; of what was not, this is all that is left.

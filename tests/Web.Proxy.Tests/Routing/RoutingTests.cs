@@ -103,17 +103,17 @@ public sealed class RoutingTests(CapProduct cap, ITestOutputHelper output) : ICl
     [Fact]
     public async Task A_target_that_never_answers_is_left_for_the_next_after_the_rules_time()
     {
-        var route = await RouteAsync(To("openai/sandbox-small-hang", "openai/sandbox-small") with { FirstByteTimeout = TimeSpan.FromMilliseconds(300) });
+        var route = await RouteAsync(To(Failing("openai", "hang"), "openai/sandbox-small") with { FirstByteTimeout = TimeSpan.FromMilliseconds(300) });
         var seen = await CallAsync(route);
         seen.Status.ShouldBe(200, seen.Text);
         seen.Attempts.Select(a => a.GetProperty("outcome").GetString()).ShouldBe(["timed_out", "completed"]);
-        seen.Route.ShouldContain("why=fallback after a timeout of openai/sandbox-small-hang");
+        seen.Route.ShouldContain("why=fallback after a timeout of openai/sandbox-small-hang-words-");
     }
 
     [Fact]
     public async Task With_an_Idempotency_Key_what_may_have_been_charged_is_not_sent_again()
     {
-        var route = await RouteAsync(To("openai/sandbox-small-hang", "openai/sandbox-small") with { FirstByteTimeout = TimeSpan.FromMilliseconds(300) });
+        var route = await RouteAsync(To(Failing("openai", "hang"), "openai/sandbox-small") with { FirstByteTimeout = TimeSpan.FromMilliseconds(300) });
         var seen = await CallAsync(route, headers: ("Idempotency-Key", "once-only"));
         seen.Status.ShouldBe(504, seen.Text);
         seen.Attempts.Count.ShouldBe(1);
