@@ -1,4 +1,5 @@
 using Quartz;
+using Tokonomics.Application.Jobs;
 using Tokonomics.Infrastructure.Postgres;
 
 namespace Tokonomics.Workers.Jobs;
@@ -32,6 +33,8 @@ internal static class JobSetup
                 // Told to stop, a worker doesn't wait for what may take an hour: what is broken off is another's.
                 o.ShutdownJobInterruption = ShutdownJobInterruption.Always;
             });
+            // All of the plan at once, so that none that takes an hour keeps another waiting; Quartz itself would run ten.
+            quartz.UseDefaultThreadPool(pool => pool.MaxConcurrency = JobPlan.All.Count);
             if (!clustered)
                 return;
             quartz.UsePersistentStore(store =>

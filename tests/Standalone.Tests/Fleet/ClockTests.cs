@@ -14,7 +14,7 @@ public sealed class ClockTests(SharedFleet shared, ITestOutputHelper output)
         var (fleet, caps) = await shared.WholeAsync();
         var clock = Path.Combine(fleet.DataFolder, "clock");
         await SetAsync("+0");
-        await fleet.RestartProxiesAsync(i => i switch { 0 => Faked("+90s"), 1 => Faked("-90s"), _ => [.. Faked(null), ("FAKETIME_TIMESTAMP_FILE", clock), ("FAKETIME_NO_CACHE", "1")] });
+        await fleet.RestartProxiesAsync(i => i switch { 0 => Faked("+90s"), 1 => Faked("-90s"), _ => FakedBy(clock) });
         try
         {
             for (var round = 0; round < DatabaseFaultTests.Runs; round++)
@@ -52,11 +52,7 @@ public sealed class ClockTests(SharedFleet shared, ITestOutputHelper output)
             await fleet.RestartProxiesAsync();
         }
 
-        async Task SetAsync(string offset)
-        {
-            await File.WriteAllTextAsync(clock + ".new", offset, Cancel);
-            File.Move(clock + ".new", clock, overwrite: true);
-        }
+        Task SetAsync(string offset) => SetClockAsync(clock, offset, Cancel);
     }
 
     [Fact]
@@ -119,6 +115,15 @@ public sealed class ClockTests(SharedFleet shared, ITestOutputHelper output)
     private static long Micros(DateTimeOffset at) => at.ToUnixTimeMilliseconds() * 1000;
 
     // Debian's faketime. Intervals are measured by the monotonic clock, which is nobody's to set; without the last of these its waits on that clock end at once.
+    /// <summary>By what the file says at each moment.</summary>
+    internal static (string, string)[] FakedBy(string file) => [.. Faked(null), ("FAKETIME_TIMESTAMP_FILE", file), ("FAKETIME_NO_CACHE", "1")];
+
+    internal static async Task SetClockAsync(string file, string offset, CancellationToken cancellationToken)
+    {
+        await File.WriteAllTextAsync(file + ".new", offset, cancellationToken);
+        File.Move(file + ".new", file, overwrite: true);
+    }
+
     internal static (string, string)[] Faked(string? offset)
     {
         var library = Directory.EnumerateFiles("/usr/lib", "libfaketimeMT.so.1", new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true }).FirstOrDefault()

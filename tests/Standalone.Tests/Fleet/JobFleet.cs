@@ -41,6 +41,8 @@ internal sealed class JobFleet : IAsyncDisposable
 
     public Caller Owner { get; private set; } = null!;
 
+    public string Folder => _folder.Path;
+
     public string Logs => string.Concat(_workers.Select((w, i) => $"--- worker {i}\n{w.Output}"));
 
     public static async Task<JobFleet> StartAsync()
