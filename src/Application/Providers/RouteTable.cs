@@ -29,7 +29,7 @@ public sealed record Route(string Template, string Dialect, RouteKind Kind)
     /// <summary>The tail of a path to it for a model; null where it names other things too.</summary>
     public string? PathFor(string model)
     {
-        var path = string.Join('/', Segments).Replace("{model}", Uri.EscapeDataString(model), StringComparison.Ordinal);
+        var path = Template[(Method.Length + 1)..].Replace("{model}", Uri.EscapeDataString(model), StringComparison.Ordinal);
         return path.Contains('{', StringComparison.Ordinal) ? null : path;
     }
 

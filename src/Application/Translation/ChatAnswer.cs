@@ -108,23 +108,7 @@ internal sealed partial class ChatWire
         var thoughts = string.Concat(answer.Parts.OfType<ThinkingPart>().Select(t => t.Text));
         if (thoughts.Length > 0)
             json.WriteString("reasoning_content", thoughts);
-        if (calls.Count > 0)
-        {
-            json.WriteStartArray("tool_calls");
-            foreach (var call in calls)
-            {
-                json.WriteStartObject();
-                json.WriteString("id", call.Id);
-                json.WriteString("type", "function");
-                json.WriteStartObject("function");
-                json.WriteString("name", call.Name);
-                json.WriteString("arguments", call.Arguments.Length == 0 ? "{}" : call.Arguments);
-                json.WriteEndObject();
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
-        }
+        WriteCalls(json, calls, id => id);
 
         json.WriteEndObject();
         json.WriteNull("logprobs");

@@ -27,7 +27,7 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
             ReadTool(tool, request, carriage);
         request.Choice = ReadChoice(fields, carriage);
         request.ParallelCalls = fields.Flag("parallel_tool_calls");
-        request.Format = ReadFormat(fields.Object("response_format"), carriage);
+        request.Format = ReadFormat(fields.Object("response_format"), "json_schema", carriage);
         var limit = fields.Whole("max_completion_tokens");
         request.MaxOutputTokens = limit ?? fields.Whole("max_tokens");
         fields.Take("max_tokens", out _); // the older name of the same; the newer one holds
@@ -241,7 +241,9 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
         return null;
     }
 
-    private static Said<AnswerFormat>? ReadFormat(Fields? format, Carriage carriage)
+    /// <summary>How OpenAI's dialects say what form the answer has.</summary>
+    /// <param name="holder">The object in it that holds the schema; null where it stands beside the type (Responses).</param>
+    public static Said<AnswerFormat>? ReadFormat(Fields? format, string? holder, Carriage carriage)
     {
         switch (format?.Text("type")?.Value)
         {
@@ -253,10 +255,11 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
                 format.End();
                 return new(new AnswerFormat(null), format.Path);
 
-            case "json_schema" when format.Object("json_schema") is { } said && said.Take("schema", out var schema):
+            case "json_schema" when (holder is null ? format : format.Object(holder)) is { } said && said.Take("schema", out var schema):
                 var read = new AnswerFormat(schema, said.Text("name")?.Value, said.Text("description")?.Value) { Strict = said.Flag("strict")?.Value ?? false };
                 said.End();
-                format.End();
+                if (said != format)
+                    format.End();
                 return new(read, format.Path);
 
             default:
@@ -367,25 +370,29 @@ internal sealed partial class ChatWire : IClientWire, IProviderWire
             json.WriteNull("content");
         else
             WriteContent(json, said, carriage);
-        if (calls.Count > 0)
-        {
-            json.WriteStartArray("tool_calls");
-            foreach (var call in calls)
-            {
-                json.WriteStartObject();
-                json.WriteString("id", Wires.CallId(call.Id, MaxCallId));
-                json.WriteString("type", "function");
-                json.WriteStartObject("function");
-                json.WriteString("name", call.Name);
-                json.WriteString("arguments", call.Arguments.Length == 0 ? "{}" : call.Arguments);
-                json.WriteEndObject();
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
-        }
+        WriteCalls(json, calls, id => Wires.CallId(id, MaxCallId));
 
         json.WriteEndObject();
+    }
+
+    private static void WriteCalls(Utf8JsonWriter json, List<ToolCallPart> calls, Func<string, string> id)
+    {
+        if (calls.Count == 0)
+            return;
+        json.WriteStartArray("tool_calls");
+        foreach (var call in calls)
+        {
+            json.WriteStartObject();
+            json.WriteString("id", id(call.Id));
+            json.WriteString("type", "function");
+            json.WriteStartObject("function");
+            json.WriteString("name", call.Name);
+            json.WriteString("arguments", call.Arguments.Length == 0 ? "{}" : call.Arguments);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 
     // OpenAI refuses longer ones.

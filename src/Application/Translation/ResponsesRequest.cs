@@ -22,7 +22,7 @@ internal sealed partial class ResponsesWire : IClientWire
         request.ParallelCalls = fields.Flag("parallel_tool_calls");
         if (fields.Object("text") is { } text)
         {
-            request.Format = ReadFormat(text.Object("format"), carriage);
+            request.Format = ChatWire.ReadFormat(text.Object("format"), null, carriage);
             text.Refuse("verbosity", "only OpenAI's models know it", "medium");
             text.End();
         }
@@ -195,28 +195,5 @@ internal sealed partial class ResponsesWire : IClientWire
             return new(read, path);
         carriage.Refuse(path, "this choice has no counterpart");
         return null;
-    }
-
-    private static Said<AnswerFormat>? ReadFormat(Fields? format, Carriage carriage)
-    {
-        switch (format?.Text("type")?.Value)
-        {
-            case null or "text":
-                format?.End();
-                return null;
-
-            case "json_object":
-                format.End();
-                return new(new AnswerFormat(null), format.Path);
-
-            case "json_schema" when format.Take("schema", out var schema):
-                var read = new AnswerFormat(schema, format.Text("name")?.Value, format.Text("description")?.Value) { Strict = format.Flag("strict")?.Value ?? false };
-                format.End();
-                return new(read, format.Path);
-
-            default:
-                carriage.Refuse(format.Path, "this format has no counterpart");
-                return null;
-        }
     }
 }

@@ -176,6 +176,7 @@ internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox bo
         var (per, period) = BudgetWords.Of(Enum.Parse<BudgetPeriod>(cause.Period, ignoreCase: true));
         var (posted, limit) = (AlertWords.Usd(new NanoUsd(cause.Posted)), AlertWords.Usd(new NanoUsd(cause.Limit)));
         var ends = cause.Period == "total" ? null : AlertWords.At(UsageRow.Time(cause.PeriodEnd), TimeZoneInfo.FindSystemTimeZoneById(cause.Zone));
+        var after = BudgetWords.WhenSpent(Enum.Parse<BudgetAction>(cause.Action, ignoreCase: true), ends);
         List<AlertFact> facts = [new("Budget of", whose), new("Spent", posted), new("Cap", limit)];
         if (ends is not null)
             facts.Add(new("New period", ends));
@@ -188,9 +189,9 @@ internal sealed class AlertOutbox(ISqlStore store, AlertBook book, ISecretBox bo
 
         if (cause.Threshold < 100)
             return (AlertKind.BudgetThreshold, AlertSeverity.Warning, $"{cause.Threshold} % of the {per} budget is spent: {whose}",
-                $"{posted} of {limit} {(cause.Period == "total" ? "is" : "are")} spent {period}. At 100 % {BudgetWords.WhenSpent(Enum.Parse<BudgetAction>(cause.Action, ignoreCase: true), ends)}.", facts);
+                $"{posted} of {limit} {(cause.Period == "total" ? "is" : "are")} spent {period}. At 100 % {after}.", facts);
         return (AlertKind.BudgetExhausted, cause.Action == "alert" ? AlertSeverity.Warning : AlertSeverity.Critical, $"{(cause.Threshold == 100 ? "The" : $"{cause.Threshold} % of the")} {per} budget is used up: {whose}",
-            $"{posted} of {limit} are spent {period}. From now on {BudgetWords.WhenSpent(Enum.Parse<BudgetAction>(cause.Action, ignoreCase: true), ends)}.{(cause.Action == "alert" ? "" : " To go on at once, raise the cap or give it an increase that ends by itself.")}", facts);
+            $"{posted} of {limit} are spent {period}. From now on {after}.{(cause.Action == "alert" ? "" : " To go on at once, raise the cap or give it an increase that ends by itself.")}", facts);
     }
 
     private List<(DueDelivery Delivery, long NextAt, bool Moot)> Due(long now)
