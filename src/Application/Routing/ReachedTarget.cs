@@ -70,14 +70,16 @@ public record ReachedTarget(string Written, Provider Provider, string Model, Rou
     }
 
     /// <summary>At our estimate of the prompt and as long an answer as the model's are to this key, USD; null where nothing prices it.</summary>
-    public decimal? ExpectedCost(KeySnapshot key, PriceBook prices, in RequestPeek peek, RecentOutputs outputs, DateTimeOffset at)
+    /// <param name="cached">The provider has the prompt in its cache.</param>
+    public decimal? ExpectedCost(KeySnapshot key, PriceBook prices, in RequestPeek peek, RecentOutputs outputs, DateTimeOffset at, bool cached = false)
     {
-        var usage = new TokenUsage { [UsageUnit.Input] = peek.PromptTokens, [UsageUnit.Output] = Math.Min(peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(key.Id, Model, 50)) };
-        return CallRating.Rate(prices, new UsageEvent
+        var usage = new TokenUsage { [cached ? UsageUnit.CacheRead : UsageUnit.Input] = peek.PromptTokens, [UsageUnit.Output] = Math.Min(peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(key.Id, Model, 50)) };
+        var cost = CallRating.Rate(prices, new UsageEvent
         {
             RequestId = "", TenantId = key.Tenant.Id, KeyId = key.Id, Environment = key.Environment, Provider = Provider.Name, Dialect = Match.Route.Dialect,
             Operation = Match.Route.Template, RequestModel = Model, Usage = usage, PricingHints = peek.PricingHints ?? "", PriceVersion = "", At = at,
         }).Cost?.Usd;
+        return cost is null && cached ? ExpectedCost(key, prices, peek, outputs, at) : cost; // no rate for what is cached: it costs as much as the rest
     }
 
     // Where both speak one dialect its bytes go through as they are. A provider with a dialect of its own is called in that: what Anthropic and Google offer of OpenAI's leaves out in silence what it can't do.

@@ -58,6 +58,7 @@ internal sealed class SaveRouteHandler(TokonomicsDbContext db, RouteChecks check
             ChangedAt = now,
             ChangedBy = request.Caller.Actor,
         });
+        await SampleBudgets.SetAsync(db, request.TenantId, route, now, cancellationToken);
         return new RouteSaved(route.Id, around.Warnings(route));
     }
 }
@@ -89,6 +90,7 @@ internal sealed class UpdateRouteHandler(TokonomicsDbContext db, RouteChecks che
         if (row.Name != route.Name && await checks.InUseAsync(request.TenantId, row.Name, cancellationToken) is { } inUse)
             return inUse;
         (row.Name, row.Policy, row.ChangedAt, row.ChangedBy) = (route.Name, RoutePolicy.Write(route), time.GetUtcNow(), request.Caller.Actor);
+        await SampleBudgets.SetAsync(db, request.TenantId, route, row.ChangedAt, cancellationToken);
         return new RouteSaved(row.Id, around.Warnings(route));
     }
 }
@@ -106,7 +108,7 @@ public sealed record RouteDeleted(string Id) : IAuditSubject
     public string AuditSubject => Id;
 }
 
-internal sealed class DeleteRouteHandler(TokonomicsDbContext db, RouteChecks checks) : IRequestHandler<DeleteRoute, Outcome<RouteDeleted>>
+internal sealed class DeleteRouteHandler(TokonomicsDbContext db, RouteChecks checks, TimeProvider time) : IRequestHandler<DeleteRoute, Outcome<RouteDeleted>>
 {
     public async Task<Outcome<RouteDeleted>> Handle(DeleteRoute request, CancellationToken cancellationToken)
     {
@@ -116,6 +118,7 @@ internal sealed class DeleteRouteHandler(TokonomicsDbContext db, RouteChecks che
         if (await checks.InUseAsync(request.TenantId, row.Name, cancellationToken) is { } inUse)
             return inUse;
         db.Routes.Remove(row);
+        await SampleBudgets.EndAsync(db, request.TenantId, row.Id, time.GetUtcNow(), cancellationToken);
         return new RouteDeleted(row.Id);
     }
 }

@@ -17,6 +17,12 @@ public enum RouteReason
     /// <summary>Weak signals speak against the candidate.</summary>
     Demoted,
 
+    /// <summary>The group only watches so far.</summary>
+    NotActive,
+
+    /// <summary>Its conversation is there, or in the middle of a tool loop.</summary>
+    Conversation,
+
     /// <summary>Nothing proves that the quality is kept.</summary>
     BelowBound,
 
@@ -25,6 +31,15 @@ public enum RouteReason
 
     /// <summary>It is among the prompts of its class that are proven.</summary>
     PromptProven,
+
+    /// <summary>The candidate's answer failed its check, and the strong model was asked.</summary>
+    Escalated,
+
+    /// <summary>Sent to a model beside the one that answered, to compare the two.</summary>
+    Shadow,
+
+    /// <summary>A model was asked which of two answers is better.</summary>
+    Judge,
 }
 
 /// <summary>What a request is expected to cost on either model.</summary>

@@ -96,7 +96,7 @@ internal sealed class Admission(IBudgetGate gate, Upstreams upstreams, PriceBook
         CallRating.Model(Book(call), call.Provider!.Name, model, match.Head, call.Key!.Environment, call.At) is not null;
 
     private MeteredCall Metered(ProxyCall call) => new(
-        Book(call), call.Provider!, call.Dialect!, call.Peek, call.RequestModel ?? "", call.Peek.Stream || call.Facts.PathStreams, call.Match!.Head, call.Key!.Id, call.Key.Environment, call.At);
+        Book(call), call.Provider!, call.Dialect!, call.Peek, call.RequestModel ?? "", (call.Peek.Stream || call.Facts.PathStreams) && !call.HoldsWhole, call.Match!.Head, call.Key!.Id, call.Key.Environment, call.At);
 
     // Where it is at the call's own provider: elsewhere it is another call, which is planned and permitted anew.
     private bool Downgrade(ProxyCall call, Budget budget)

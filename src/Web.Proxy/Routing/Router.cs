@@ -3,6 +3,7 @@ using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Providers;
 using Tokonomics.Application.Routing;
 using Tokonomics.Domain.Budgets;
+using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Routing;
 using Tokonomics.Web.Proxy.Forwarding;
@@ -13,7 +14,7 @@ namespace Tokonomics.Web.Proxy.Routing;
 /// Finds where a call goes whose model's name is a route of its tenant: the rule that applies, its targets that the key can reach, and the order in which they are tried. From memory alone, and
 /// of the request's text nothing is kept.
 /// </summary>
-internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook prices, RecentOutputs outputs, TargetHealth health, Conversations conversations, TimeProvider time)
+internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook prices, RecentOutputs outputs, TargetHealth health, Conversations conversations, QualityGroups groups, TimeProvider time)
 {
     /// <param name="pathProvider">The provider that the path names; null under <c>/v1</c>.</param>
     /// <param name="sse">The query asks for server-sent events, where the dialect leaves it to that.</param>
@@ -24,7 +25,8 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         var key = call.Key!;
         if (call.RequestModel is not { } name || !key.Tenant.Routes.TryGetValue(name, out var route))
             return default;
-        var outline = RequestOutline.Of(body, $"{key.Id} {name}");
+        var parts = RequestParts.Of(body);
+        var outline = RequestOutline.Of(parts, $"{key.Id} {name}");
         var streams = call.Peek.Stream || call.Facts.PathStreams;
         if (RuleSearch.Find(route, key, call.Tags, call.Peek, outline, streams, call.At, () => BudgetUsed(call)) is not var (rule, number))
             return upstreams.ByModelName(name, call.Match!.Route.Method, null, key, passThrough) is not null
@@ -39,10 +41,16 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         var reached = rule with { Targets = [.. targets.Select(t => rule.Targets.First(r => r.Model == t.Written))] };
         var now = time.GetUtcNow();
         var at = rule.Sticky && pinned is not null ? targets.FindIndex(t => t.Written == pinned) : -1;
+        var quality = rule.Quality is { } group && !passThrough && targets[0].Written == rule.Targets[0].Model ? Decide(call, route, group, parts, targets[0], rule.Sticky ? pinned : null, outline, pathProvider) : null;
         var order = RouteOrder.Of(
             reached, Share(rule, outline), i => targets[i].ExpectedCost(key, Book(call), call.Peek, outputs, call.At), i => targets[i].Health.Latency, at, i => targets[i].Health.Breaker.IsOpen(now));
         var planned = order.Select(i => targets[i]).ToList();
         var why = at >= 0 && order[0] == at ? "conversation" : rule.Choose.ToString().ToLowerInvariant();
+        if (quality is { Chosen: { } chosen } && !chosen.Candidate.Health.Breaker.IsOpen(now))
+            planned.Insert(0, chosen.Candidate);
+        if (quality is not null)
+            why = $"quality {quality.Reason}";
+
         // In the middle of a tool loop another model would meet calls that it never made: where the conversation is stays first, whatever the rule is by now.
         if (outline.InToolLoop && rule.Sticky && pinned is not null && planned[0].Written != pinned && Reach([new RouteTarget(pinned)], call, pathProvider, passThrough).Targets is [var there])
         {
@@ -52,7 +60,26 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         }
 
         call.Tags = RuleSearch.Tagged(call.Tags, name);
-        return (new RoutedCall(route, rule, number, planned, why, rule.Sticky ? outline.Conversation : 0, new ClientForm(call.Match!.Surface.Errors, streams, call.Facts.PathStreams && !sse), time), null);
+        return (new RoutedCall(route, rule, number, planned, why, rule.Sticky ? outline.Conversation : 0, new ClientForm(call.Match!.Surface.Errors, streams, call.Facts.PathStreams && !sse, call.Match.Route.Dialect), quality, time), null);
+    }
+
+    // Where the conversation is its prompt is cached: staying is cheaper by that, and a switch pays for it.
+    private QualityCall Decide(ProxyCall call, ModelRoute route, RouteQuality group, in RequestParts parts, PlannedTarget strong, string? pinned, in RequestOutline outline, string? pathProvider)
+    {
+        var candidates = Reach([.. group.Candidates.Select(c => new RouteTarget(c))], call, pathProvider, passThrough: false).Targets;
+        var decided = groups.Decide(
+            call, route, group, parts, strong, candidates, outline.Conversation, outline.InToolLoop && pinned is not null,
+            target => target.ExpectedCost(call.Key!, Book(call), call.Peek, outputs, call.At, cached: target.Written == pinned) is { } usd ? NanoUsd.Round(usd) : null, () => BudgetUsed(call) is not >= MostUsedForSamples);
+        if (pinned is not null && parts.ToolLast && ToolErrors.IsOne(parts.ToolResult))
+            groups.Seen(decided, pinned, call.Key!, WeakSignal.ToolError);
+        return decided;
+    }
+
+    /// <summary>A model that is asked in OpenAI's chat dialect, whoever has it; null where the key reaches none.</summary>
+    public PlannedTarget? ReachForChat(string model, ProxyCall call)
+    {
+        call.Match = upstreams.ByModel.Find("POST", "chat/completions");
+        return Reach([new RouteTarget(model)], call, null, passThrough: false).Targets is [var target] ? target : null;
     }
 
     /// <summary>
@@ -99,8 +126,8 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         var (targets, problems) = Reach(rule.Targets, call, pathProvider, passThrough);
         if (targets.Count == 0)
             return (null, new Refusal(404, "no_target", string.Join("; ", problems)));
-        var client = new ClientForm(call.Match!.Surface.Errors, call.Peek.Stream || call.Facts.PathStreams, call.Facts.PathStreams && !sse);
-        return (new RoutedCall(new ModelRoute { Id = "", Name = cheaper.BudgetId, Rules = [rule] }, rule, 0, targets, "", 0, client, time), null);
+        var client = new ClientForm(call.Match!.Surface.Errors, call.Peek.Stream || call.Facts.PathStreams, call.Facts.PathStreams && !sse, call.Match.Route.Dialect);
+        return (new RoutedCall(new ModelRoute { Id = "", Name = cheaper.BudgetId, Rules = [rule] }, rule, 0, targets, "", 0, client, null, time), null);
     }
 
     /// <summary>The conversation is at that target now.</summary>
@@ -117,6 +144,9 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
 
     private static double Share(RouteRule rule, in RequestOutline outline) =>
         rule.Sticky && outline.Conversation != 0 ? outline.Draw : ((ulong)RandomNumberGenerator.GetInt32(int.MaxValue) << 22) / (double)(1UL << 53);
+
+    // A call that nobody waits for must not take the room of one that somebody does.
+    private const int MostUsedForSamples = 80;
 
     private int? BudgetUsed(ProxyCall call)
     {
