@@ -23,7 +23,7 @@ internal sealed record ForeseenCall(string? PathProvider, RouteMatch Match, Requ
 /// proxy finds out for itself isn't known here: it is as if no target failed, none had been timed, and no conversation were under way.
 /// </summary>
 internal sealed class CallForecast(
-    KeySnapshot key, PriceBook book, Upstreams upstreams, RecentOutputs outputs, ForeseenCall asked, DateTimeOffset now, Func<IReadOnlyList<Tag>, Task<IReadOnlyList<BudgetRoom>>> roomsOf)
+    KeySnapshot key, ProviderCatalogue catalogue, PriceBook book, Upstreams upstreams, RecentOutputs outputs, ForeseenCall asked, DateTimeOffset now, Func<IReadOnlyList<Tag>, Task<IReadOnlyList<BudgetRoom>>> roomsOf)
 {
     /// <param name="itself">Where the model is that the call names; asked for where no route takes the call.</param>
     public async Task<CallEstimate> EstimateAsync(IReadOnlyList<Tag> tags, Func<(ReachedTarget? Target, CallRefusal? Refusal)> itself)
@@ -98,7 +98,7 @@ internal sealed class CallForecast(
 
             var binding = forecast.Binding!;
             var refused = estimate with { Refusal = CallRefusal.Of(forecast.Verdict, binding.Refusal), Binding = binding.Budget.Id };
-            if (from is not null || Downgrading.To(binding.Budget, upstreams, book, key, provider, peek, match, now) is not { } cheaper)
+            if (from is not null || Downgrading.To(binding.Budget, catalogue, book, key, provider, peek, match, now) is not { } cheaper)
                 return refused;
             if (cheaper.Match is not { } there)
                 return await ElsewhereAsync(cheaper.Model, model, tags, refused);

@@ -21,7 +21,7 @@ public static class Downgrading
     /// mean on <c>/v1</c>.
     /// </summary>
     /// <returns>Null where the budget doesn't, or the request names its model in no place that could be changed.</returns>
-    public static CheaperModel? To(Budget budget, Upstreams upstreams, PriceBook prices, KeySnapshot key, Provider provider, in RequestPeek peek, RouteMatch match, DateTimeOffset at)
+    public static CheaperModel? To(Budget budget, ProviderCatalogue catalogue, PriceBook prices, KeySnapshot key, Provider provider, in RequestPeek peek, RouteMatch match, DateTimeOffset at)
     {
         if (budget.Action != BudgetAction.Downgrade)
             return null;
@@ -30,7 +30,7 @@ public static class Downgrading
             return new CheaperModel(model, null, budget.Id);
         if (model.StartsWith(provider.Name + "/", StringComparison.OrdinalIgnoreCase))
             model = model[(provider.Name.Length + 1)..];
-        else if (!IsHere(model, upstreams, prices, key, provider, match, at))
+        else if (!IsHere(model, catalogue, prices, key, provider, match, at))
             return new CheaperModel(model, null, budget.Id);
         if (peek.Model is not null && peek.ModelAt.Length > 0)
             return new CheaperModel(model, match, budget.Id);
@@ -40,11 +40,11 @@ public static class Downgrading
     /// <summary>A budget's refusal where the call can't be made as the budget says either.</summary>
     public static string Unmade(string refusal, string to, string why) => $"{refusal}. Its downgrade to {to} can't be made: {why}";
 
-    private static bool IsHere(string model, Upstreams upstreams, PriceBook prices, KeySnapshot key, Provider provider, RouteMatch match, DateTimeOffset at)
+    private static bool IsHere(string model, ProviderCatalogue catalogue, PriceBook prices, KeySnapshot key, Provider provider, RouteMatch match, DateTimeOffset at)
     {
         if (CallRating.Model(prices, provider.Name, model, match.Head, key.Environment, at) is not null)
             return true;
         var slash = model.IndexOf('/', StringComparison.Ordinal);
-        return key.Tenant.Endpoints.ContainsKey(provider.Name) && (slash <= 0 || upstreams.Find(model[..slash], key) is null);
+        return key.Tenant.Endpoints.ContainsKey(provider.Name) && (slash <= 0 || (catalogue.Find(model[..slash]) is null && !key.Tenant.Endpoints.ContainsKey(model[..slash])));
     }
 }

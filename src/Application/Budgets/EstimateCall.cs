@@ -106,7 +106,7 @@ internal sealed class EstimateCallHandler(
             return new CallEstimate(request.Provider, null, key.Environment, book.Version, unreadable, null, null, null, false, null, null, await RoomsAsync(key, tags, now, cancellationToken));
 
         // 3. What would become of it.
-        return await new CallForecast(key, book, upstreams, _outputs, asked, now, t => RoomsAsync(key, t, now, cancellationToken)).EstimateAsync(tags, () => Target(asked, provider, path, key, upstreams));
+        return await new CallForecast(key, catalogue, book, upstreams, _outputs, asked, now, t => RoomsAsync(key, t, now, cancellationToken)).EstimateAsync(tags, () => Target(asked, provider, path, key, upstreams));
     }
 
     private async Task<KeySnapshot?> KeyAsync(EstimateCall request, CancellationToken cancellationToken)

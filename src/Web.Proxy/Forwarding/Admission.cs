@@ -13,7 +13,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// Sets aside what a call can cost, on every budget that applies to it, before anything is sent: by its <see cref="HoldPlan"/>. Where the room is short,
 /// its output limit is lowered to what the room pays for; a stream without a limit is paid for in slices as it passes.
 /// </summary>
-internal sealed class Admission(IBudgetGate gate, Upstreams upstreams, PriceBook prices, RecentOutputs outputs, BillingOptions billing)
+internal sealed class Admission(IBudgetGate gate, ProviderCatalogue catalogue, PriceBook prices, RecentOutputs outputs, BillingOptions billing)
 {
     /// <summary>What its key may use, and what its tenant says of models without a price. Before anything is set aside.</summary>
     /// <returns>Null where the call may go on.</returns>
@@ -102,7 +102,7 @@ internal sealed class Admission(IBudgetGate gate, Upstreams upstreams, PriceBook
     private bool Downgrade(ProxyCall call, Budget budget)
     {
         var key = call.Key!;
-        if (call.DowngradedFrom is not null || Downgrading.To(budget, upstreams, Book(call), key, call.Provider!, call.Peek, call.Match!, call.At) is not { } cheaper)
+        if (call.DowngradedFrom is not null || Downgrading.To(budget, catalogue, Book(call), key, call.Provider!, call.Peek, call.Match!, call.At) is not { } cheaper)
             return false;
         if (cheaper.Match is not { } match)
         {
