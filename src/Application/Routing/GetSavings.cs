@@ -1,6 +1,5 @@
 using MediatR;
 using Microsoft.EntityFrameworkCore;
-using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
@@ -21,7 +20,6 @@ public sealed record SavingsReport(DateTimeOffset From, DateTimeOffset Until, IR
 
 /// <summary>A quality group of a route.</summary>
 /// <param name="Rule">Its number in the route, from 1.</param>
-/// <param name="SampleLimit">What its samples may cost in a month.</param>
 /// <param name="SampleCost">What samples and judges of its route cost in the four weeks.</param>
 /// <param name="Realised">What calls that went to a candidate cost less than on the strong model, less what was tried in vain, in the four weeks; samples not counted.</param>
 /// <param name="RoutedCalls">Calls that went to a candidate in the four weeks.</param>
@@ -164,7 +162,7 @@ public sealed record SavingSuggestions(IReadOnlyList<SavingSuggestion> Suggestio
 /// <param name="Saving">In thirty days, with its interval of nine in ten.</param>
 public sealed record SavingSuggestion(string RouteId, string RouteName, string Strong, string Candidate, QualityTarget Keep, string? KeyName, ClassFacts? Facts, double Kept, double Low, NanoUsd Saving, NanoUsd SavingLow, NanoUsd SavingHigh);
 
-internal sealed class GetSuggestionsHandler(ISender sender) : IRequestHandler<GetSuggestions, Outcome<SavingSuggestions>>
+internal sealed class GetSuggestionsHandler(IMediator sender) : IRequestHandler<GetSuggestions, Outcome<SavingSuggestions>>
 {
     private const int MonthDays = 30;
 
