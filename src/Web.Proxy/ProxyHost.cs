@@ -5,7 +5,6 @@ using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Providers;
-using Tokonomics.Application.Routing;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Hosting;
@@ -85,7 +84,6 @@ public static class ProxyHost
         services.AddSingleton<Relay>();
         services.AddSingleton<TargetHealth>();
         services.AddSingleton<Conversations>();
-        services.AddSingleton<RoutingLearner>();
         services.AddSingleton<QualitySignals>();
         services.AddHostedService(s => s.GetRequiredService<QualitySignals>());
         services.AddSingleton<QualityGroups>();

@@ -43,6 +43,7 @@ internal static class ApiHost
         AuditApi.Map(api);
         DataApi.Map(api);
         EstimateApi.Map(api);
+        FeedbackApi.Map(api);
         OperatorApi.Map(app);
         BillingApi.Map(api);
         StatementsApi.Map(api);

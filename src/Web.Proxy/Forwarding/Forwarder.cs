@@ -105,6 +105,8 @@ internal sealed class Forwarder(
             RoutedCall? routed = null;
             if (refusal is null && body is not null && key.Tenant.Routes.Count > 0)
                 (routed, refusal) = router.Plan(call, body.Plain.Span, target.Provider, target.Query.Contains("alt=sse", StringComparison.Ordinal), presented.PassThrough);
+            if (routed?.Quality is not null)
+                quality.Came(call, body!.Plain.Span);
             var asked = new AskedCall(call.Match, call.Facts, call.Peek);
             while (true)
             {

@@ -109,6 +109,9 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
     /// <summary>The candidate's answer failed its check.</summary>
     public void Failed(QualityCall quality) => signals.Add(quality.Chosen!.Pair, quality.Traffic.Class, true, WeakSignal.SchemaFailure);
 
+    /// <summary>The same request came within minutes, and a candidate had answered it: whoever asks again was not content. Once for each answer: a program that repeats itself says nothing of the model.</summary>
+    public void Regenerated(RoutingPair pair, TrafficClass name) => signals.Add(pair, name, true, WeakSignal.Regenerated);
+
     /// <summary>Something was seen that speaks against an earlier answer of the conversation.</summary>
     /// <param name="written">The target that answered.</param>
     public void Seen(QualityCall quality, string written, KeySnapshot key, WeakSignal signal)

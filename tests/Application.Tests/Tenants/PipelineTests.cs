@@ -65,6 +65,7 @@ public sealed class PipelineTests
             (Right.ManageKeys, c => Send(new SaveRoute(c, t, new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5")])])))),
             (Right.ManageKeys, c => Send(new UpdateRoute(c, t, "route_x", new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5")])])))),
             (Right.ManageKeys, c => Send(new DeleteRoute(c, t, "route_x"))),
+            (Right.ReadUsage, c => Send(new GiveFeedback(c, t, "req_x", Good: false))),
             (Right.ReadKeys, c => Send(new GetTenantLimits(c, t))),
             (Right.ManageKeys, c => Send(new SetTenantLimits(c, t, new CallLimits(5)))),
             (Right.ReadUsage, c => Send(new GetTenantSettings(c, t))),
