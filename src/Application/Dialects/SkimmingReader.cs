@@ -177,6 +177,8 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
         public readonly long Total => Text + Thought;
     }
 
+    public sealed override bool ErrorTold => _errorTold;
+
     public sealed override MeteredResponse Finish(bool whole)
     {
         if (_frame == Frame.Events)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
+using Tokonomics.Domain.Caching;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Routing;
@@ -54,6 +55,7 @@ public static partial class RoutePolicy
         ["fall_back_on"] = "a list of \"rate_limited\", \"server_error\", \"timeout\", \"unreachable\", \"refused\"",
         ["first_byte_timeout_ms"] = "milliseconds, a whole number, 100 to 600000",
         ["sticky"] = "true or false",
+        ["cache_seconds"] = "seconds, a whole number, 1 to 604800, or 0 for not at all",
         ["tags"] = "an object such as {\"customer\":\"acme\"}",
         ["keys"] = "a list of metering keys' ids",
         ["prompt_tokens_at_least"] = "a whole number from 0",
@@ -126,6 +128,7 @@ public static partial class RoutePolicy
         FallBackOn = [.. Faults.Where(f => r.FallBackOn.HasFlag(f.Fault)).Select(f => f.Word)],
         FirstByteTimeoutMs = (int?)r.FirstByteTimeout?.TotalMilliseconds,
         Sticky = r.Sticky,
+        CacheSeconds = (int?)r.CacheFor?.TotalSeconds,
     })]);
 
     private static ConditionsForm Form(RouteConditions when) => new()
@@ -189,6 +192,7 @@ public static partial class RoutePolicy
             FallBackOn = fallBackOn,
             FirstByteTimeout = form.FirstByteTimeoutMs is { } ms ? TimeSpan.FromMilliseconds(ms) : null,
             Sticky = form.Sticky,
+            CacheFor = CacheTime.Of(form.CacheSeconds),
         }, null);
     }
 
