@@ -64,6 +64,9 @@ public readonly record struct CallAdmission
 
     public IReadOnlyList<Tag> Tags { get; init; }
 
+    /// <summary>As <see cref="UsageEvent.Routed"/>.</summary>
+    public string? Routed { get; init; }
+
     /// <summary>The row of an attempt that was sent and of which no more is known.</summary>
     /// <param name="attempt">1 for the first.</param>
     /// <param name="cost">What the estimate comes to; null where it has no price.</param>
@@ -101,5 +104,6 @@ public readonly record struct CallAdmission
         At = At,
         RequestBytes = RequestBytes,
         Tags = Tags ?? [],
+        Routed = Routed,
     };
 }

@@ -156,6 +156,15 @@ public sealed record UsageEvent
     /// <summary>What budgets count for it where that isn't the cost: the upper bound of an abandoned call.</summary>
     public NanoUsd? BudgetCost { get; init; }
 
+    /// <summary>
+    /// Who chose that it is answered like this: <c>cache</c> where it repeats an answer that is kept and reached no provider; the mark of a quality group (<see cref="Routing.RoutedMark"/>) where one decided between its
+    /// models. Null for all others.
+    /// </summary>
+    public string? Routed { get; init; }
+
+    /// <summary>What it cost less than without that choice: of a repeat all that the answer cost, of a group's candidate the difference to its strong model at the same counts. Negative where it cost more; null where there was no choice.</summary>
+    public NanoUsd? Saved { get; init; }
+
     /// <summary>The leases that cover it. On its way to the ledger only: posted there, and not kept.</summary>
     public IReadOnlyList<BudgetCharge> Charges { get; init; } = [];
 }

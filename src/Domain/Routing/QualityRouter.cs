@@ -25,6 +25,15 @@ public enum RouteReason
 
     /// <summary>It is among the prompts of its class that are proven.</summary>
     PromptProven,
+
+    /// <summary>The candidate's answer failed its check, and the strong model was asked.</summary>
+    Escalated,
+
+    /// <summary>Sent to a model beside the one that answered, to compare the two.</summary>
+    Shadow,
+
+    /// <summary>A model was asked which of two answers is better.</summary>
+    Judge,
 }
 
 /// <summary>What a request is expected to cost on either model.</summary>

@@ -36,6 +36,7 @@ internal static class EventFields
         Write(ref to, call.Charges ?? []);
         Write(ref to, call.Tags ?? []);
         to.Number(call.Attempt);
+        to.Text(call.Routed);
     }
 
     public static CallAdmission ReadAdmission(ref RecordReader from)
@@ -64,6 +65,7 @@ internal static class EventFields
             Charges = ReadCharges(ref from),
             Tags = ReadTags(ref from),
             Attempt = from.Rest.IsEmpty ? 1 : ReadAttempt(ref from),
+            Routed = from.Rest.IsEmpty ? null : from.Text(),
         };
     }
 
@@ -111,6 +113,8 @@ internal static class EventFields
         Write(ref to, e.UpperBound?.Value);
         Write(ref to, e.BudgetCost?.Value);
         Write(ref to, e.Charges);
+        to.Text(e.Routed);
+        Write(ref to, e.Saved?.Value);
     }
 
     public static UsageEvent ReadEvent(ref RecordReader from) => new()
@@ -149,6 +153,8 @@ internal static class EventFields
         UpperBound = ReadOptional(ref from) is { } bound ? new NanoUsd(bound) : null,
         BudgetCost = ReadOptional(ref from) is { } counted ? new NanoUsd(counted) : null,
         Charges = ReadCharges(ref from),
+        Routed = from.Rest.IsEmpty ? null : from.Text(),
+        Saved = !from.Rest.IsEmpty && ReadOptional(ref from) is { } saved ? new NanoUsd(saved) : null,
     };
 
     // Which units are reported, as bits, then the count of each.

@@ -53,9 +53,9 @@ internal class JournalDisk
 /// <summary>One file of the journal. All but <see cref="File"/> is guarded by the journal's lock.</summary>
 internal sealed class Segment(long number, string path, SafeFileHandle? file) : IDisposable
 {
-    public const int FormatVersion = 5;
+    public const int FormatVersion = 6;
 
-    /// <summary>Says the same in the same way, but has no <see cref="RecordType.Progress"/> before 3, each charge's tenant and owner in full before 4, and no attempt's number in an admission before 5: it is the first.</summary>
+    /// <summary>Says the same in the same way, but has no <see cref="RecordType.Progress"/> before 3, each charge's tenant and owner in full before 4, and no attempt's number in an admission before 5: it is the first. Before 6 nothing says who chose.</summary>
     public const int OldestReadable = 2;
 
     public long Number { get; } = number;

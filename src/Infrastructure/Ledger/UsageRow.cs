@@ -15,7 +15,7 @@ internal static class UsageRow
         "request_model", "response_model", "model", "usage", "input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens",
         "output_tokens", "reasoning_tokens", "usage_source", "pricing_hints", "cost_nano", "price_status", "price_version", "provider_cost_nano",
         "status", "outcome", "finish_reason", "streamed", "latency_us", "first_byte_us", "request_bytes", "response_bytes", "provider_request_id", "tags", "other_models",
-        "upper_bound_nano", "budget_nano",
+        "upper_bound_nano", "budget_nano", "routed", "saved_nano",
     ];
 
     public static readonly string ColumnList = string.Join(", ", Columns);
@@ -69,6 +69,8 @@ internal static class UsageRow
         yield return ModelUsage.Write(e.OtherModels);
         yield return e.UpperBound?.Value;
         yield return e.BudgetCost?.Value;
+        yield return e.Routed;
+        yield return e.Saved?.Value;
     }
 
     /// <summary>Reads a row selected by <see cref="ColumnList"/>.</summary>
@@ -112,6 +114,8 @@ internal static class UsageRow
             OtherModels = ModelUsage.Read(row.GetString(37)),
             UpperBound = row.IsDBNull(38) ? null : new NanoUsd(row.GetInt64(38)),
             BudgetCost = row.IsDBNull(39) ? null : new NanoUsd(row.GetInt64(39)),
+            Routed = Text(40),
+            Saved = row.IsDBNull(41) ? null : new NanoUsd(row.GetInt64(41)),
         };
     }
 }

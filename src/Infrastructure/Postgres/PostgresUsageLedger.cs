@@ -115,6 +115,7 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
             transaction.Execute(_addPairs);
             transaction.Execute(NoteLate, ("@late", UsageRow.Micros(now - Rollups.Late)));
             savings.Add(transaction, added, Storable);
+            RoutingRollup.Add(transaction, added, Storable);
             _new.Post(transaction, added, now);
         }
 

@@ -78,6 +78,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
             prepared.Late.Parameters[1].Value = UsageRow.Micros(now - Rollups.Late);
             prepared.Late.ExecuteNonQuery();
             savings.Add(transaction, added);
+            RoutingRollup.Add(transaction, added);
             _budgets.Post(transaction, added, now, ("@after", after));
             foreach (var (opening, budget) in _budgets.NotOpen(transaction, now, ("@after", after)))
                 new BudgetRows(database, transaction, now).Open(opening, budget);

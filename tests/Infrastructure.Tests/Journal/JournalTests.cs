@@ -137,6 +137,8 @@ public sealed class JournalTests(ITestOutputHelper output) : IDisposable
             ProviderCost = new NanoUsd(-1),
             UpperBound = new NanoUsd(7),
             BudgetCost = new NanoUsd(6),
+            Routed = "rt_1 0123456789abcdef ClassProven",
+            Saved = new NanoUsd(-7),
             Charges = [new BudgetCharge(new AccountKey("ten_a", "bud_1", "acme", 1_790_000_000_000_000), "node-1#3", new NanoUsd(5)), new BudgetCharge(new AccountKey("ten_a", "bud_2", "", 0), "node-1#4", NanoUsd.Zero)],
         });
         foreach (var usage in events)

@@ -21,7 +21,7 @@ public abstract class LedgerTests<TKind>
     public async Task An_event_comes_back_as_it_was_recorded()
     {
         await using var store = await Kind.NewAsync();
-        var usage = Some.Event("req_1") with { TeamId = "team_1", ProjectId = "prj_1", Environment = KeyEnvironment.Test, Outcome = CallOutcome.ClientGone };
+        var usage = Some.Event("req_1") with { TeamId = "team_1", ProjectId = "prj_1", Environment = KeyEnvironment.Test, Outcome = CallOutcome.ClientGone, Routed = "rt_1 0123456789abcdef Holdout", Saved = new NanoUsd(-3) };
         (await store.Get<IUsageLedger>().AppendAsync([usage], Cancel)).ShouldBe(1);
 
         var found = (await store.Get<IUsageQueries>().FindAsync("ten_a", "req_1", Cancel)).ShouldHaveSingleItem();
@@ -30,6 +30,21 @@ public abstract class LedgerTests<TKind>
         found.Usage.ToString().ShouldBe("Input=100,CacheRead=20,CacheWrite1h=5,Output=30,Reasoning=7");
         store.Count("SELECT input_tokens FROM usage_events").ShouldBe(125); // 100 + 20 + 5
         store.Count("SELECT output_tokens FROM usage_events").ShouldBe(37); // 30 + 7
+    }
+
+    [Fact]
+    public async Task What_quality_groups_did_adds_up_by_day_once()
+    {
+        await using var store = await Kind.NewAsync();
+        UsageEvent Routed(string id, string? mark, long saved) => Some.Event(id) with { Routed = mark, Saved = new NanoUsd(saved), Cost = new NanoUsd(10) };
+        List<UsageEvent> events =
+        [
+            Routed("req_1", "rt_1 0123456789abcdef ClassProven", 5), Routed("req_2", "rt_1 0123456789abcdef ClassProven", -2), Routed("req_3", "rt_1 0123456789abcdef Holdout", 0), Routed("req_4", "cache", 7), Routed("req_5", null, 0),
+        ];
+        for (var twice = 0; twice < 2; twice++)
+            await store.Get<IUsageLedger>().AppendAsync(events, Cancel);
+        store.Count("SELECT count(*) FROM routing_daily").ShouldBe(2);
+        store.Count("SELECT calls * 1000 + cost_nano * 10 + saved_nano FROM routing_daily WHERE reason = 'ClassProven' AND route_id = 'rt_1'").ShouldBe(2203);
     }
 
     [Fact]
