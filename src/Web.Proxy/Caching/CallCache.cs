@@ -156,5 +156,7 @@ internal sealed class CallCache(IAnswerCache cache, AnswerCacheOptions options, 
         RequestBytes = call.RequestBytes,
         ResponseBytes = call.ResponseBytes,
         Tags = call.Tags,
+        Routed = UsageEvent.FromCache,
+        Saved = answer.Cost,
     };
 }
