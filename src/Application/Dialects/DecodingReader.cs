@@ -73,7 +73,7 @@ public sealed class DecodingReader : ResponseReader
         set => _inner.Correction = value;
     }
 
-    public override bool ErrorTold => _inner.ErrorTold;
+    public override bool Flawed => _stopped || _inner.Flawed;
 
     public override PassedTokens Passed => _inner.Passed;
 

@@ -112,7 +112,7 @@ internal sealed class CallCache(IAnswerCache cache, AnswerCacheOptions options, 
         if (call.Caching is not { } caching || passThrough || call.Event is not { UsageSource: UsageSource.Reported, Outcome: CallOutcome.Completed, Status: 200 } usage)
             return;
         // What a budget shortened, or sent to a cheaper model, is not what the next one would get.
-        if (call is not { Outcome: CallOutcome.Completed, OutputLimit: null, DowngradedFrom: null, CutAtBudget: false, Overran: false } || call.Reader is { ErrorTold: true })
+        if (call is not { Outcome: CallOutcome.Completed, OutputLimit: null, DowngradedFrom: null, CutAtBudget: false, Overran: false } || call.Reader is { Flawed: true })
             return;
         var response = context.Response;
         if (response.StatusCode != 200 || response.Headers.ContentEncoding.Count > 0 || caching.Answer is not { Length: > 0 } body || context.RequestAborted.IsCancellationRequested)
