@@ -37,9 +37,9 @@ internal sealed class CallCache(IAnswerCache cache, AnswerCacheOptions options, 
             return false;
         var request = context.Request;
         // What a client's own provider key paid for is given to nobody; and an Idempotency-Key asks for one call, not for one answer.
-        if (body is null || passThrough || call.Match!.Route is not { Kind: RouteKind.Metered, Method: "POST" } route || request.Headers.ContainsKey(Idempotency.Header))
+        if (body is null || passThrough || call.Match!.Route is not { Kind: RouteKind.Metered, Method: "POST" } || request.Headers.ContainsKey(Idempotency.Header))
             return false;
-        if (!RepeatableRequest.Is(route.Dialect, call.Peek, (call.Translation?.Request.Body ?? body.Plain).Span))
+        if (!IsRepeatable(call, body))
             return false;
         var wish = CacheControlHeaderValue.TryParse(request.Headers.CacheControl.ToString(), out var said) ? said : new CacheControlHeaderValue();
         if (wish.NoStore)
@@ -107,15 +107,18 @@ internal sealed class CallCache(IAnswerCache cache, AnswerCacheOptions options, 
     }
 
     /// <summary>Keeps the answer of a call that has been settled, where it is one: whole, of status 200, its usage told, and nothing in it but what was asked for.</summary>
-    public void Keep(HttpContext context, ProxyCall call, bool passThrough)
+    public void Keep(HttpContext context, ProxyCall call, RequestBody? body, bool passThrough)
     {
         if (call.Caching is not { } caching || passThrough || call.Event is not { UsageSource: UsageSource.Reported, Outcome: CallOutcome.Completed, Status: 200 } usage)
             return;
         // What a budget shortened, or sent to a cheaper model, is not what the next one would get.
         if (call is not { Outcome: CallOutcome.Completed, OutputLimit: null, DowngradedFrom: null, CutAtBudget: false, Overran: false } || call.Reader is { Flawed: true })
             return;
+        // By the target that answered: a fallback may speak another dialect than the one that was first.
+        if (!IsRepeatable(call, body!))
+            return;
         var response = context.Response;
-        if (response.StatusCode != 200 || response.Headers.ContentEncoding.Count > 0 || caching.Answer is not { Length: > 0 } body || context.RequestAborted.IsCancellationRequested)
+        if (response.StatusCode != 200 || response.Headers.ContentEncoding.Count > 0 || caching.Answer is not { Length: > 0 } answer || context.RequestAborted.IsCancellationRequested)
             return;
         var headers = new List<KeyValuePair<string, string>>(KeptHeaders.Length);
         foreach (var name in KeptHeaders)
@@ -123,8 +126,10 @@ internal sealed class CallCache(IAnswerCache cache, AnswerCacheOptions options, 
                 headers.Add(new(name, value.ToString()));
         var now = time.GetUtcNow();
         cache.Keep(caching.Name, new KeptAnswer(
-            call.RequestId, now, now + caching.Kept, usage.Provider, usage.Dialect, usage.Operation, usage.RequestModel, usage.ResponseModel, usage.FinishReason, usage.Streamed, usage.Cost, headers, body.ToArray()));
+            call.RequestId, now, now + caching.Kept, usage.Provider, usage.Dialect, usage.Operation, usage.RequestModel, usage.ResponseModel, usage.FinishReason, usage.Streamed, usage.Cost, headers, answer.ToArray()));
     }
+
+    private static bool IsRepeatable(ProxyCall call, RequestBody body) => RepeatableRequest.Is(call.Match!.Route.Dialect, call.Peek, (call.Translation?.Request.Body ?? body.Plain).Span);
 
     private TimeSpan Age(KeptAnswer answer) => time.GetUtcNow() - answer.At is var age && age > TimeSpan.Zero ? age : TimeSpan.Zero;
 

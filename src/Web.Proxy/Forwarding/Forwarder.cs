@@ -334,7 +334,7 @@ internal sealed class Forwarder(
 
             // 9. The event in the ledger.
             settlement.Settle(call);
-            cache.Keep(context, call, passThrough);
+            cache.Keep(context, call, body, passThrough);
         }
 
         return null;

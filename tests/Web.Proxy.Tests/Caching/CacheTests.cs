@@ -275,6 +275,20 @@ public sealed class CacheTests(CacheProduct cache) : IClassFixture<CacheProduct>
     }
 
     [Fact]
+    public async Task What_a_fallback_stores_at_its_provider_is_not_kept_although_the_first_target_would_not_have_stored_it()
+    {
+        var key = await cache.KeyAsync();
+        var route = await RouteAsync($$"""{"targets":[{"model":"anthropic/sandbox-small-500-words-{{Interlocked.Increment(ref _routes) + 700}}"},{"model":"openai/sandbox-small"}],"retries":0}""");
+        foreach (var (more, kept) in new[] { ("", false), (",\"store\":false", true) })
+        {
+            var body = $$"""{"model":"{{route}}","input":"{{cache.NewPrompt()}}"{{more}}}""";
+            (await cache.SendAsync("/v1/responses", body, key)).Cache.ShouldBe("miss");
+            var again = await cache.SendAsync("/v1/responses", body, key);
+            (again.Status, again.IsHit).ShouldBe((200, kept), again.Text);
+        }
+    }
+
+    [Fact]
     public async Task Rows_of_calls_and_repeats_together_are_the_providers_bill_and_the_saving_is_told()
     {
         var (key, prompt) = (await cache.KeyAsync(), cache.NewPrompt());
