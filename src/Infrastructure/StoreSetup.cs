@@ -22,6 +22,7 @@ using Tokonomics.Infrastructure.Ledger;
 using Tokonomics.Infrastructure.Postgres;
 using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Infrastructure.Providers;
+using Tokonomics.Infrastructure.Routing;
 using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
 using Tokonomics.Infrastructure.Tenants;
@@ -102,6 +103,7 @@ public static class StoreSetup
         services.AddSingleton<IOperation, SqlOperation>();
         services.AddSingleton<IJobRuns, SqlJobRuns>();
         services.AddSingleton<IRefusals, SqlRefusals>();
+        services.AddSingleton<IRoutingStore, SqlRoutingStore>();
         services.AddSingleton<ILedgerVerification, LedgerVerification>();
         services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();
         services.AddSingleton<IDirectorySource, SqlDirectorySource>();

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Globalization;
 using Microsoft.EntityFrameworkCore;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Providers;
@@ -24,8 +25,8 @@ internal sealed class RouteChecks(TokonomicsDbContext db, ProviderCatalogue cata
             return new Refusal(RefusalKind.Conflict, "route_exists", $"There is a route '{route.Name}' already: change that one.");
         for (var i = 0; i < route.Rules.Count; i++)
         {
-            foreach (var target in route.Rules[i].Targets)
-                if (around.Problem(route, target.Model) is { } problem)
+            foreach (var model in route.Rules[i].Models.Concat(route.Rules[i].Quality?.Judge is { } judge ? [judge] : []))
+                if (around.Problem(route, model) is { } problem)
                     return Refusal.Invalid("rules", $"Rule {i + 1}: {problem}");
             var keys = route.Rules[i].When.Keys;
             if (keys.Count == 0)
@@ -36,16 +37,19 @@ internal sealed class RouteChecks(TokonomicsDbContext db, ProviderCatalogue cata
         }
 
         // A target is a model, whatever routes there are: what is meant must not change with a route that is made later.
-        var user = around.Routes.FirstOrDefault(r => r.Id != route.Id && RoutePolicy.Read(r.Id, r.Name, r.Policy).Route?.Rules.Any(rule => rule.Targets.Any(t => t.Model == route.Name)) == true);
+        var user = around.Routes.FirstOrDefault(r => r.Id != route.Id && RoutePolicy.Read(r.Id, r.Name, r.Policy).Route?.Rules.Any(rule => rule.Models.Contains(route.Name)) == true);
         return user is null ? null : new Refusal(RefusalKind.Conflict, "name_is_target", $"'{route.Name}' is a target of the route '{user.Name}', and a route's target is no route: name its provider there first (provider/{route.Name}), or choose another name.");
     }
 
     /// <summary>For the audit log: the name, and each rule's targets.</summary>
     public static string Describe(RouteForm route)
     {
-        var text = $"{route.Name}: {string.Join("; ", route.Rules.Select((r, i) => $"{i + 1}: {string.Join(", ", r.Targets.Select(t => t.Model))}"))}";
+        var text = $"{route.Name}: {string.Join("; ", route.Rules.Select((r, i) => $"{i + 1}: {string.Join(", ", r.Targets.Select(t => t.Model))}{Describe(r.Quality)}"))}";
         return text.Length <= 1000 ? text : text[..999] + "…";
     }
+
+    private static string Describe(QualityForm? group) =>
+        group is null ? "" : string.Create(CultureInfo.InvariantCulture, $" ({(group.Active ? "active" : "watching")}: {string.Join(", ", group.Candidates)}, keep {group.KeepPercent} %, samples {group.SamplePercent} % up to {group.SampleLimitUsd} USD)");
 }
 
 /// <summary>What stands around a tenant's routes.</summary>
@@ -70,7 +74,7 @@ internal sealed record RouteSurroundings(ProviderCatalogue Catalogue, PriceBook 
     {
         var warnings = new List<string>();
         var locked = new List<(string Providers, string Target)>();
-        foreach (var target in route.Rules.SelectMany(r => r.Targets).Select(t => t.Model).Distinct(StringComparer.Ordinal))
+        foreach (var target in route.Rules.SelectMany(r => r.Models).Distinct(StringComparer.Ordinal))
         {
             var (providers, model) = Resolve(target);
             if (Problem(route, target) is { } gone)

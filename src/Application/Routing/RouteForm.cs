@@ -34,6 +34,32 @@ public sealed record RuleForm(IReadOnlyList<TargetForm> Targets)
     /// <summary>Seconds for which an answer may be given again to an exact repeat, 1 to 604800; 0 for not at all. Left out: as the key says.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? CacheSeconds { get; init; }
+
+    /// <summary>Left out: no cheaper model takes the first target's calls.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public QualityForm? Quality { get; init; }
+}
+
+/// <summary>A quality group: the rule's first target is the strong model.</summary>
+/// <param name="Candidates">1 to 5 cheaper models.</param>
+/// <param name="SampleLimitUsd">What samples and their judge may cost in a month, USD; never exceeded.</param>
+public sealed record QualityForm(IReadOnlyList<string> Candidates, string SampleLimitUsd)
+{
+    /// <summary>What is kept of the strong model's quality, 50 to 100.</summary>
+    public decimal KeepPercent { get; init; } = 95;
+
+    /// <summary>False: nothing is routed; what could be saved is measured.</summary>
+    public bool Active { get; init; }
+
+    /// <summary>0 to 20.</summary>
+    public int SamplePercent { get; init; } = 3;
+
+    /// <summary>Compares two answers where nothing cheaper can; left out, those are not judged.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Judge { get; init; }
+
+    /// <summary>Tool calls and JSON of a candidate are checked before they are handed on.</summary>
+    public bool Check { get; init; } = true;
 }
 
 /// <param name="Model">provider/model, or a model's name alone.</param>

@@ -5,6 +5,7 @@ using System.Text.RegularExpressions;
 using Tokonomics.Domain.Caching;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Routing;
 
 namespace Tokonomics.Application.Routing;
@@ -33,6 +34,7 @@ public static partial class RoutePolicy
     private static readonly string[] TargetFields = Fields<TargetForm>();
     private static readonly string[] ConditionFields = Fields<ConditionsForm>();
     private static readonly string[] HoursFields = Fields<HoursForm>();
+    private static readonly string[] QualityFields = Fields<QualityForm>();
 
     /// <summary>The words for days, Sunday first, as <see cref="DayOfWeek"/> counts them.</summary>
     private static readonly string[] Days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
@@ -68,6 +70,14 @@ public static partial class RoutePolicy
         ["to"] = "a time such as \"17:00\"",
         ["budget_used_above_percent"] = "a whole number, 0 to 100",
         ["when"] = "an object with conditions",
+        ["quality"] = "an object such as {\"candidates\":[\"openai/gpt-5-mini\"],\"sample_limit_usd\":\"10.00\"}",
+        ["candidates"] = "a list of 1 to 5 models",
+        ["keep_percent"] = "a number, 50 to 100",
+        ["active"] = "true or false",
+        ["sample_percent"] = "a whole number, 0 to 20",
+        ["sample_limit_usd"] = "an amount as a text, such as \"10.00\"",
+        ["judge"] = "a text: provider/model, or a model's name",
+        ["check"] = "true or false",
     };
 
     /// <summary>From <c>{"name":…,"rules":[…]}</c>; otherwise the sentence that says what can't be read, and in which rule.</summary>
@@ -129,6 +139,10 @@ public static partial class RoutePolicy
         FirstByteTimeoutMs = (int?)r.FirstByteTimeout?.TotalMilliseconds,
         Sticky = r.Sticky,
         CacheSeconds = (int?)r.CacheFor?.TotalSeconds,
+        Quality = r.Quality is { } q ? new QualityForm(q.Candidates, q.SampleLimit.ToString())
+        {
+            KeepPercent = (decimal)q.Keep.Target * 100, Active = q.Active, SamplePercent = q.SamplePercent, Judge = q.Judge, Check = q.Check,
+        } : null,
     })]);
 
     private static ConditionsForm Form(RouteConditions when) => new()
@@ -170,6 +184,11 @@ public static partial class RoutePolicy
         var tags = (form.When?.Tags ?? new Dictionary<string, string>()).Select(t => new Tag(t.Key, t.Value)).ToList();
         if (KeyTags.Problem(tags) is { } wrong)
             return (null, wrong);
+        if (form.Quality is { } group && group.Candidates.Any(c => c is null))
+            return (null, $"candidates is {Takes["candidates"]}.");
+        var sampleLimit = NanoUsd.Parse(form.Quality?.SampleLimitUsd);
+        if (form.Quality is not null && sampleLimit is null)
+            return (null, $"sample_limit_usd is {Takes["sample_limit_usd"]}.");
         var keys = form.When?.Keys ?? [];
         if (keys.Count > MostKeys || keys.Any(string.IsNullOrWhiteSpace) || keys.Distinct(StringComparer.Ordinal).Count() < keys.Count)
             return (null, $"Conditions name at most {MostKeys} keys by their ids, each once.");
@@ -193,6 +212,16 @@ public static partial class RoutePolicy
             FirstByteTimeout = form.FirstByteTimeoutMs is { } ms ? TimeSpan.FromMilliseconds(ms) : null,
             Sticky = form.Sticky,
             CacheFor = CacheTime.Of(form.CacheSeconds),
+            Quality = form.Quality is { } q ? new RouteQuality
+            {
+                Candidates = q.Candidates,
+                Keep = new QualityTarget((double)(q.KeepPercent / 100)),
+                Active = q.Active,
+                SamplePercent = q.SamplePercent,
+                SampleLimit = sampleLimit!.Value,
+                Judge = string.IsNullOrWhiteSpace(q.Judge) ? null : q.Judge,
+                Check = q.Check,
+            } : null,
         }, null);
     }
 
@@ -210,6 +239,8 @@ public static partial class RoutePolicy
             {
                 foreach (var target in Items(rule, "targets"))
                     unknown ??= Unknown(target, TargetFields, $"{where} a target");
+                if (rule.TryGetProperty("quality", out var quality))
+                    unknown ??= Unknown(quality, QualityFields, $"{where} quality");
                 if (rule.TryGetProperty("when", out var when))
                 {
                     unknown ??= Unknown(when, ConditionFields, $"{where} when");

@@ -58,6 +58,7 @@ internal sealed class SaveRouteHandler(TokonomicsDbContext db, RouteChecks check
             ChangedAt = now,
             ChangedBy = request.Caller.Actor,
         });
+        await SampleBudgets.SetAsync(db, request.TenantId, route, now, cancellationToken);
         return new RouteSaved(route.Id, around.Warnings(route));
     }
 }
@@ -87,6 +88,7 @@ internal sealed class UpdateRouteHandler(TokonomicsDbContext db, RouteChecks che
         if (await checks.ProblemAsync(request.TenantId, route, around, cancellationToken) is { } problem)
             return problem;
         (row.Name, row.Policy, row.ChangedAt, row.ChangedBy) = (route.Name, RoutePolicy.Write(route), time.GetUtcNow(), request.Caller.Actor);
+        await SampleBudgets.SetAsync(db, request.TenantId, route, row.ChangedAt, cancellationToken);
         return new RouteSaved(row.Id, around.Warnings(route));
     }
 }
@@ -104,7 +106,7 @@ public sealed record RouteDeleted(string Id) : IAuditSubject
     public string AuditSubject => Id;
 }
 
-internal sealed class DeleteRouteHandler(TokonomicsDbContext db) : IRequestHandler<DeleteRoute, Outcome<RouteDeleted>>
+internal sealed class DeleteRouteHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<DeleteRoute, Outcome<RouteDeleted>>
 {
     public async Task<Outcome<RouteDeleted>> Handle(DeleteRoute request, CancellationToken cancellationToken)
     {
@@ -112,6 +114,7 @@ internal sealed class DeleteRouteHandler(TokonomicsDbContext db) : IRequestHandl
         if (row is null)
             return Refusal.NotFound("route");
         db.Routes.Remove(row);
+        await SampleBudgets.EndAsync(db, request.TenantId, row.Id, time.GetUtcNow(), cancellationToken);
         return new RouteDeleted(row.Id);
     }
 }

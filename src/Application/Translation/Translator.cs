@@ -13,7 +13,7 @@ namespace Tokonomics.Application.Translation;
 /// <remarks>Has no state; one serves all calls of its pair. See docs/routing/translation.md for what is carried.</remarks>
 public sealed class Translator
 {
-    private static readonly FrozenDictionary<string, IClientWire> Clients = new Dictionary<string, IClientWire>
+    internal static readonly FrozenDictionary<string, IClientWire> Clients = new Dictionary<string, IClientWire>
     {
         ["openai-chat"] = new ChatWire(),
         ["anthropic-messages"] = new AnthropicWire(),
@@ -21,7 +21,7 @@ public sealed class Translator
         ["openai-responses"] = new ResponsesWire(),
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    private static readonly FrozenDictionary<string, IProviderWire> Providers = new Dictionary<string, IProviderWire>
+    internal static readonly FrozenDictionary<string, IProviderWire> Providers = new Dictionary<string, IProviderWire>
     {
         ["openai-chat"] = new ChatWire(),
         ["anthropic-messages"] = new AnthropicWire(),

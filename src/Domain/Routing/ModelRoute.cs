@@ -149,6 +149,12 @@ public sealed record RouteRule
     /// <summary>For how long an answer may be given again to an exact repeat of its request; zero for not at all, whatever the key says. Null: as the key says.</summary>
     public TimeSpan? CacheFor { get; init; }
 
+    /// <summary>Null where calls go to no cheaper model than the targets.</summary>
+    public RouteQuality? Quality { get; init; }
+
+    /// <summary>All models that its calls may go to.</summary>
+    public IEnumerable<string> Models => Targets.Select(t => t.Model).Concat(Quality?.Candidates ?? []);
+
     /// <summary>Null where it is well; otherwise the sentence that says what is wrong.</summary>
     public string? Problem()
     {
@@ -176,7 +182,7 @@ public sealed record RouteRule
             return "A budget's use is 0 to 100 percent.";
         return When.Hours is { } hours && (hours.Days.Count == 0 || hours.Days.Distinct().Count() < hours.Days.Count || !hours.Days.All(Enum.IsDefined))
             ? "Hours name the days on which they begin, each once."
-            : null;
+            : Quality?.Problem(this);
     }
 }
 

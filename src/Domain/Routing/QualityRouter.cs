@@ -17,6 +17,12 @@ public enum RouteReason
     /// <summary>Weak signals speak against the candidate.</summary>
     Demoted,
 
+    /// <summary>The group only watches so far.</summary>
+    NotActive,
+
+    /// <summary>Its conversation is there, or in the middle of a tool loop.</summary>
+    Conversation,
+
     /// <summary>Nothing proves that the quality is kept.</summary>
     BelowBound,
 

@@ -93,7 +93,7 @@ internal sealed class Admission(IBudgetGate gate, PriceBook prices, RecentOutput
         CallRating.Model(Book(call), call.Provider!.Name, model, match.Head, call.Key!.Environment, call.At) is not null;
 
     private MeteredCall Metered(ProxyCall call) => new(
-        Book(call), call.Provider!, call.Dialect!, call.Peek, call.RequestModel ?? "", call.Peek.Stream || call.Facts.PathStreams, call.Match!.Head, call.Key!.Id, call.Key.Environment, call.At);
+        Book(call), call.Provider!, call.Dialect!, call.Peek, call.RequestModel ?? "", (call.Peek.Stream || call.Facts.PathStreams) && !call.HoldsWhole, call.Match!.Head, call.Key!.Id, call.Key.Environment, call.At);
 
     private bool Downgrade(ProxyCall call, Budget budget)
     {

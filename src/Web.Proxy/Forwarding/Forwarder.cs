@@ -37,7 +37,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// </summary>
 internal sealed class Forwarder(
     IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, Relay relay, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate,
-    IRateLimiter limiter, RecentOutputs outputs, Router router, CallCache cache, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
+    IRateLimiter limiter, RecentOutputs outputs, Router router, QualityWatch quality, CallCache cache, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -236,6 +236,9 @@ internal sealed class Forwarder(
         var shape = call.ClientErrors;
         var timeout = routed?.FirstByteTimeout ?? provider.FirstByteTimeout;
         TimeSpan? next = null;
+        var attempted = routed?.Target;
+        if (routed?.Quality is not null)
+            quality.Begin(call, routed);
 
         // 6. The request to the provider.
         using var message = UpstreamRequest.Build(context.Request, target, call, body, passThrough);
@@ -275,6 +278,14 @@ internal sealed class Forwarder(
             next = routed?.Next(RoutedCall.FaultOf(call.Status), call.Status, RetryAfter(answer), again: true);
             if (next is not null)
             {
+                await Relay.ReadAsync(answer, call, upstream);
+                return next;
+            }
+
+            // A candidate's answer that can be checked is, before the client sees any of it.
+            if (routed is not null && call.HoldsWhole && call.Status == 200 && await quality.FailureAsync(answer, call, routed, body!.Plain, upstream) is { } failure && routed.Escalate(failure))
+            {
+                next = TimeSpan.Zero;
                 await Relay.ReadAsync(answer, call, upstream);
                 return next;
             }
@@ -332,9 +343,14 @@ internal sealed class Forwarder(
             if (call.Outcome == CallOutcome.ClientGone && Drain.Cut(context))
                 call.Outcome = CallOutcome.CutByProxy;
 
-            // 9. The event in the ledger.
+            // 9. The event in the ledger. What was tried in vain is spent for nothing.
+            call.IsExtra |= next is not null;
             settlement.Settle(call);
-            cache.Keep(context, call, body, passThrough);
+            if (next is null)
+                cache.Keep(context, call, body, passThrough);
+            if (routed?.Quality is not null)
+                quality.Ended(context.Request, call, routed, attempted!, body!.Plain);
+            call.Copy?.Dispose();
         }
 
         return null;
@@ -397,15 +413,8 @@ internal sealed class Forwarder(
     private static Refusal Unmetered(HttpRequest request, ProxyTarget target) =>
         new(404, "unmetered_route", $"nothing meters {request.Method} /{Shown(target.Path)}{(target.Provider is null ? "" : $" of {target.Provider}")}, and what is not metered is not forwarded; the routes are listed in docs/providers.md");
 
-    private static Refusal? Peek(HttpRequest request, RequestBody body, ProxyCall call)
-    {
-        var match = call.Match!;
-        call.Dialect = DialectCatalogue.Find(match.Route.Dialect);
-        call.Facts = new RequestFacts(match.PathModel, request.ContentType, match.PathStreams, call.Provider?.Quirks ?? ProviderQuirks.None, call.Provider?.StreamUsageOnDemand ?? false);
-        call.Peek = call.Dialect!.Peek(call.Facts, (call.Translation?.Request.Body ?? body.Plain).Span);
-        call.RequestModel ??= call.Peek.Model ?? match.PathModel;
-        return call.Peek.Problem is { } problem ? new Refusal(400, "bad_request_body", problem) : null;
-    }
+    private static Refusal? Peek(HttpRequest request, RequestBody body, ProxyCall call) =>
+        CallPeek.Problem(call, body.Plain, request.ContentType) is { } problem ? new Refusal(400, "bad_request_body", problem) : null;
 
     private Refusal? Resolve(ProxyTarget target, bool passThrough, ProxyCall call)
     {
@@ -456,7 +465,7 @@ internal sealed class Forwarder(
     };
 
     // No connection was made, so that no byte of the request can have reached anybody.
-    private static bool NeverLeft(Exception e) => e is AddressRefusedException or OperationCanceledException or { InnerException: AddressRefusedException }
+    internal static bool NeverLeft(Exception e) => e is AddressRefusedException or OperationCanceledException or { InnerException: AddressRefusedException }
         or HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError or HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError };
 
     // The status that the client's own body earns; null where something else failed.
@@ -468,7 +477,7 @@ internal sealed class Forwarder(
         _ => null,
     };
 
-    private static string? ProviderRequestId(HttpResponseMessage answer)
+    internal static string? ProviderRequestId(HttpResponseMessage answer)
     {
         foreach (var name in (ReadOnlySpan<string>)["x-request-id", "request-id", "apim-request-id", "x-generation-id"])
             if (answer.Headers.NonValidated.TryGetValues(name, out var values) && values.ToString() is { Length: > 0 and <= 128 } id)

@@ -41,6 +41,28 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     /// <summary>Between the client and a provider of another dialect; null where they speak one.</summary>
     public CallTranslation? Translation { get; set; }
 
+    /// <summary>What a quality group did with it (<see cref="UsageEvent.Routed"/>).</summary>
+    public string? Routed { get; set; }
+
+    /// <summary>The strong model whose place a candidate takes: what the call would have cost there is what was saved.</summary>
+    public PlannedTarget? InsteadOf { get; set; }
+
+    /// <summary>It is made beside the client's own call: all that it costs is spent for nothing but knowledge.</summary>
+    public bool IsExtra { get; set; }
+
+    /// <summary>Its answer is looked at before the client sees any of it: nothing of it is paid for slice by slice.</summary>
+    public bool HoldsWhole { get; set; }
+
+    /// <summary>Its answer, for somebody who reads it when it has ended; null where nobody does.</summary>
+    public AnswerCopy? Copy { get; set; }
+
+    /// <summary>The meter and the copy get the provider's next bytes.</summary>
+    public void Feed(ReadOnlySpan<byte> bytes)
+    {
+        Reader?.Feed(bytes);
+        Copy?.Add(bytes);
+    }
+
     /// <summary>The shape of errors that the client reads.</summary>
     public ErrorShape ClientErrors => ErrorsOfRoute ?? Match!.Surface.Errors;
 

@@ -63,6 +63,10 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
             call.Reader.Correction = call.Correction;
         }
 
+        // Compressed although identity was asked for: nobody can read the copy.
+        if (call.Copy is not null && !IsPlain(answer))
+            call.Copy.Spoil();
+
         // A provider that compresses although identity was asked for: its bytes can't be read for the chunk, and must not be held back for it.
         var filter = call.Swallows && call.Status < 300 && IsEventStream(contentType) && IsPlain(answer) ? new UsageChunkFilter() : null;
         var paid = PaidStreamOf(call, contentType, IsPlain(answer));
@@ -123,7 +127,7 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
                 }
 
                 if (kept)
-                    call.Reader?.Feed(buffer.AsSpan(0, read));
+                    call.Feed(buffer.AsSpan(0, read));
                 else if (paid is { Ending: true, IsOver: false } ? await EndAsync(passage, paid, buffer.AsMemory(0, read)) : !await ForwardAsync(passage, buffer.AsMemory(0, read)))
                 {
                     call.Outcome = call.CutAtBudget ? CallOutcome.CutByProxy : CallOutcome.ClientGone;
@@ -193,20 +197,25 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
     }
 
     /// <summary>Reads an answer that nobody gets, for what it cost. It is short: a failure. What takes longer than a moment isn't waited for.</summary>
-    public static async Task ReadAsync(HttpResponseMessage answer, ProxyCall call, CancellationTokenSource upstream)
+    /// <param name="silence">How long nothing may come; null: as long as a failure is waited for, all in all.</param>
+    public static async Task ReadAsync(HttpResponseMessage answer, ProxyCall call, CancellationTokenSource upstream, TimeSpan? silence = null)
     {
         call.Reader = call.Dialect is { } dialect ? DecodingReader.For(dialect.Read(call.Facts, call.Peek, new ResponseFacts(call.Status, Header(answer, "Content-Type"))), Header(answer, "Content-Encoding")) : null;
         call.Streamed = IsEventStream(Header(answer, "Content-Type"));
         var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
         try
         {
-            upstream.CancelAfter(FailureReadFor);
+            if (!IsPlain(answer))
+                call.Copy?.Spoil();
+            upstream.CancelAfter(silence ?? FailureReadFor);
             await using var body = await answer.Content.ReadAsStreamAsync(upstream.Token);
             for (int read; call.ResponseBytes < MostUnreadBytes && (read = await body.ReadAsync(buffer, upstream.Token)) > 0;)
             {
                 call.FirstByte ??= call.Elapsed;
                 call.ResponseBytes += read;
-                call.Reader?.Feed(buffer.AsSpan(0, read));
+                call.Feed(buffer.AsSpan(0, read));
+                if (silence is { } allowed)
+                    upstream.CancelAfter(allowed);
             }
         }
         catch (Exception e) when (e is IOException or HttpRequestException or OperationCanceledException)
@@ -224,7 +233,7 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
     {
         if (call.Reader is not { } reader)
             return;
-        reader.Feed(bytes);
+        call.Feed(bytes);
         if (!call.Streamed || reader.Passed.Total is var passed && (passed == 0 || passed < call.NextProgress))
             return;
         var step = Math.Max(LeastProgress, passed / 16);
@@ -264,7 +273,7 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
                 unread += read;
                 call.FirstByte ??= call.Elapsed;
                 call.ResponseBytes += read;
-                call.Reader?.Feed(buffer.AsSpan(0, read));
+                call.Feed(buffer.AsSpan(0, read));
             }
         }
         catch (Exception e) when (e is OperationCanceledException or IOException or HttpRequestException)
@@ -448,12 +457,12 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         }
     }
 
-    private static string? Header(HttpResponseMessage answer, string name) => answer.Content.Headers.NonValidated.TryGetValues(name, out var values) ? values.ToString() : null;
+    internal static string? Header(HttpResponseMessage answer, string name) => answer.Content.Headers.NonValidated.TryGetValues(name, out var values) ? values.ToString() : null;
 
-    private static bool IsEventStream(string? contentType) => contentType is not null && contentType.StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase);
+    internal static bool IsEventStream(string? contentType) => contentType is not null && contentType.StartsWith("text/event-stream", StringComparison.OrdinalIgnoreCase);
 
     private static bool IsJsonLines(string? contentType) =>
         contentType is not null && (contentType.Contains("ndjson", StringComparison.OrdinalIgnoreCase) || contentType.Contains("stream+json", StringComparison.OrdinalIgnoreCase));
 
-    private static bool IsPlain(HttpResponseMessage answer) => Header(answer, "Content-Encoding") is null or "" or "identity";
+    internal static bool IsPlain(HttpResponseMessage answer) => Header(answer, "Content-Encoding") is null or "" or "identity";
 }

@@ -51,6 +51,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
                 UpperBound = call.Hold.Count > 0 ? call.Hold.UpperBound : null,
                 Charges = call.Charges(),
                 Tags = call.Tags,
+                Routed = call.Routed,
             },
             sent: true);
         return !call.Ticket.IsNone;
@@ -65,7 +66,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         var book = call.Key!.Tenant.Prices ?? prices;
         var usage = Event(call, metered, book);
         var (cost, status) = Rate(book, call, metered, usage);
-        usage = usage with { Cost = cost, PriceStatus = status };
+        usage = usage with { Cost = cost, PriceStatus = status, Saved = Saved(call, book, usage, cost) };
         if (call.Hold.State == HoldState.Held)
         {
             var counted = Counted(call, metered, cost);
@@ -177,7 +178,22 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         ResponseBytes = call.ResponseBytes,
         ProviderRequestId = call.ProviderRequestId,
         Tags = call.Tags,
+        Routed = call.Routed,
     };
+
+    // Against the model that it took the place of, at the same counts: what that one would have said nobody knows.
+    private static NanoUsd? Saved(ProxyCall call, PriceBook book, UsageEvent usage, NanoUsd? cost)
+    {
+        if (call.Routed is null || cost is not { } spent)
+            return null;
+        if (call.IsExtra)
+            return NanoUsd.Zero - spent;
+        if (call.InsteadOf is not { } strong)
+            return NanoUsd.Zero;
+        if (usage.Usage.IsEmpty)
+            return NanoUsd.Zero;
+        return CallRating.Rate(book, usage with { Provider = strong.Provider.Name, RequestModel = strong.Model, ResponseModel = null, OtherModels = [], PricingHints = "" }).Cost is { } instead ? instead - spent : null;
+    }
 
     private static string Hints(ProxyCall call, string hints) => call.Match!.Head is { } head
         ? string.Join(';', hints.Split(';', StringSplitOptions.RemoveEmptyEntries).Append($"{CallRating.RouteHint}={head}").Order(StringComparer.Ordinal))

@@ -31,23 +31,36 @@ internal static class UpstreamRequest
             message.Content = new ByteArrayContent([]);
         // An answer of which a chunk is taken out, that may have to be ended, or that ends with a receipt, has to be readable as it passes; one that is kept, for whoever asks next.
         call.Swallows = call.Peek.UsageSplice is not null;
-        var encoding = call.Swallows || call.PaidTokens > 0 || call.Caching is not null || (call.WantsReceipt && (call.Peek.Stream || call.Facts.PathStreams)) ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
+        var encoding = call.Swallows || call.PaidTokens > 0 || call.HoldsWhole || call.Copy is not null || call.Caching is not null || (call.WantsReceipt && (call.Peek.Stream || call.Facts.PathStreams)) ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
         HeaderRules.ToUpstream(request, message, call.Provider, call.Credential, passThrough, decompressed, encoding);
         return message;
     }
 
-    // What the client said to its own dialect's servers, in headers and query, is not for this provider.
-    private static HttpRequestMessage Translated(ProxyCall call, TranslatedRequest request, Splice[] splices)
+    /// <summary>A request of our own making, for a call that no client waits for.</summary>
+    /// <param name="headers">Of the client's whose request it repeats: those that change an answer.</param>
+    public static HttpRequestMessage Own(ProxyCall call, ReadOnlyMemory<byte> body, IReadOnlyList<KeyValuePair<string, string>> headers)
     {
-        var message = new HttpRequestMessage(HttpMethod.Post, Address(call.Provider!.BaseUrl!, call.Match!.UpstreamPath, request.Query is { } query ? "?" + query : ""))
+        var splices = Splices(call);
+        call.RequestBytes = body.Length;
+        call.Swallows = call.Peek.UsageSplice is not null;
+        return Own(call, call.Translation?.Request.Body ?? body, splices, call.Translation?.Request.Query, call.Translation is { } translated ? translated.Request.Header is { } one ? [one] : [] : headers);
+    }
+
+    // What the client said to its own dialect's servers, in headers and query, is not for this provider.
+    private static HttpRequestMessage Translated(ProxyCall call, TranslatedRequest request, Splice[] splices) =>
+        Own(call, request.Body, splices, request.Query, request.Header is { } header ? [header] : []);
+
+    private static HttpRequestMessage Own(ProxyCall call, ReadOnlyMemory<byte> body, Splice[] splices, string? query, IReadOnlyList<KeyValuePair<string, string>> headers)
+    {
+        var message = new HttpRequestMessage(HttpMethod.Post, Address(call.Provider!.BaseUrl!, call.Match!.UpstreamPath, query is null ? "" : "?" + query))
         {
             Version = System.Net.HttpVersion.Version11,
             VersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
-            Content = new SplicedContent(request.Body, splices),
+            Content = new SplicedContent(body, splices),
         };
         message.Content.Headers.TryAddWithoutValidation(HeaderNames.ContentType, "application/json");
         message.Headers.TryAddWithoutValidation(HeaderNames.AcceptEncoding, "identity");
-        if (request.Header is var (name, value))
+        foreach (var (name, value) in headers)
             message.Headers.TryAddWithoutValidation(name, value);
         HeaderRules.Authorize(message, call.Provider, call.Credential);
         return message;

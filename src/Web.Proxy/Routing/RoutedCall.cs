@@ -20,13 +20,14 @@ internal sealed record PlannedTarget(string Written, Provider Provider, string M
 /// <summary>How the client speaks.</summary>
 /// <param name="Streams">It asks for a stream.</param>
 /// <param name="JsonArray">As one JSON array: Gemini's dialect without <c>alt=sse</c>.</param>
-internal readonly record struct ClientForm(ErrorShape Errors, bool Streams, bool JsonArray);
+/// <param name="Dialect">Its name.</param>
+internal readonly record struct ClientForm(ErrorShape Errors, bool Streams, bool JsonArray, string Dialect);
 
 /// <summary>
 /// One request on its way along a route: which targets there are, in the order in which they are tried, which of them is at hand, and what becomes of a failure. Each attempt is a
 /// call of its own, with its own hold and its own row; this is what they have in common.
 /// </summary>
-internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, IReadOnlyList<PlannedTarget> targets, string why, ulong conversation, ClientForm client, TimeProvider time)
+internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, IReadOnlyList<PlannedTarget> targets, string why, ulong conversation, ClientForm client, QualityCall? quality, TimeProvider time)
 {
     /// <summary>Of an answer: <c>smart; rule=1; target=openai/gpt-5-mini; attempt=2; why=fallback after 429</c>.</summary>
     public const string Header = "x-tokonomics-route";
@@ -42,6 +43,13 @@ internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, I
     public PlannedTarget Target => targets[_at];
 
     public ulong Conversation => conversation;
+
+    /// <summary>What the rule's quality group decided; null where it has none.</summary>
+    public QualityCall? Quality => quality;
+
+    public string RouteName => route.Name;
+
+    public string ClientDialect => client.Dialect;
 
     public TimeSpan? FirstByteTimeout => rule.FirstByteTimeout;
 
@@ -62,6 +70,8 @@ internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, I
     {
         var target = Target;
         (call.Provider, call.Match, call.RequestModel, call.Credential, call.Translation, call.ErrorsOfRoute) = (target.Provider, target.Match, target.Model, target.Credential, null, client.Errors);
+        if (quality is not null)
+            (call.Routed, call.InsteadOf, call.HoldsWhole) = (quality.MarkOf(target).ToString(), quality.IsCandidate(target) ? quality.Strong : null, quality.Checks(target));
         // Where all targets fail, the best of them is tried all the same: there is nowhere else to go.
         target.Health.Breaker.TryEnter(time.GetUtcNow());
         if (target.Translator is not { } translator)
@@ -93,6 +103,24 @@ internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, I
         Target.Health.Breaker.Report(failed, time.GetUtcNow());
         if (!failed && status < 300)
             Target.Health.Answered(after);
+    }
+
+    /// <summary>The candidate's answer is not well: the strong model is asked, once.</summary>
+    /// <returns>False where it can't be: then the client gets the answer that there is.</returns>
+    public bool Escalate(string failure)
+    {
+        if (quality is null or { Escalated: true })
+            return false;
+        for (var next = _at + 1; next < targets.Count; next++)
+            if (targets[next].Written == quality.Strong.Written && !targets[next].Health.Breaker.IsOpen(time.GetUtcNow()))
+            {
+                Target.Health.Breaker.Report(failed: false, time.GetUtcNow());
+                quality.Escalated = true;
+                MoveOn(next, $"the answer of {Target.Written} failed its check: {failure}");
+                return true;
+            }
+
+        return false;
     }
 
     /// <summary>Nothing became known of the target: the client left.</summary>

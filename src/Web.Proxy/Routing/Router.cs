@@ -7,6 +7,7 @@ using Tokonomics.Application.Translation;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
+using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Routing;
 using Tokonomics.Web.Proxy.Forwarding;
@@ -17,7 +18,7 @@ namespace Tokonomics.Web.Proxy.Routing;
 /// Finds where a call goes whose model's name is a route of its tenant: the rule that applies, its targets that the key can reach, and the order in which they are tried. From memory alone, and
 /// of the request's text nothing is kept.
 /// </summary>
-internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook prices, RecentOutputs outputs, TargetHealth health, Conversations conversations, TimeProvider time)
+internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook prices, RecentOutputs outputs, TargetHealth health, Conversations conversations, QualityGroups groups, TimeProvider time)
 {
     /// <param name="pathProvider">The provider that the path names; null under <c>/v1</c>.</param>
     /// <param name="sse">The query asks for server-sent events, where the dialect leaves it to that.</param>
@@ -28,7 +29,8 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         var key = call.Key!;
         if (call.RequestModel is not { } name || !key.Tenant.Routes.TryGetValue(name, out var route))
             return default;
-        var outline = RequestOutline.Of(body, $"{key.Id} {name}");
+        var parts = RequestParts.Of(body);
+        var outline = RequestOutline.Of(parts, $"{key.Id} {name}");
         var streams = call.Peek.Stream || call.Facts.PathStreams;
         var local = TimeZoneInfo.ConvertTime(call.At, key.Tenant.Zone).DateTime;
         if (route.Find(new RouteQuestion(key.Id, call.Tags, call.Peek.PromptTokens, outline.HasTools, streams, local, () => BudgetUsed(call))) is not var (rule, number))
@@ -44,10 +46,16 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         var reached = rule with { Targets = [.. targets.Select(t => rule.Targets.First(r => r.Model == t.Written))] };
         var now = time.GetUtcNow();
         var at = rule.Sticky && pinned is not null ? targets.FindIndex(t => t.Written == pinned) : -1;
+        var quality = rule.Quality is { } group && !passThrough && targets[0].Written == rule.Targets[0].Model ? Decide(call, route, group, parts, targets[0], rule.Sticky ? pinned : null, outline, pathProvider) : null;
         var order = RouteOrder.Of(
             reached, Share(rule, outline.Conversation), i => ExpectedCost(call, targets[i]), i => targets[i].Health.Latency, at, i => targets[i].Health.Breaker.IsOpen(now));
         var planned = order.Select(i => targets[i]).ToList();
         var why = at >= 0 && order[0] == at ? "conversation" : rule.Choose.ToString().ToLowerInvariant();
+        if (quality is { Chosen: { } chosen } && !chosen.Candidate.Health.Breaker.IsOpen(now))
+            planned.Insert(0, chosen.Candidate);
+        if (quality is not null)
+            why = $"quality {quality.Reason}";
+
         // In the middle of a tool loop another model would meet calls that it never made: where the conversation is stays first, whatever the rule is by now.
         if (outline.InToolLoop && rule.Sticky && pinned is not null && planned[0].Written != pinned && Reach([new RouteTarget(pinned)], call, pathProvider, passThrough).Targets is [var there])
         {
@@ -58,7 +66,26 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
 
         if (!call.Tags.Any(t => t.Name == RoutedCall.Tag))
             call.Tags = [.. call.Tags, new Tag(RoutedCall.Tag, name)];
-        return (new RoutedCall(route, rule, number, planned, why, rule.Sticky ? outline.Conversation : 0, new ClientForm(call.Match!.Surface.Errors, streams, call.Facts.PathStreams && !sse), time), null);
+        return (new RoutedCall(route, rule, number, planned, why, rule.Sticky ? outline.Conversation : 0, new ClientForm(call.Match!.Surface.Errors, streams, call.Facts.PathStreams && !sse, call.Match.Route.Dialect), quality, time), null);
+    }
+
+    // Where the conversation is its prompt is cached: staying is cheaper by that, and a switch pays for it.
+    private QualityCall Decide(ProxyCall call, ModelRoute route, RouteQuality group, in RequestParts parts, PlannedTarget strong, string? pinned, in RequestOutline outline, string? pathProvider)
+    {
+        var candidates = Reach([.. group.Candidates.Select(c => new RouteTarget(c))], call, pathProvider, passThrough: false).Targets;
+        var decided = groups.Decide(
+            call, route, group, parts, strong, candidates, outline.Conversation, outline.InToolLoop && pinned is not null,
+            target => ExpectedCost(call, target, cached: target.Written == pinned) is { } usd ? NanoUsd.Round(usd) : null, () => BudgetUsed(call) is not >= MostUsedForSamples);
+        if (pinned is not null && parts.ToolLast && ToolErrors.IsOne(parts.ToolResult))
+            groups.Seen(decided, pinned, call.Key!, WeakSignal.ToolError);
+        return decided;
+    }
+
+    /// <summary>A model that is asked in OpenAI's chat dialect, whoever has it; null where the key reaches none.</summary>
+    public PlannedTarget? ReachForChat(string model, ProxyCall call)
+    {
+        call.Match = upstreams.ByModel.Find("POST", "chat/completions");
+        return Reach([new RouteTarget(model)], call, null, passThrough: false).Targets is [var target] ? target : null;
     }
 
     /// <summary>The conversation is at that target now.</summary>
@@ -115,15 +142,19 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         (rule.Sticky && conversation != 0 ? conversation >> 11 : (ulong)RandomNumberGenerator.GetInt32(int.MaxValue) << 22) / (double)(1UL << 53);
 
     // At our estimate of the prompt and as long an answer as the model's are to this key.
-    private decimal? ExpectedCost(ProxyCall call, PlannedTarget target)
+    private decimal? ExpectedCost(ProxyCall call, PlannedTarget target, bool cached = false)
     {
-        var usage = new TokenUsage { [UsageUnit.Input] = call.Peek.PromptTokens, [UsageUnit.Output] = Math.Min(call.Peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, target.Model, 50)) };
-        return CallRating.Rate(Book(call), new UsageEvent
+        var usage = new TokenUsage { [cached ? UsageUnit.CacheRead : UsageUnit.Input] = call.Peek.PromptTokens, [UsageUnit.Output] = Math.Min(call.Peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, target.Model, 50)) };
+        var cost = CallRating.Rate(Book(call), new UsageEvent
         {
             RequestId = call.RequestId, TenantId = call.Key.Tenant.Id, KeyId = call.Key.Id, Environment = call.Key.Environment, Provider = target.Provider.Name, Dialect = target.Match.Route.Dialect,
             Operation = target.Match.Route.Template, RequestModel = target.Model, Usage = usage, PricingHints = call.Peek.PricingHints ?? "", PriceVersion = "", At = call.At,
         }).Cost?.Usd;
+        return cost is null && cached ? ExpectedCost(call, target) : cost; // no rate for what is cached: it costs as much as the rest
     }
+
+    // A call that nobody waits for must not take the room of one that somebody does.
+    private const int MostUsedForSamples = 80;
 
     private int? BudgetUsed(ProxyCall call)
     {

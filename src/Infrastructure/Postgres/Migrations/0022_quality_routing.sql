@@ -81,7 +81,7 @@ CREATE TABLE routing_signals (
     PRIMARY KEY (tenant_id, environment, route_id, strong, candidate, class, of_candidate, signal)
 );
 
--- What happened to a group: learning begun anew, a class demoted, a promise broken.
+-- What happened to a group: learning begun anew, a class demoted.
 CREATE TABLE routing_events (
     tenant_id   text COLLATE "C" NOT NULL REFERENCES tenants (id),
     id          text COLLATE "C" NOT NULL,
@@ -89,7 +89,7 @@ CREATE TABLE routing_events (
     route_id    text COLLATE "C" NOT NULL,
     candidate   text COLLATE "C" NOT NULL,
     class       text COLLATE "C" NOT NULL,  -- '' where it is about all
-    kind        text COLLATE "C" NOT NULL CHECK (kind IN ('reset', 'demoted', 'broken')),
+    kind        text COLLATE "C" NOT NULL CHECK (kind IN ('reset', 'demoted')),
     detail      text COLLATE "C" NOT NULL,
     at          bigint           NOT NULL,
     PRIMARY KEY (tenant_id, id)

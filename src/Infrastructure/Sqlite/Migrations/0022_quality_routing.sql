@@ -81,7 +81,7 @@ CREATE TABLE routing_signals (
     PRIMARY KEY (tenant_id, environment, route_id, strong, candidate, class, of_candidate, signal)
 ) STRICT, WITHOUT ROWID;
 
--- What happened to a group: learning begun anew, a class demoted, a promise broken.
+-- What happened to a group: learning begun anew, a class demoted.
 CREATE TABLE routing_events (
     tenant_id   TEXT    NOT NULL REFERENCES tenants (id),
     id          TEXT    NOT NULL,
@@ -89,7 +89,7 @@ CREATE TABLE routing_events (
     route_id    TEXT    NOT NULL,
     candidate   TEXT    NOT NULL,
     class       TEXT    NOT NULL,  -- '' where it is about all
-    kind        TEXT    NOT NULL CHECK (kind IN ('reset', 'demoted', 'broken')),
+    kind        TEXT    NOT NULL CHECK (kind IN ('reset', 'demoted')),
     detail      TEXT    NOT NULL,
     at          INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, id)

@@ -1,0 +1,18 @@
+using Tokonomics.Application.Dialects;
+
+namespace Tokonomics.Web.Proxy.Forwarding;
+
+/// <summary>What a call's body says of it, read once its route is known, and again where its provider is another.</summary>
+internal static class CallPeek
+{
+    /// <returns>Null where the body is well; otherwise what is wrong with it.</returns>
+    public static string? Problem(ProxyCall call, ReadOnlyMemory<byte> body, string? contentType = "application/json")
+    {
+        var match = call.Match!;
+        call.Dialect = DialectCatalogue.Find(match.Route.Dialect);
+        call.Facts = new RequestFacts(match.PathModel, contentType, match.PathStreams, call.Provider?.Quirks ?? ProviderQuirks.None, call.Provider?.StreamUsageOnDemand ?? false);
+        call.Peek = call.Dialect!.Peek(call.Facts, (call.Translation?.Request.Body ?? body).Span);
+        call.RequestModel ??= call.Peek.Model ?? match.PathModel;
+        return call.Peek.Problem;
+    }
+}

@@ -1,0 +1,197 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Security.Cryptography;
+using Tokonomics.Application.Keys;
+using Tokonomics.Application.Pricing;
+using Tokonomics.Application.Routing;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
+using Tokonomics.Domain.Pricing;
+using Tokonomics.Domain.Routing;
+using Tokonomics.Infrastructure.Secrets;
+using Tokonomics.Web.Proxy.Forwarding;
+
+namespace Tokonomics.Web.Proxy.Routing;
+
+/// <summary>
+/// Decides which calls of a quality group go to a cheaper model, from what this node has read of its labels. Nothing here waits: what isn't read yet counts as not learned, and goes to the strong
+/// model.
+/// </summary>
+internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner learner, QualitySignals signals, Fingerprints fingerprints, PriceBook prices, TimeProvider time, ILogger<QualityGroups> log)
+{
+    /// <summary>Classes of a route on a node; what comes after is of one class. A system prompt with the time in it would make one of each call.</summary>
+    public const int MostClasses = 500;
+
+    private const int HundredPercent = 100;
+
+    /// <summary>What was learned is read again when it is older than that.</summary>
+    private static readonly TimeSpan ReadEvery = TimeSpan.FromSeconds(5);
+
+    private readonly ConcurrentDictionary<string, byte[]> _secrets = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<(RoutingPair, PairFingerprint, QualityTarget), LearnedPair> _learned = new();
+    private readonly ConcurrentDictionary<(string TenantId, KeyEnvironment, string RouteId), ConcurrentDictionary<TrafficClass, bool>> _classes = new();
+
+    /// <param name="candidates">Those that can be reached.</param>
+    /// <param name="costs">What the call is expected to cost at a target; null where that isn't known.</param>
+    /// <param name="stays">It is in the middle of a tool loop and its conversation is somewhere: nothing is decided.</param>
+    /// <param name="mayBeSampled">There is room for a second call.</param>
+    public QualityCall Decide(ProxyCall call, ModelRoute route, RouteQuality group, in RequestParts parts, PlannedTarget strong, IReadOnlyList<PlannedTarget> candidates, ulong conversation, bool stays, Func<PlannedTarget, NanoUsd?> costs, Func<bool> mayBeSampled)
+    {
+        var key = call.Key!;
+        var secret = _secrets.GetOrAdd(key.Tenant.Id, static (id, prints) => prints.Of("routing-class", id, ""), fingerprints);
+        var traffic = Counted(TrafficReading.Of(parts, secret, key.Id), key, route.Id, call.At);
+        var standings = new List<PairStanding>(candidates.Count);
+        foreach (var candidate in candidates)
+            standings.Add(StandingOf(key, route.Id, group.Keep, strong, candidate, call.At));
+        if (stays)
+            return new QualityCall(route.Id, group, traffic, strong, RouteReason.Conversation, null, null, false);
+
+        // 1. The cheapest candidate of which the labels prove that the quality is kept.
+        var strongCost = costs(strong);
+        PairStanding? proven = null;
+        var (reason, least) = (RouteReason.NoLabels, (NanoUsd?)null);
+        foreach (var standing in standings)
+        {
+            if (costs(standing.Candidate) is not { } cost || strongCost is not { } dear)
+            {
+                reason = RouteReason.NotCheaper;
+                continue;
+            }
+
+            var decision = QualityRouter.Decide(standing.Learned.Policy, traffic.Class, traffic.Features, new RouteCosts(dear, cost), uniform: 1);
+            if (decision.ToCandidate && (least is null || cost < least))
+                (proven, least, reason) = (standing, cost, decision.Reason);
+            else if (proven is null)
+                reason = decision.Reason;
+        }
+
+        // 2. Some stay where they are for ever: all calls of a conversation alike.
+        var held = proven is not null && Holdout.Uniform(secret, conversation != 0 ? conversation.ToString(CultureInfo.InvariantCulture) : call.RequestId) < QualityRouter.HoldoutShare;
+        var routes = group.Active && !held ? proven : null;
+        reason = !group.Active ? RouteReason.NotActive : held ? RouteReason.Holdout : reason;
+
+        // 3. Who is asked as well: of the holdout always, since nothing else tells what is lost by now.
+        PairStanding? sample = null;
+        if (routes is null && standings.Count > 0 && group.SamplePercent > 0 && group.SampleLimit > NanoUsd.Zero && ((held && group.Active) || RandomNumberGenerator.GetInt32(HundredPercent) < group.SamplePercent) && mayBeSampled())
+            sample = held ? proven : standings[RandomNumberGenerator.GetInt32(standings.Count)];
+        return new QualityCall(route.Id, group, traffic, strong, reason, routes, sample, held && group.Active);
+    }
+
+    /// <summary>A call of a group has ended: what its answer says of the model, as far as it says anything.</summary>
+    public void Ended(QualityCall quality, PlannedTarget target, ProxyCall call)
+    {
+        var ofCandidate = quality.IsCandidate(target);
+        if ((ofCandidate ? quality.Chosen : quality.Sample) is not { } standing || call.Event is not { Status: < 300, Outcome: CallOutcome.Completed } ended || (!ofCandidate && !quality.IsPromised))
+            return;
+        signals.Add(standing.Pair, quality.Traffic.Class, ofCandidate, null);
+        if (Weak(ended, call) is { } signal)
+            signals.Add(standing.Pair, quality.Traffic.Class, ofCandidate, signal);
+        // Another version answers under the name: what was learned is about the one before.
+        if (ofCandidate && ended.ResponseModel is { Length: > 0 } answered && standing.Learned.CandidateAnswered is { Length: > 0 } judged && answered != judged)
+        {
+            standing.Learned.Policy = null;
+            _ = Task.Run(async () =>
+            {
+                try
+                {
+                    await learner.ResetAsync(standing.Pair, answered, CancellationToken.None);
+                }
+                catch (Exception e) when (e is not OutOfMemoryException)
+                {
+                    NotReset(standing.Pair.RouteId, e);
+                }
+
+                standing.Learned.Spoil();
+            });
+        }
+    }
+
+    /// <summary>The candidate's answer failed its check.</summary>
+    public void Failed(QualityCall quality) => signals.Add(quality.Chosen!.Pair, quality.Traffic.Class, true, WeakSignal.SchemaFailure);
+
+    /// <summary>Something was seen that speaks against an earlier answer of the conversation.</summary>
+    /// <param name="written">The target that answered.</param>
+    public void Seen(QualityCall quality, string written, KeySnapshot key, WeakSignal signal)
+    {
+        if (quality.Group.Candidates.Contains(written))
+            signals.Add(new RoutingPair(key.Tenant.Id, key.Environment, quality.RouteId, quality.Strong.Written, written), quality.Traffic.Class, true, signal);
+    }
+
+    private static WeakSignal? Weak(UsageEvent ended, ProxyCall call) => ended.FinishReason switch
+    {
+        "length" or "max_tokens" or "MAX_TOKENS" or "max_output_tokens" when call is { CutAtBudget: false, OutputLimit: null } => WeakSignal.CutShort,
+        "content_filter" or "refusal" or "SAFETY" or "PROHIBITED_CONTENT" => WeakSignal.Refusal,
+        _ => null,
+    };
+
+    /// <summary>For the signals: whoever demotes a class has others read it.</summary>
+    public void Spoil(RoutingPair pair)
+    {
+        foreach (var (name, learned) in _learned)
+            if (name.Item1 == pair)
+                learned.Spoil();
+    }
+
+    private PairStanding StandingOf(KeySnapshot key, string routeId, QualityTarget keep, PlannedTarget strong, PlannedTarget candidate, DateTimeOffset at)
+    {
+        var book = key.Tenant.Prices ?? prices;
+        var pair = new RoutingPair(key.Tenant.Id, key.Environment, routeId, strong.Written, candidate.Written);
+        var fingerprint = RoutingLearner.FingerprintOf(
+            pair, CallRating.Model(book, strong.Provider.Name, strong.Model, null, key.Environment, at), CallRating.Model(book, candidate.Provider.Name, candidate.Model, null, key.Environment, at), at);
+        var learned = _learned.GetOrAdd((pair, fingerprint, keep), static _ => new LearnedPair());
+        if (learned.IsDue(time.GetTimestamp(), ReadEvery.Ticks * time.TimestampFrequency / TimeSpan.TicksPerSecond))
+            _ = Task.Run(() => ReadAsync(pair, fingerprint, keep, learned));
+        return new PairStanding(pair, fingerprint, candidate, learned);
+    }
+
+    private async Task ReadAsync(RoutingPair pair, PairFingerprint fingerprint, QualityTarget keep, LearnedPair learned)
+    {
+        var at = time.GetTimestamp();
+        try
+        {
+            var (sums, _) = await store.LoadAsync(pair, CancellationToken.None);
+            var read = sums is null ? null : RoutingSums.Read(sums.Sums, fingerprint);
+            learned.CandidateAnswered = sums?.CandidateAnswered ?? "";
+            learned.Policy = read is null ? null : RoutingPolicy.Of(read, keep);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // What was known goes on to hold; it is asked again.
+            NotRead(pair.RouteId, e);
+        }
+        finally
+        {
+            learned.Read(at);
+        }
+    }
+
+    // The class as it is, or the one of all that are too many.
+    private TrafficReading Counted(TrafficReading traffic, KeySnapshot key, string routeId, DateTimeOffset at)
+    {
+        var known = _classes.GetOrAdd((key.Tenant.Id, key.Environment, routeId), static _ => new());
+        if (known.ContainsKey(traffic.Class))
+            return traffic;
+        if (known.Count >= MostClasses)
+            traffic = traffic with { Class = default };
+        if (known.TryAdd(traffic.Class, true))
+            _ = Task.Run(async () =>
+            {
+                try
+                {
+                    await store.AddClassAsync(key.Tenant.Id, new ClassFacts(routeId, key.Environment, traffic.Class, key.Id, traffic.Tools, traffic.Format, traffic.HasSystem, at), CancellationToken.None);
+                }
+                catch (Exception e) when (e is not OutOfMemoryException)
+                {
+                    known.TryRemove(traffic.Class, out _); // told again with its next call
+                    NotRead(routeId, e);
+                }
+            });
+        return traffic;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "What the quality group of route {Route} has learned can't be read or kept at the moment")]
+    private partial void NotRead(string route, Exception e);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The quality group of route {Route} could not be begun anew")]
+    private partial void NotReset(string route, Exception e);
+}

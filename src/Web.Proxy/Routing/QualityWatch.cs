@@ -1,0 +1,54 @@
+using Tokonomics.Application.Routing;
+using Tokonomics.Application.Translation;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Web.Proxy.Forwarding;
+
+namespace Tokonomics.Web.Proxy.Routing;
+
+/// <summary>What a quality group does with answers: checks a candidate's before the client sees it, notes what speaks against it, and hands a sample on.</summary>
+internal sealed class QualityWatch(QualityGroups groups, Samples samples, BufferBudget buffers)
+{
+    /// <summary>Reads a candidate's answer whole and looks at it; it can be relayed afterwards as if it had just come.</summary>
+    /// <returns>What is wrong with it, in a word; null where nothing is, or nobody can say.</returns>
+    public async Task<string?> FailureAsync(HttpResponseMessage answer, ProxyCall call, RoutedCall routed, ReadOnlyMemory<byte> body, CancellationTokenSource upstream)
+    {
+        var streamed = call.Peek.Stream || call.Facts.PathStreams || Relay.IsEventStream(Relay.Header(answer, "Content-Type"));
+        ReadOnlyMemory<byte>? bytes;
+        try
+        {
+            bytes = await WholeAnswer.ReadAsync(answer, buffers, call.Provider!.IdleTimeout, upstream);
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException)
+        {
+            call.Outcome = CallOutcome.Truncated;
+            return "BrokenOff";
+        }
+
+        if (bytes is not { } whole || !Relay.IsPlain(answer) || RequestReading.Of(routed.ClientDialect, body) is not { } request)
+            return null;
+        if (AnswerReading.Of(call.Dialect!.Name, whole, streamed, call.Provider!.Quirks) is not { } read)
+            return null;
+        // What was cut off at the client's own limit, or refused, would not be JSON at the strong model either.
+        if (read.End != AnswerEnd.Whole || AnswerJudge.Check(request, read) is not { } failure)
+            return null;
+        groups.Failed(routed.Quality!);
+        return failure.ToString();
+    }
+
+    /// <summary>The call is about to be sent.</summary>
+    public void Begin(ProxyCall call, RoutedCall routed)
+    {
+        if (routed.Quality is { Sample: not null, Escalated: false } quality && routed.Target.Written == quality.Strong.Written)
+            call.Copy = new AnswerCopy(buffers, OwnCalls.MaxAnswerBytes);
+    }
+
+    /// <summary>The call has ended, and has its row.</summary>
+    /// <param name="target">It was sent there.</param>
+    public void Ended(HttpRequest request, ProxyCall call, RoutedCall routed, PlannedTarget target, ReadOnlyMemory<byte> body)
+    {
+        var quality = routed.Quality!;
+        groups.Ended(quality, target, call);
+        if (target.Written == quality.Strong.Written && !quality.Escalated)
+            samples.Offer(request, call, quality, routed.RouteName, routed.ClientDialect, body);
+    }
+}
