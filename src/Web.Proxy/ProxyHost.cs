@@ -97,6 +97,7 @@ public static class ProxyHost
         services.AddHostedService(s => s.GetRequiredService<Samples>());
         services.AddSingleton<QualityWatch>();
         services.AddSingleton<Router>();
+        services.AddSingleton(s => new Lazy<Router>(s.GetRequiredService<Router>)); // a hosted service is made before the sandbox has its address
         services.AddSingleton<CallCache>();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<ModelsEndpoint>();

@@ -49,6 +49,15 @@ public sealed class RecentOutputs
         }
     }
 
+    /// <summary>Enough answers were seen to say something of their length.</summary>
+    public bool Knows(string keyId, string model)
+    {
+        if (!_series.TryGetValue((keyId, model), out var series))
+            return false;
+        lock (series)
+            return series.Total >= Enough;
+    }
+
     /// <summary>So many output tokens suffice for that share of the recent answers, to the next half power of two.</summary>
     /// <param name="percent">1 to 100.</param>
     public long AtPercentile(string keyId, string model, int percent)

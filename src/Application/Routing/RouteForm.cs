@@ -51,7 +51,7 @@ public sealed record QualityForm(IReadOnlyList<string> Candidates, string Sample
     /// <summary>False: nothing is routed; what could be saved is measured.</summary>
     public bool Active { get; init; }
 
-    /// <summary>0 to 20.</summary>
+    /// <summary>Of the strong model's calls, 0 to 100.</summary>
     public int SamplePercent { get; init; } = 3;
 
     /// <summary>Compares two answers where nothing cheaper can; left out, those are not judged.</summary>

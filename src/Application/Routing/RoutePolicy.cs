@@ -74,7 +74,7 @@ public static partial class RoutePolicy
         ["candidates"] = "a list of 1 to 5 models",
         ["keep_percent"] = "a number, 50 to 100",
         ["active"] = "true or false",
-        ["sample_percent"] = "a whole number, 0 to 20",
+        ["sample_percent"] = "a whole number, 0 to 100",
         ["sample_limit_usd"] = "an amount as a text, such as \"10.00\"",
         ["judge"] = "a text: provider/model, or a model's name",
         ["check"] = "true or false",

@@ -12,7 +12,7 @@ public sealed record RouteQuality
     public const int MostCandidates = 5;
 
     /// <summary>Percent of the calls of which two answers are compared at most.</summary>
-    public const int MostSamplePercent = 20;
+    public const int MostSamplePercent = 100;
 
     /// <summary>Cheaper models, 1 to <see cref="MostCandidates"/>, none of them a target of the rule.</summary>
     public required IReadOnlyList<string> Candidates { get; init; }

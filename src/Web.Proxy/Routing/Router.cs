@@ -75,7 +75,7 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         var candidates = Reach([.. group.Candidates.Select(c => new RouteTarget(c))], call, pathProvider, passThrough: false).Targets;
         var decided = groups.Decide(
             call, route, group, parts, strong, candidates, outline.Conversation, outline.InToolLoop && pinned is not null,
-            target => ExpectedCost(call, target, cached: target.Written == pinned) is { } usd ? NanoUsd.Round(usd) : null, () => BudgetUsed(call) is not >= MostUsedForSamples);
+            target => ExpectedCost(call, target, target.Written == pinned, target == strong ? candidates.FirstOrDefault() : strong) is { } usd ? NanoUsd.Round(usd) : null, () => BudgetUsed(call) is not >= MostUsedForSamples);
         if (pinned is not null && parts.ToolLast && ToolErrors.IsOne(parts.ToolResult))
             groups.Seen(decided, pinned, call.Key!, WeakSignal.ToolError);
         return decided;
@@ -142,15 +142,17 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         (rule.Sticky && conversation != 0 ? conversation >> 11 : (ulong)RandomNumberGenerator.GetInt32(int.MaxValue) << 22) / (double)(1UL << 53);
 
     // At our estimate of the prompt and as long an answer as the model's are to this key.
-    private decimal? ExpectedCost(ProxyCall call, PlannedTarget target, bool cached = false)
+    // Of a model that has hardly answered yet, as long as those of the one that it is compared with.
+    private decimal? ExpectedCost(ProxyCall call, PlannedTarget target, bool cached = false, PlannedTarget? like = null)
     {
-        var usage = new TokenUsage { [cached ? UsageUnit.CacheRead : UsageUnit.Input] = call.Peek.PromptTokens, [UsageUnit.Output] = Math.Min(call.Peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, target.Model, 50)) };
+        var model = like is not null && !outputs.Knows(call.Key!.Id, target.Model) ? like.Model : target.Model;
+        var usage = new TokenUsage { [cached ? UsageUnit.CacheRead : UsageUnit.Input] = call.Peek.PromptTokens, [UsageUnit.Output] = Math.Min(call.Peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, model, 50)) };
         var cost = CallRating.Rate(Book(call), new UsageEvent
         {
             RequestId = call.RequestId, TenantId = call.Key.Tenant.Id, KeyId = call.Key.Id, Environment = call.Key.Environment, Provider = target.Provider.Name, Dialect = target.Match.Route.Dialect,
             Operation = target.Match.Route.Template, RequestModel = target.Model, Usage = usage, PricingHints = call.Peek.PricingHints ?? "", PriceVersion = "", At = call.At,
         }).Cost?.Usd;
-        return cost is null && cached ? ExpectedCost(call, target) : cost; // no rate for what is cached: it costs as much as the rest
+        return cost is null && cached ? ExpectedCost(call, target, like: like) : cost; // no rate for what is cached: it costs as much as the rest
     }
 
     // A call that nobody waits for must not take the room of one that somebody does.

@@ -22,7 +22,7 @@ internal sealed record Sample(KeySnapshot Key, string RouteName, string Dialect,
 /// Asks candidates what the strong model was asked, a few at a time behind the clients' backs, has both answers compared, and teaches the group who was better. When there are too many, some are left
 /// out: a sample is one in any case.
 /// </summary>
-internal sealed partial class Samples(OwnCalls calls, Router router, RoutingLearner learner, QualityGroups groups, QualitySignals signals, TimeProvider time, ILogger<Samples> log) : BackgroundService
+internal sealed partial class Samples(OwnCalls calls, Lazy<Router> router, RoutingLearner learner, QualityGroups groups, QualitySignals signals, TimeProvider time, ILogger<Samples> log) : BackgroundService
 {
     /// <summary>Longer requests aren't sampled: they are kept in memory until they are compared.</summary>
     public const int MaxRequestBytes = 512 * 1024;
@@ -105,7 +105,7 @@ internal sealed partial class Samples(OwnCalls calls, Router router, RoutingLear
     private async Task<(int A, int B)?> GradesAsync(Sample sample, string judge, byte[] body, CancellationToken cancellationToken)
     {
         var call = Own(sample, RouteReason.Judge);
-        return router.ReachForChat(judge, call) is { } target && await calls.AskAsync(call, target, body, [], Budget(sample), cancellationToken) is { } answer ? AnswerJudge.Grades(answer.Answer.Text) : null;
+        return router.Value.ReachForChat(judge, call) is { } target && await calls.AskAsync(call, target, body, [], Budget(sample), cancellationToken) is { } answer ? AnswerJudge.Grades(answer.Answer.Text) : null;
     }
 
     private static string Budget(Sample sample) => SampleBudgets.IdOf(sample.Quality.RouteId, sample.Key.Environment);

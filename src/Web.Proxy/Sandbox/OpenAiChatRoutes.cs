@@ -25,6 +25,7 @@ internal static class OpenAiChatRoutes
                 last.GetText("role") == "user"),
             Json = body.Get("response_format").GetText("type") is "json_object" or "json_schema",
             JsonSchema = body.Get("response_format").Get("json_schema").Get("schema"),
+            Grades = call.Model.Is(SandboxBehaviour.Grades) ? SandboxGrades.Of(last.GetText("content") ?? "") : null,
         };
         var replies = Replies(call, ask, body.GetChoices("n"));
         call.Prompt.ChargeWithAutomaticCache(call.Units);

@@ -27,6 +27,8 @@ internal enum SandboxBehaviour
     Redirect = 1 << 17,
     Huge = 1 << 18,
     BillsOn = 1 << 19,
+    Wrong = 1 << 20,
+    Grades = 1 << 21,
 }
 
 /// <summary>A model's name, taken apart. Any name is answered; behaviours start after <c>sandbox-</c>.</summary>
@@ -75,6 +77,8 @@ internal sealed record SandboxModel(string Name, SandboxBehaviour Behaviour, int
         ("redirect", SandboxBehaviour.Redirect, "302 to /elsewhere. Costs nothing."),
         ("huge", SandboxBehaviour.Huge, "An answer of 8 MB: 2,097,152 tokens, streamed in chunks of 64 KB."),
         ("bills-on", SandboxBehaviour.BillsOn, "Keeps generating and billing after the client has gone."),
+        ("wrong", SandboxBehaviour.Wrong, "Tool calls and JSON answers that don't fit their schema."),
+        ("grades", SandboxBehaviour.Grades, "Judges two answers for a quality group (chat only): the longer one gets 10, the other its share of that."),
     ];
 
     public bool Is(SandboxBehaviour behaviour) => (Behaviour & behaviour) != 0;

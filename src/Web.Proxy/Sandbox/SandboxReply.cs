@@ -19,6 +19,9 @@ internal sealed record SandboxAsk
     public bool Json { get; init; }
 
     public JsonElement JsonSchema { get; init; }
+
+    /// <summary>What a judge says of the two answers in the prompt; null where there are none.</summary>
+    public string? Grades { get; init; }
 }
 
 /// <summary>One answer, cut into the pieces that it is streamed in. The same request gets the same answer.</summary>
@@ -69,7 +72,9 @@ internal sealed class SandboxReply
         long? exactly = ignores ? Math.Min(ask.Limit!.Value * 10, 1_000_000) : model.Tokens ?? (model.Is(SandboxBehaviour.Long) ? LongTokens : null);
 
         List<Piece> pieces;
-        if (ask.Tool is { } tool) pieces = SandboxTokens.Cut(Example(tool.Schema).ToJsonString(), long.MaxValue);
+        if (model.Is(SandboxBehaviour.Wrong) && (ask.Tool is not null || ask.Json)) pieces = SandboxTokens.Cut("{\"wrong\":true}", long.MaxValue);
+        else if (model.Is(SandboxBehaviour.Grades) && ask.Grades is { } grades) pieces = SandboxTokens.Cut(grades, long.MaxValue);
+        else if (ask.Tool is { } tool) pieces = SandboxTokens.Cut(Example(tool.Schema).ToJsonString(), long.MaxValue);
         else if (ask.Json) pieces = SandboxTokens.Cut((ask.JsonSchema.ValueKind == JsonValueKind.Object ? Example(ask.JsonSchema) : new JsonObject { ["answer"] = "sandbox" }).ToJsonString(), long.MaxValue);
         else if (model.Is(SandboxBehaviour.Huge) && limit > HugePieces * HugePieceBytes / 4)
             pieces = [.. Enumerable.Repeat(new Piece(Repeat("sandbox ", HugePieceBytes / 4), HugePieceBytes / 4), HugePieces)];
