@@ -2,6 +2,7 @@ using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
 using Tokonomics.Application.Billing;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Budgets;
@@ -67,7 +68,7 @@ internal sealed class BudgetRules : AbstractValidator<BudgetTerms>
         + $"alerts at {string.Join('/', t.Thresholds)} %{(t.Increase is { } more ? $", {more.Amount} USD more until {more.Until.UtcDateTime:O}" : "")}";
 }
 
-internal sealed class CreateBudgetHandler(TokonomicsDbContext db, PlansInForce plans, TimeProvider time) : IRequestHandler<CreateBudget, Outcome<BudgetMade>>
+internal sealed class CreateBudgetHandler(TokonomicsDbContext db, PlansInForce plans, RouteChecks routes, TimeProvider time) : IRequestHandler<CreateBudget, Outcome<BudgetMade>>
 {
     private const int MaxBudgets = 10_000;
 
@@ -90,6 +91,8 @@ internal sealed class CreateBudgetHandler(TokonomicsDbContext db, PlansInForce p
                 break;
         }
 
+        if (await routes.DowngradeProblemAsync(request.TenantId, request.Terms.DowngradeTo, cancellationToken) is { } nowhere)
+            return nowhere;
         if (await db.Budgets.CountAsync(b => b.TenantId == request.TenantId && b.EndedAt == null, cancellationToken) >= MaxBudgets)
             return new Refusal(RefusalKind.Conflict, "too_many_budgets", $"A tenant has {MaxBudgets} budgets at most. One budget for each value of a tag serves any number of customers.");
         var text = StoredBudget.ScopeText(scope);

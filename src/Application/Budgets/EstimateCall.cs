@@ -2,17 +2,17 @@ using System.Collections.Frozen;
 using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
-using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Providers;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
-using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
+using Tokonomics.Domain.Routing;
 using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Application.Budgets;
@@ -44,7 +44,21 @@ public sealed record EstimateCall(Caller Caller, string TenantId, string? Provid
 /// <param name="Budgets">All that the call counts on.</param>
 public sealed record CallEstimate(
     string? Provider, string? Model, KeyEnvironment Environment, string PriceVersion, CallRefusal? Refusal, EstimateFigures? Figures, NanoUsd? Held, long? ClampedTo, bool InSlices, string? DowngradedFrom,
-    string? Binding, IReadOnlyList<BudgetRoom> Budgets);
+    string? Binding, IReadOnlyList<BudgetRoom> Budgets)
+{
+    /// <summary>Where the model's name is a route, or a budget's downgrade is: which rule applies, and what each of its targets says. Null where no route takes the call.</summary>
+    public RouteEstimate? Route { get; init; }
+}
+
+/// <summary>How a route would take a call, as if no target failed, none had been timed and no conversation were under way: that is each proxy's own.</summary>
+/// <param name="Rule">Its number, from 1.</param>
+/// <param name="Targets">In the order in which they would be tried.</param>
+/// <param name="NotReached">Why other targets of the rule can't be called.</param>
+public sealed record RouteEstimate(string Name, int Rule, TargetChoice Choose, IReadOnlyList<TargetEstimate> Targets, IReadOnlyList<string> NotReached);
+
+/// <param name="Target">As the route writes it.</param>
+/// <param name="Dialect">Into which the request would be translated; null where its bytes go through as they are.</param>
+public sealed record TargetEstimate(string Target, string? Dialect, CallEstimate Estimate);
 
 /// <param name="PricedAs">The entry of the price book that prices it; null where none does.</param>
 /// <param name="LikelyInput">Tokens, from the prompt's length.</param>
@@ -84,46 +98,15 @@ internal sealed class EstimateCallHandler(
         var now = time.GetUtcNow();
         var book = key.Tenant.Prices ?? prices;
         var tags = request.Tags.Concat(key.Tags.Where(t => request.Tags.All(r => r.Name != t.Name))).ToList();
-        var rooms = await RoomsAsync(key, tags, now, cancellationToken);
 
-        // 2. What, and where to.
-        var (target, refusal) = Target(request, key);
-        if (target is not var (provider, match, peek, model))
-            return new CallEstimate(request.Provider, null, key.Environment, book.Version, refusal, null, null, null, false, null, null, rooms);
+        // 2. What it would be.
+        var upstreams = new Upstreams(catalogue, prices, NoSandbox);
+        var (asked, provider, path, unreadable) = Read(request, key, upstreams);
+        if (asked is null)
+            return new CallEstimate(request.Provider, null, key.Environment, book.Version, unreadable, null, null, null, false, null, null, await RoomsAsync(key, tags, now, cancellationToken));
 
-        // 3. What its key and its tenant say.
-        if (key.Allowance is { } allowance && KeyPermit.Refusal(key, allowance, book, provider.Name, model, match.Route.Kind, peek.Extent) is { } notAllowed)
-            return new CallEstimate(provider.Name, model, key.Environment, book.Version, notAllowed, null, null, null, false, null, null, rooms);
-        if (key.Tenant.RefusesUnpriced && CallRating.Model(book, provider.Name, model, match.Head, key.Environment, now) is null)
-            return new CallEstimate(provider.Name, model, key.Environment, book.Version, KeyPermit.Unpriced(model, provider.Name), null, null, null, false, null, null, rooms);
-
-        // 4. What its budgets say: of the model that is asked for, then of the one to which a spent budget sends it.
-        var holding = rooms.Where(r => r.Budget.TakesHolds).ToList();
-        string? from = null;
-        while (true)
-        {
-            var call = new MeteredCall(book, provider, DialectCatalogue.Find(match.Route.Dialect)!, peek, model, peek.Stream || match.PathStreams, match.Head, key.Id, key.Environment, now);
-            var plan = HoldPlan.Of(call, _outputs);
-            var estimate = new CallEstimate(provider.Name, model, key.Environment, book.Version, null, Figures(call, plan, match), null, null, false, from, null, rooms);
-            if (holding.Count == 0)
-                return estimate;
-            if (plan.Unbounded && holding.FirstOrDefault(r => r.Budget.Mode == BudgetMode.Strict) is { } strict)
-                return estimate with { Refusal = CallRefusal.Unbounded(plan.Bound.Why, model, provider.Name), Binding = strict.Budget.Id };
-            var forecast = HoldForecast.Of(holding, plan.Request);
-            if (forecast.Verdict == HoldVerdict.Held)
-            {
-                var (limit, paid) = plan.With(forecast.Held);
-                return estimate with { Held = forecast.Held, ClampedTo = limit, InSlices = paid > 0, Binding = forecast.Binding!.Budget.Id };
-            }
-
-            var binding = forecast.Binding!;
-            if (from is not null || Downgrading.To(binding.Budget, provider, peek, match) is not var (cheaper, there)
-                || key.Allowance?.AllowsModel(book, provider.Name, cheaper) == false
-                || (key.Tenant.RefusesUnpriced && CallRating.Model(book, provider.Name, cheaper, there.Head, key.Environment, now) is null))
-                return estimate with { Refusal = CallRefusal.Of(forecast.Verdict, binding.Refusal), Binding = binding.Budget.Id };
-            (from, model, match) = (model, cheaper, there);
-            holding.RemoveAll(r => r.Budget.Action == BudgetAction.Downgrade);
-        }
+        // 3. What would become of it.
+        return await new CallForecast(key, catalogue, book, upstreams, _outputs, asked, now, t => RoomsAsync(key, t, now, cancellationToken)).EstimateAsync(tags, () => Target(asked, provider, path, key, upstreams));
     }
 
     private async Task<KeySnapshot?> KeyAsync(EstimateCall request, CancellationToken cancellationToken)
@@ -133,6 +116,7 @@ internal sealed class EstimateCallHandler(
             return null;
         var credentials = await db.Credentials.AsNoTracking().Where(c => c.TenantId == request.TenantId && c.EndedAt == null).ToListAsync(cancellationToken);
         var endpoints = await db.Endpoints.AsNoTracking().Where(e => e.TenantId == request.TenantId).ToListAsync(cancellationToken);
+        var routes = await db.Routes.AsNoTracking().Where(r => r.TenantId == request.TenantId).ToListAsync(cancellationToken);
         var tenant = await db.Tenants.AsNoTracking().FirstAsync(t => t.Id == request.TenantId, cancellationToken);
         return new KeySnapshot
         {
@@ -151,6 +135,8 @@ internal sealed class EstimateCallHandler(
                 Endpoints = endpoints.ToFrozenDictionary(e => e.Name, e => new CustomEndpoint(e.Name, new Uri(e.BaseUrl), e.Surface), StringComparer.Ordinal),
                 Prices = overrides?.Invoke(request.TenantId),
                 RefusesUnpriced = tenant.Unpriced == UnpricedPolicy.Refuse,
+                Routes = routes.Select(r => RoutePolicy.Read(r.Id, r.Name, r.Policy).Route).OfType<ModelRoute>().ToFrozenDictionary(r => r.Name, StringComparer.Ordinal),
+                Zone = TimeZoneInfo.TryFindSystemTimeZoneById(tenant.TimeZone, out var zone) ? zone : TimeZoneInfo.Utc,
             },
         };
     }
@@ -177,47 +163,49 @@ internal sealed class EstimateCallHandler(
         return rooms;
     }
 
-    // The same way as a call: path, provider, body, model.
-    private ((Provider Provider, RouteMatch Match, RequestPeek Peek, string Model)? Target, CallRefusal? Refusal) Target(EstimateCall request, KeySnapshot key)
+    // The same way as a call: path, provider, body.
+    private static (ForeseenCall? Call, Provider? Provider, string Path, CallRefusal? Refusal) Read(EstimateCall request, KeySnapshot key, Upstreams upstreams)
     {
-        var upstreams = new Upstreams(catalogue, prices, NoSandbox);
         var (named, path) = (request.Provider, request.Path?.Split('?')[0].TrimStart('/'));
         if (named is null && path?.StartsWith("proxy/", StringComparison.Ordinal) == true && path.IndexOf('/', 6) is var slash and > 0)
             (named, path) = (path[6..slash], path[(slash + 1)..]);
         if (path is not null && ProxyPath.Problem(path) is { } problem)
-            return (null, new CallRefusal(400, "bad_path", problem));
+            return Refused(400, "bad_path", problem);
         var provider = named is null ? null : upstreams.Find(named, key);
         if (named is not null && provider is null)
-            return (null, new CallRefusal(404, "unknown_provider", $"no provider is named '{Shown(named)}' here"));
+            return Refused(404, "unknown_provider", $"no provider is named '{Shown(named)}' here");
         var routes = provider?.Routes ?? upstreams.ByModel;
         if (named is null && path?.StartsWith("v1/", StringComparison.Ordinal) == true)
             path = path[3..];
         path ??= FirstRoute(routes);
         if (routes.Find("POST", path) is not { Route.Kind: RouteKind.Metered } match)
-            return (null, new CallRefusal(404, "unmetered_route", $"nothing meters POST /{Shown(path)}; the routes are listed in docs/providers.md"));
-
-        var peek = Peek(match, provider, request.Body);
-        var model = peek.Model ?? match.PathModel;
+            return Refused(404, "unmetered_route", $"nothing meters POST /{Shown(path)}; the routes are listed in docs/providers.md");
+        var peek = CallForecast.PeekOf(match, provider, request.Body);
         if (peek.Problem is { } unreadable)
-            return (null, new CallRefusal(400, "bad_request_body", unreadable));
+            return Refused(400, "bad_request_body", unreadable);
+        return (new ForeseenCall(named, match, peek, peek.Model ?? match.PathModel, request.Body), provider, path, null);
+
+        static (ForeseenCall?, Provider?, string, CallRefusal?) Refused(int status, string code, string message) => (null, null, "", new CallRefusal(status, code, message));
+    }
+
+    // Where the model is that it names, and which no route takes.
+    private static (ReachedTarget? Target, CallRefusal? Refusal) Target(ForeseenCall call, Provider? provider, string path, KeySnapshot key, Upstreams upstreams)
+    {
+        var (match, model) = (call.Match, call.Model);
         if (provider is null)
         {
             if (model is not { Length: > 0 } || upstreams.ByModelName(model, "POST", path, key, passThrough: false) is not var (found, there))
                 return (null, new CallRefusal(404, "unknown_model", $"no provider that this key can reach has a model '{Shown(model ?? "")}'"));
             (provider, model) = (found, there);
             match = provider.Routes.Find("POST", path) ?? match;
-            peek = Peek(match, provider, request.Body);
         }
 
         if (provider.BaseUrl is null)
             return (null, new CallRefusal(404, "provider_not_configured", provider.BaseUrlHelp ?? $"{provider.Name} has no base URL"));
         if (key.Environment == KeyEnvironment.Live && provider.Auth != ProviderAuth.None && !provider.Guarded && !key.Tenant.Credentials.ContainsKey(provider.Name))
             return (null, new CallRefusal(401, "no_provider_key", $"no key for {provider.Name} is stored"));
-        return ((provider, match, peek, model ?? ""), null);
+        return (new ReachedTarget(call.Model ?? "", provider, model ?? "", match, null, null, null, PassThrough: false), null);
     }
-
-    private static RequestPeek Peek(RouteMatch match, Provider? provider, ReadOnlyMemory<byte> body) => DialectCatalogue.Find(match.Route.Dialect)!.Peek(
-        new RequestFacts(match.PathModel, "application/json", match.PathStreams, provider?.Quirks ?? ProviderQuirks.None, provider?.StreamUsageOnDemand ?? false), body.Span);
 
     private static string FirstRoute(RouteTable routes)
     {
@@ -226,40 +214,6 @@ internal sealed class EstimateCallHandler(
                 if (route is { Kind: RouteKind.Metered, Method: "POST" } && !route.Template.Contains('{', StringComparison.Ordinal))
                     return route.Template[(route.Template.IndexOf(' ', StringComparison.Ordinal) + 1)..];
         return "";
-    }
-
-    private EstimateFigures Figures(in MeteredCall call, in HoldPlan plan, RouteMatch match)
-    {
-        var (bound, peek) = (plan.Bound, call.Peek);
-        var output = bound is { Why: NoBound.None, OutputTokens: 0 } ? 0 : _outputs.AtPercentile(call.KeyId, call.Model, 95);
-        if (bound.Limit > 0)
-            output = Math.Min(output, bound.Limit);
-        var usage = peek.Units;
-        if (usage.IsEmpty)
-            usage[UsageUnit.Input] = peek.PromptTokens;
-        if (output > 0)
-            usage[UsageUnit.Output] = usage.Count(UsageUnit.Output) + output;
-        var hints = peek.PricingHints ?? "";
-        var likely = CallRating.Rate(call.Prices, new UsageEvent
-        {
-            RequestId = "",
-            TenantId = "",
-            KeyId = call.KeyId,
-            Provider = call.Provider.Name,
-            Dialect = call.Dialect.Name,
-            Operation = match.Route.Template,
-            RequestModel = call.Model,
-            Usage = usage,
-            PricingHints = call.Head is null ? hints : string.Join(';', hints.Split(';', StringSplitOptions.RemoveEmptyEntries).Append($"{CallRating.RouteHint}={call.Head}").Order(StringComparer.Ordinal)),
-            PriceVersion = call.Prices.Version,
-            Environment = call.Environment,
-            At = call.At,
-        }).Cost;
-        var bounded = bound.Most is not null;
-        // Where they are known, the bound is above: a guess that is not would only confuse.
-        if (likely > bound.Most)
-            likely = bound.Most;
-        return new EstimateFigures(call.Priced?.Name, usage.InputTokens, usage.OutputTokens, likely, bounded || bound.Why == NoBound.Output ? bound.InputTokens : null, bounded ? bound.OutputTokens : null, bound.Most);
     }
 
     private static string Shown(string text) => text.Length <= 80 ? text : text[..80] + "…";

@@ -11,6 +11,9 @@ public sealed record BudgetRoom(Budget Budget, string Subject, PeriodWindow Wind
 {
     public NanoUsd Unspent => Limit > Spent ? Limit - Spent : NanoUsd.Zero;
 
+    /// <summary>0 to 100. A budget of nothing is full.</summary>
+    public int UsedPercent => Limit > NanoUsd.Zero ? (int)Int128.Min(100, (Int128)Spent.Value * 100 / Limit.Value) : 100;
+
     /// <summary>What such a call takes from it.</summary>
     public NanoUsd Need(NanoUsd upperBound, NanoUsd expected) => Budget.Mode == BudgetMode.Strict || upperBound < expected ? upperBound : expected;
 

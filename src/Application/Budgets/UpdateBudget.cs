@@ -1,6 +1,7 @@
 using FluentValidation;
 using MediatR;
 using Microsoft.EntityFrameworkCore;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Tenants;
 
@@ -22,13 +23,15 @@ internal sealed class UpdateBudgetRules : AbstractValidator<UpdateBudget>
     public UpdateBudgetRules(TimeProvider time) => RuleFor(b => b.Terms).SetValidator(new BudgetRules(time));
 }
 
-internal sealed class UpdateBudgetHandler(TokonomicsDbContext db) : IRequestHandler<UpdateBudget, Outcome<BudgetMade>>
+internal sealed class UpdateBudgetHandler(TokonomicsDbContext db, RouteChecks routes) : IRequestHandler<UpdateBudget, Outcome<BudgetMade>>
 {
     public async Task<Outcome<BudgetMade>> Handle(UpdateBudget request, CancellationToken cancellationToken)
     {
         var row = await db.Budgets.FirstOrDefaultAsync(b => b.TenantId == request.TenantId && b.Id == request.BudgetId && b.EndedAt == null, cancellationToken);
         if (row is null)
             return Refusal.NotFound("budget");
+        if (await routes.DowngradeProblemAsync(request.TenantId, request.Terms.DowngradeTo, cancellationToken) is { } nowhere)
+            return nowhere;
         row.Set(request.Terms);
         return new BudgetMade(row.Id);
     }

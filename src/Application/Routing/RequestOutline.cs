@@ -14,6 +14,9 @@ public readonly record struct RequestOutline(bool HasTools, bool InToolLoop, boo
     // Enough to tell conversations apart; a system prompt may have a hundred thousand bytes.
     private const int HashedBytes = 4096;
 
+    /// <summary>Where its conversation falls in a draw by weight, 0 to 1: all its calls draw alike, on every node.</summary>
+    public double Draw => (Conversation >> 11) / (double)(1UL << 53);
+
     /// <param name="salt">Whose conversation it is: the same words of another key are another.</param>
     public static RequestOutline Of(ReadOnlySpan<byte> body, string salt) => Of(RequestParts.Of(body), salt);
 

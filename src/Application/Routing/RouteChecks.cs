@@ -41,6 +41,17 @@ internal sealed class RouteChecks(TokonomicsDbContext db, ProviderCatalogue cata
         return user is null ? null : new Refusal(RefusalKind.Conflict, "name_is_target", $"'{route.Name}' is a target of the route '{user.Name}', and a route's target is no route: name its provider there first (provider/{route.Name}), or choose another name.");
     }
 
+    /// <summary>Null where a budget can send calls to what it names: one of the tenant's routes, or a model that a target may be.</summary>
+    public async Task<Refusal?> DowngradeProblemAsync(string tenantId, string? to, CancellationToken cancellationToken) =>
+        to is null || (await FindAsync(tenantId, cancellationToken)).DowngradeProblem(to) is not { } problem ? null : Refusal.Invalid("downgrade_to", problem);
+
+    /// <summary>Null where the route's name may be taken away: where a budget sends calls to it, they would be refused from then on.</summary>
+    public async Task<Refusal?> InUseAsync(string tenantId, string name, CancellationToken cancellationToken) =>
+        await db.Budgets.AsNoTracking().FirstOrDefaultAsync(b => b.TenantId == tenantId && b.EndedAt == null && b.DowngradeTo == name, cancellationToken) is { } budget
+        && (await FindAsync(tenantId, cancellationToken)).IsNothingElse(name)
+            ? new Refusal(RefusalKind.Conflict, "route_in_use", $"The budget {budget.Id} sends calls to '{name}' when it is spent: change that budget first.")
+            : null;
+
     /// <summary>For the audit log: the name, and each rule's targets.</summary>
     public static string Describe(RouteForm route)
     {
@@ -68,6 +79,15 @@ internal sealed record RouteSurroundings(ProviderCatalogue Catalogue, PriceBook 
             ? $"'{target[..slash]}' in '{target}' is neither a provider nor an endpoint of this tenant."
             : $"no provider's price list has '{target}': write provider/model, such as openai/{target}.";
     }
+
+    public string? DowngradeProblem(string to) => Routes.Any(r => r.Name == to) || !IsNothingElse(to)
+        ? null
+        : to.IndexOf('/', StringComparison.Ordinal) is var slash and > 0
+            ? $"'{to[..slash]}' in '{to}' is neither a provider nor an endpoint of this tenant, and there is no route '{to}'."
+            : $"There is no route '{to}', and no provider's price list has such a model: write provider/model, such as openai/{to}.";
+
+    /// <summary>No model that calls could be sent to has the name.</summary>
+    public bool IsNothingElse(string name) => Resolve(name).Providers.Count == 0;
 
     /// <summary>What is odd about a route, which is kept all the same.</summary>
     public IReadOnlyList<string> Warnings(ModelRoute route)

@@ -87,6 +87,8 @@ internal sealed class UpdateRouteHandler(TokonomicsDbContext db, RouteChecks che
         var around = await checks.FindAsync(request.TenantId, cancellationToken);
         if (await checks.ProblemAsync(request.TenantId, route, around, cancellationToken) is { } problem)
             return problem;
+        if (row.Name != route.Name && await checks.InUseAsync(request.TenantId, row.Name, cancellationToken) is { } inUse)
+            return inUse;
         (row.Name, row.Policy, row.ChangedAt, row.ChangedBy) = (route.Name, RoutePolicy.Write(route), time.GetUtcNow(), request.Caller.Actor);
         await SampleBudgets.SetAsync(db, request.TenantId, route, row.ChangedAt, cancellationToken);
         return new RouteSaved(row.Id, around.Warnings(route));
@@ -106,13 +108,15 @@ public sealed record RouteDeleted(string Id) : IAuditSubject
     public string AuditSubject => Id;
 }
 
-internal sealed class DeleteRouteHandler(TokonomicsDbContext db, TimeProvider time) : IRequestHandler<DeleteRoute, Outcome<RouteDeleted>>
+internal sealed class DeleteRouteHandler(TokonomicsDbContext db, RouteChecks checks, TimeProvider time) : IRequestHandler<DeleteRoute, Outcome<RouteDeleted>>
 {
     public async Task<Outcome<RouteDeleted>> Handle(DeleteRoute request, CancellationToken cancellationToken)
     {
         var row = await db.Routes.FirstOrDefaultAsync(r => r.TenantId == request.TenantId && r.Id == request.RouteId, cancellationToken);
         if (row is null)
             return Refusal.NotFound("route");
+        if (await checks.InUseAsync(request.TenantId, row.Name, cancellationToken) is { } inUse)
+            return inUse;
         db.Routes.Remove(row);
         await SampleBudgets.EndAsync(db, request.TenantId, row.Id, time.GetUtcNow(), cancellationToken);
         return new RouteDeleted(row.Id);

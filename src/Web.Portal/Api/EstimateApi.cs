@@ -5,6 +5,7 @@ using Tokonomics.Application.Budgets;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Routing;
 
 namespace Tokonomics.Web.Portal.Api;
 
@@ -29,7 +30,29 @@ internal static class EstimateApi
     internal sealed record EstimateRequest(JsonElement Body, string? Provider = null, string? Path = null, string? KeyId = null, IReadOnlyDictionary<string, string>? Tags = null, KeyEnvironment? Environment = null);
 
     /// <param name="Retry">Whether the same call may pass in a moment.</param>
-    internal sealed record RefusalShape(int Status, string Code, string Message, bool Retry);
+    internal sealed record RefusalShape(int Status, string Code, string Message, bool Retry)
+    {
+        public static RefusalShape? Of(CallRefusal? r) => r is null ? null : new(r.Status, r.Code, r.Message, r.RetryAfter is not null);
+    }
+
+    /// <param name="Rule">Its number, from 1.</param>
+    /// <param name="Targets">In the order in which they would be tried.</param>
+    /// <param name="NotReached">Why other targets of the rule can't be called.</param>
+    /// <param name="AsIf">What was taken for granted: each proxy finds it out for itself.</param>
+    internal sealed record RouteShape(string Name, int Rule, TargetChoice Choose, IReadOnlyList<TargetShape> Targets, IReadOnlyList<string> NotReached, string AsIf)
+    {
+        public static RouteShape Of(RouteEstimate r) => new(r.Name, r.Rule, r.Choose, [.. r.Targets.Select(TargetShape.Of)], r.NotReached, "no target were failing, none had been timed, and no conversation were under way");
+    }
+
+    /// <param name="Target">As the route writes it.</param>
+    /// <param name="TranslatedTo">The dialect into which the request would be translated; null where its bytes go through as they are.</param>
+    internal sealed record TargetShape(
+        string Target, string? Provider, string? Model, string? TranslatedTo, string? DowngradedFrom, string? LikelyUsd, string? UpperBoundUsd, string? HeldUsd, long? ClampedTo, RefusalShape? Refusal, string? BindingBudget)
+    {
+        public static TargetShape Of(TargetEstimate t) => new(
+            t.Target, t.Estimate.Provider, t.Estimate.Model, t.Dialect, t.Estimate.DowngradedFrom, t.Estimate.Figures?.Likely?.ToString(), t.Estimate.Figures?.Most?.ToString(), t.Estimate.Held?.ToString(), t.Estimate.ClampedTo,
+            RefusalShape.Of(t.Estimate.Refusal), t.Estimate.Binding);
+    }
 
     /// <param name="SpentUsd">In the ledger, or on its way there.</param>
     /// <param name="LeasedUsd">Set aside by nodes, open holds included.</param>
@@ -51,14 +74,15 @@ internal static class EstimateApi
     /// <param name="InSlices">What is held covers the first slice of a stream and grows as it passes.</param>
     /// <param name="Refusal">What the proxy would answer; null where the call would pass.</param>
     /// <param name="BindingBudget">The id of the budget that refuses, lowers, or comes nearest to it.</param>
+    /// <param name="Route">By which rule of which route, and what each target of that says; null where the call goes along no route. The figures beside it are those of the first that would take the call.</param>
     internal sealed record EstimateShape(
         string? Provider, string? Model, string? DowngradedFrom, KeyEnvironment Environment, string PriceVersion, string? PricedAs,
         long? InputTokens, long? OutputTokens, string? LikelyUsd, long? InputTokensAtMost, long? OutputTokensAtMost, string? UpperBoundUsd,
-        string? HeldUsd, long? ClampedTo, bool InSlices, RefusalShape? Refusal, string? BindingBudget, IReadOnlyList<RoomShape> Budgets)
+        string? HeldUsd, long? ClampedTo, bool InSlices, RefusalShape? Refusal, string? BindingBudget, RouteShape? Route, IReadOnlyList<RoomShape> Budgets)
     {
         public static EstimateShape Of(CallEstimate e) => new(
             e.Provider, e.Model, e.DowngradedFrom, e.Environment, e.PriceVersion, e.Figures?.PricedAs,
             e.Figures?.LikelyInput, e.Figures?.LikelyOutput, e.Figures?.Likely?.ToString(), e.Figures?.MostInput, e.Figures?.MostOutput, e.Figures?.Most?.ToString(),
-            e.Held?.ToString(), e.ClampedTo, e.InSlices, e.Refusal is { } r ? new RefusalShape(r.Status, r.Code, r.Message, r.RetryAfter is not null) : null, e.Binding, [.. e.Budgets.Select(RoomShape.Of)]);
+            e.Held?.ToString(), e.ClampedTo, e.InSlices, RefusalShape.Of(e.Refusal), e.Binding, e.Route is { } route ? RouteShape.Of(route) : null, [.. e.Budgets.Select(RoomShape.Of)]);
     }
 }

@@ -1,8 +1,10 @@
 using System.Text.Json;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Providers;
+using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Web.Proxy.Forwarding;
+using Tokonomics.Web.Proxy.Sandbox;
 
 namespace Tokonomics.Web.Proxy.Catalogue;
 
@@ -41,20 +43,21 @@ internal sealed class ModelsEndpoint(Upstreams upstreams, PriceBook prices)
     private IEnumerable<ListedModel> Usable(KeySnapshot key)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
-        var providers = key.Environment == Domain.Ledger.KeyEnvironment.Test ? ["sandbox"] : upstreams.ReachableBy(key).Select(p => p.Name);
         var book = key.Tenant.Prices ?? prices;
         foreach (var route in key.Tenant.Routes.Keys.Order(StringComparer.Ordinal))
             if (key.Allowance?.AllowsModel(book, "", route) != false && seen.Add(route))
                 yield return new ListedModel("tokonomics", route, "chat", null, null);
-        foreach (var provider in providers)
-            foreach (var model in prices.Models(provider))
-                if (!model.Name.Contains('*', StringComparison.Ordinal) && MayUse(key, book, provider, model.Name) && seen.Add(model.Name))
-                    yield return model;
+        foreach (var model in key.Environment == KeyEnvironment.Test ? Sandboxed : upstreams.ReachableBy(key).SelectMany(p => prices.Models(p.Name)))
+            if (!model.Name.Contains('*', StringComparison.Ordinal) && MayUse(key, book, model.Provider, model.Name) && seen.Add(model.Name))
+                yield return model;
     }
 
-    // Test keys reach the sandbox under every provider's name.
+    // Test keys reach the sandbox alone, whose models have ways of failing that no price list names.
+    private static IEnumerable<ListedModel> Sandboxed => ModelListRoutes.All.Select(m => new ListedModel("sandbox", m.Name, "chat", null, null));
+
+    // And they reach it under every provider's name.
     private static bool MayUse(KeySnapshot key, PriceBook book, string provider, string model) =>
-        key.Allowance is not { } allowance || ((key.Environment == Domain.Ledger.KeyEnvironment.Test || allowance.AllowsProvider(provider)) && allowance.AllowsModel(book, provider, model));
+        key.Allowance is not { } allowance || ((key.Environment == KeyEnvironment.Test || allowance.AllowsProvider(provider)) && allowance.AllowsModel(book, provider, model));
 
     private static void WriteModel(Utf8JsonWriter json, ListedModel model, bool anthropic)
     {

@@ -13,7 +13,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// Sets aside what a call can cost, on every budget that applies to it, before anything is sent: by its <see cref="HoldPlan"/>. Where the room is short,
 /// its output limit is lowered to what the room pays for; a stream without a limit is paid for in slices as it passes.
 /// </summary>
-internal sealed class Admission(IBudgetGate gate, PriceBook prices, RecentOutputs outputs, BillingOptions billing)
+internal sealed class Admission(IBudgetGate gate, ProviderCatalogue catalogue, PriceBook prices, RecentOutputs outputs, BillingOptions billing)
 {
     /// <summary>What its key may use, and what its tenant says of models without a price. Before anything is set aside.</summary>
     /// <returns>Null where the call may go on.</returns>
@@ -44,6 +44,9 @@ internal sealed class Admission(IBudgetGate gate, PriceBook prices, RecentOutput
     {
         var hold = call.Hold;
         gate.Resolve(hold, call.Key!, call.Tags, call.At);
+        // It is where a spent budget sent it: such budgets let it pass.
+        if (call.DowngradedFrom is not null)
+            gate.Downgraded(hold);
         if (hold.Count == 0)
             return null;
         if (call.Match!.Route.Kind != RouteKind.Metered)
@@ -95,15 +98,22 @@ internal sealed class Admission(IBudgetGate gate, PriceBook prices, RecentOutput
     private MeteredCall Metered(ProxyCall call) => new(
         Book(call), call.Provider!, call.Dialect!, call.Peek, call.RequestModel ?? "", (call.Peek.Stream || call.Facts.PathStreams) && !call.HoldsWhole, call.Match!.Head, call.Key!.Id, call.Key.Environment, call.At);
 
+    // Where it is at the call's own provider: elsewhere it is another call, which is planned and permitted anew.
     private bool Downgrade(ProxyCall call, Budget budget)
     {
-        if (call.DowngradedFrom is not null || Downgrading.To(budget, call.Provider!, call.Peek, call.Match!) is not var (model, match))
-            return false;
-        // A model that the key may not use, or one without a price where those are refused, is no way out.
         var key = call.Key!;
-        if ((key.Allowance is { } allowance && !allowance.AllowsModel(Book(call), call.Provider!.Name, model)) || (key.Tenant.RefusesUnpriced && !IsPriced(call, model, match)))
+        if (call.DowngradedFrom is not null || Downgrading.To(budget, catalogue, Book(call), key, call.Provider!, call.Peek, call.Match!, call.At) is not { } cheaper)
             return false;
-        (call.DowngradedFrom, call.RequestModel, call.Match) = (call.RequestModel ?? "", model, match);
+        if (cheaper.Match is not { } match)
+        {
+            call.SentElsewhere = cheaper;
+            return false;
+        }
+
+        // A model that the key may not use, or one without a price where those are refused, is no way out.
+        if ((key.Allowance is { } allowance && !allowance.AllowsModel(Book(call), call.Provider!.Name, cheaper.Model)) || (key.Tenant.RefusesUnpriced && !IsPriced(call, cheaper.Model, match)))
+            return false;
+        (call.DowngradedFrom, call.RequestModel, call.Match) = (call.RequestModel ?? "", cheaper.Model, match);
         return true;
     }
 }

@@ -67,7 +67,7 @@ internal sealed class Forwarder(
 
         call.Key = key;
         call.WantsReceipt = Receipt.IsWanted(request);
-        if (target is { Provider: null, Path: "models" } && request.Method == "GET" && key.Environment == KeyEnvironment.Live)
+        if (target is { Provider: null, Path: "models" } && request.Method == "GET")
         {
             await models.WriteListAsync(context, key);
             return;
@@ -106,6 +106,7 @@ internal sealed class Forwarder(
             RoutedCall? routed = null;
             if (refusal is null && body is not null && key.Tenant.Routes.Count > 0)
                 (routed, refusal) = router.Plan(call, body.Plain.Span, target.Provider, target.Query.Contains("alt=sse", StringComparison.Ordinal), presented.PassThrough);
+            var asked = new AskedCall(call.Match, call.Facts, call.Peek);
             while (true)
             {
                 var passThrough = routed?.Target.PassThrough ?? presented.PassThrough;
@@ -119,7 +120,9 @@ internal sealed class Forwarder(
                 // 5. Whether.
                 if (refusal is null && denied is null)
                     (refusal, denied) = await AdmitAsync(context, target, call, body, passThrough, routed);
-                if (denied is not null && (refusal = routed is null ? denied : routed.PassOver(denied)) is null)
+                if (denied is not null)
+                    (routed, refusal) = router.Instead(call, routed, denied, asked, body is null ? default : body.Plain.Span, target.Provider, target.Query.Contains("alt=sse", StringComparison.Ordinal), presented.PassThrough);
+                if (denied is not null && refusal is null)
                 {
                     admission.Leave(call);
                     continue;

@@ -1,3 +1,4 @@
+using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Caching;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Idempotency;
@@ -129,6 +130,9 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
 
     /// <summary>The model that was asked for, where a budget sent the call to a cheaper one.</summary>
     public string? DowngradedFrom { get; set; }
+
+    /// <summary>Where a spent budget sends it, at another provider or along a route; null once it is under way there, or found not to be possible.</summary>
+    public CheaperModel? SentElsewhere { get; set; }
 
     /// <summary>The stream was ended because no budget had room for more, in the way in which its protocol ends at the output limit.</summary>
     public bool CutAtBudget { get; set; }

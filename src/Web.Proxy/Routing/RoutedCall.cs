@@ -1,21 +1,24 @@
 using System.Security.Cryptography;
 using Tokonomics.Application.Dialects;
-using Tokonomics.Application.Keys;
 using Tokonomics.Application.Providers;
-using Tokonomics.Application.Translation;
+using Tokonomics.Application.Routing;
 using Tokonomics.Domain.Routing;
 using Tokonomics.Web.Proxy.Forwarding;
 
 namespace Tokonomics.Web.Proxy.Routing;
 
-/// <summary>A target of a rule, and how it is reached from the request at hand.</summary>
-/// <param name="Written">As the route writes it.</param>
-/// <param name="Model">Its name at the provider.</param>
-/// <param name="Match">The provider's route for the client's request.</param>
-/// <param name="Translator">Where the provider speaks another dialect than the client; null where it speaks the same.</param>
-/// <param name="MaxOutput">The most that the model puts out, tokens: the limit for a client that sets none, where the provider's dialect needs one.</param>
-/// <param name="Credential">Null where the client's own key is passed on, or none is needed.</param>
-internal sealed record PlannedTarget(string Written, Provider Provider, string Model, RouteMatch Match, Translator? Translator, long? MaxOutput, ProviderCredential? Credential, bool PassThrough, TargetHealth.Health Health);
+/// <summary>A target of a rule, how it is reached from the request at hand, and how it has done of late.</summary>
+internal sealed record PlannedTarget(ReachedTarget Reached, TargetHealth.Health Health) : ReachedTarget(Reached);
+
+/// <summary>A request as its client sent it, whatever dialect it has been translated into since.</summary>
+internal readonly record struct AskedCall(RouteMatch Match, RequestFacts Facts, RequestPeek Peek);
+
+/// <summary>Why a call goes along this route, which it didn't ask for: a spent budget sent it there.</summary>
+/// <param name="From">The model that it was to be.</param>
+/// <param name="To">As the budget names it.</param>
+/// <param name="Denied">What the budget answers otherwise.</param>
+/// <param name="Before">The route that the call was on; null where it was on none.</param>
+internal sealed record Downgrade(string From, string To, Refusal Denied, RoutedCall? Before);
 
 /// <summary>How the client speaks.</summary>
 /// <param name="Streams">It asks for a stream.</param>
@@ -31,9 +34,6 @@ internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, I
 {
     /// <summary>Of an answer: <c>smart; rule=1; target=openai/gpt-5-mini; attempt=2; why=fallback after 429</c>.</summary>
     public const string Header = "x-tokonomics-route";
-
-    /// <summary>The tag that every call of a route carries, unless the client has given it a value of its own.</summary>
-    public const string Tag = "route";
 
     private int _at;
     private int _failures;
@@ -62,26 +62,27 @@ internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, I
     /// <summary>As <see cref="Told"/>, of a call that no target was asked for.</summary>
     public string ToldOfHit(string provider, string? model) => $"{route.Name}; rule={number}; target={provider}/{model}; attempt=1; why=cache";
 
-    public string Told(int attempt) => $"{route.Name}; rule={number}; target={Target.Provider.Name}/{Target.Model}; attempt={attempt}; why={_why}";
+    /// <summary>Null where the call asked for the route.</summary>
+    public Downgrade? Downgrade
+    {
+        get;
+        set => (field, _why) = (value, "downgrade");
+    }
+
+    public string Told(int attempt) => $"{route.Name}; {(number > 0 ? $"rule={number}; " : "")}target={Target.Provider.Name}/{Target.Model}; attempt={attempt}; why={_why}";
 
     /// <summary>Makes the call one to the target at hand.</summary>
     /// <returns>Null where it is; otherwise why the request can't be said in the target's dialect.</returns>
     public Refusal? Take(ProxyCall call, ReadOnlyMemory<byte> body)
     {
         var target = Target;
-        (call.Provider, call.Match, call.RequestModel, call.Credential, call.Translation, call.ErrorsOfRoute) = (target.Provider, target.Match, target.Model, target.Credential, null, client.Errors);
-        if (quality is not null)
-            (call.Routed, call.InsteadOf, call.HoldsWhole) = (quality.MarkOf(target).ToString(), quality.IsCandidate(target) ? quality.Strong : null, quality.Checks(target));
+        (call.Provider, call.RequestModel, call.Credential, call.ErrorsOfRoute, call.DowngradedFrom) = (target.Provider, target.Model, target.Credential, client.Errors, Downgrade?.From);
+        (call.Routed, call.InsteadOf, call.HoldsWhole) = quality is null ? (null, null, false) : (quality.MarkOf(target).ToString(), quality.IsCandidate(target) ? quality.Strong : null, quality.Checks(target));
         // Where all targets fail, the best of them is tried all the same: there is nowhere else to go.
         target.Health.Breaker.TryEnter(time.GetUtcNow());
-        if (target.Translator is not { } translator)
-            return null;
-        var request = translator.Request(body, new TranslationTarget(target.Model, target.Provider.Name, client.Streams, target.MaxOutput, target.Provider.StreamUsageOnDemand));
-        if (request.IsRefused)
-            return new Refusal(400, "not_translatable", $"{target.Written} speaks another dialect, which can't carry all of this request. {request.Refusal}");
-        call.Match = target.Provider.Routes.Find("POST", request.Path) ?? target.Match;
-        call.Translation = new CallTranslation(translator, request, client.JsonArray);
-        return null;
+        var (match, request, refusal) = target.Request(body, client.Streams);
+        (call.Match, call.Translation) = (match, request is null ? null : new CallTranslation(target.Translator!, request, client.JsonArray));
+        return refusal is null ? null : Refusal.Of(refusal);
     }
 
     /// <summary>A call to the target at hand may not be made: the next is taken, if there is one.</summary>

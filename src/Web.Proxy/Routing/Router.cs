@@ -1,12 +1,8 @@
 using System.Security.Cryptography;
 using Tokonomics.Application.Budgets;
-using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Providers;
 using Tokonomics.Application.Routing;
-using Tokonomics.Application.Translation;
 using Tokonomics.Domain.Budgets;
-using Tokonomics.Domain.Ledger;
-using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Routing;
@@ -32,23 +28,22 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         var parts = RequestParts.Of(body);
         var outline = RequestOutline.Of(parts, $"{key.Id} {name}");
         var streams = call.Peek.Stream || call.Facts.PathStreams;
-        var local = TimeZoneInfo.ConvertTime(call.At, key.Tenant.Zone).DateTime;
-        if (route.Find(new RouteQuestion(key.Id, call.Tags, call.Peek.PromptTokens, outline.HasTools, streams, local, () => BudgetUsed(call))) is not var (rule, number))
+        if (RuleSearch.Find(route, key, call.Tags, call.Peek, outline, streams, call.At, () => BudgetUsed(call)) is not var (rule, number))
             return upstreams.ByModelName(name, call.Match!.Route.Method, null, key, passThrough) is not null
                 ? default
-                : (null, new Refusal(404, "no_rule_applies", $"none of the rules of the route '{name}' applies to this call: give it a last rule without conditions"));
+                : (null, Refusal.Of(RuleSearch.NoRule(name)));
 
         // The first message of one is no reason to stay anywhere: it is where calls that have nothing to do with each other may look alike.
         var pinned = outline.GoesOn ? conversations.Find(outline.Conversation) : null;
         var (targets, problems) = Reach(rule.Targets, call, pathProvider, passThrough);
         if (targets.Count == 0)
-            return (null, new Refusal(404, "no_target", $"no target of rule {number} of the route '{name}' can be reached: {string.Join("; ", problems)}"));
+            return (null, Refusal.Of(RuleSearch.NoTarget(name, number, problems)));
         var reached = rule with { Targets = [.. targets.Select(t => rule.Targets.First(r => r.Model == t.Written))] };
         var now = time.GetUtcNow();
         var at = rule.Sticky && pinned is not null ? targets.FindIndex(t => t.Written == pinned) : -1;
         var quality = rule.Quality is { } group && !passThrough && targets[0].Written == rule.Targets[0].Model ? Decide(call, route, group, parts, targets[0], rule.Sticky ? pinned : null, outline, pathProvider) : null;
         var order = RouteOrder.Of(
-            reached, Share(rule, outline.Conversation), i => ExpectedCost(call, targets[i]), i => targets[i].Health.Latency, at, i => targets[i].Health.Breaker.IsOpen(now));
+            reached, Share(rule, outline), i => targets[i].ExpectedCost(key, Book(call), call.Peek, outputs, call.At), i => targets[i].Health.Latency, at, i => targets[i].Health.Breaker.IsOpen(now));
         var planned = order.Select(i => targets[i]).ToList();
         var why = at >= 0 && order[0] == at ? "conversation" : rule.Choose.ToString().ToLowerInvariant();
         if (quality is { Chosen: { } chosen } && !chosen.Candidate.Health.Breaker.IsOpen(now))
@@ -64,8 +59,7 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
             why = "tool loop";
         }
 
-        if (!call.Tags.Any(t => t.Name == RoutedCall.Tag))
-            call.Tags = [.. call.Tags, new Tag(RoutedCall.Tag, name)];
+        call.Tags = RuleSearch.Tagged(call.Tags, name);
         return (new RoutedCall(route, rule, number, planned, why, rule.Sticky ? outline.Conversation : 0, new ClientForm(call.Match!.Surface.Errors, streams, call.Facts.PathStreams && !sse, call.Match.Route.Dialect), quality, time), null);
     }
 
@@ -75,7 +69,8 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         var candidates = Reach([.. group.Candidates.Select(c => new RouteTarget(c))], call, pathProvider, passThrough: false).Targets;
         var decided = groups.Decide(
             call, route, group, parts, strong, candidates, outline.Conversation, outline.InToolLoop && pinned is not null,
-            target => ExpectedCost(call, target, target.Written == pinned, target == strong ? candidates.FirstOrDefault() : strong) is { } usd ? NanoUsd.Round(usd) : null, () => BudgetUsed(call) is not >= MostUsedForSamples);
+            target => target.ExpectedCost(call.Key!, Book(call), call.Peek, outputs, call.At, target.Written == pinned, target == strong ? candidates.FirstOrDefault() : strong) is { } usd ? NanoUsd.Round(usd) : null,
+            () => BudgetUsed(call) is not >= MostUsedForSamples);
         if (pinned is not null && parts.ToolLast && ToolErrors.IsOne(parts.ToolResult))
             groups.Seen(decided, pinned, call.Key!, WeakSignal.ToolError);
         return decided;
@@ -88,72 +83,68 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         return Reach([new RouteTarget(model)], call, null, passThrough: false).Targets is [var target] ? target : null;
     }
 
+    /// <summary>
+    /// A call to the target at hand may not be made. Where a spent budget sends it elsewhere, it goes on along what that names, once; else to the next target; and back to what was left, with the
+    /// budget's refusal, where none of the downgrade's targets can be had.
+    /// </summary>
+    /// <param name="asked">The request as its client sent it.</param>
+    /// <returns>Along which route the call goes on; or the refusal that the client gets.</returns>
+    public (RoutedCall? Routed, Refusal? Refusal) Instead(ProxyCall call, RoutedCall? routed, Refusal denied, in AskedCall asked, ReadOnlySpan<byte> body, string? pathProvider, bool sse, bool passThrough)
+    {
+        if (call.SentElsewhere is { } cheaper)
+        {
+            var from = call.RequestModel ?? "";
+            (call.SentElsewhere, call.Match, call.Facts, call.Peek, call.RequestModel, call.Translation) = (null, asked.Match, asked.Facts, asked.Peek, cheaper.Model, null);
+            var (there, why) = Plan(call, body, pathProvider, sse, passThrough);
+            if (there is null && why is null)
+                (there, why) = PlanOne(call, cheaper, pathProvider, sse, passThrough);
+            if (there is not null)
+            {
+                routed?.Forget();
+                there.Downgrade = new Downgrade(from, cheaper.Model, denied, routed);
+                return (there, null);
+            }
+
+            denied = denied with { Message = Downgrading.Unmade(denied.Message, cheaper.Model, why!.Message) };
+        }
+
+        while (routed is not null)
+        {
+            if (routed.PassOver(denied) is not { } last)
+                return (routed, null);
+            if (routed.Downgrade is not var (_, to, first, before))
+                return (routed, last);
+            (routed, denied) = (before, first with { Message = Downgrading.Unmade(first.Message, to, last.Message) });
+        }
+
+        return (null, denied);
+    }
+
+    // One model, named by a budget: nothing is tried again, and there is nowhere else to go.
+    private (RoutedCall? Routed, Refusal? Refusal) PlanOne(ProxyCall call, CheaperModel cheaper, string? pathProvider, bool sse, bool passThrough)
+    {
+        var rule = new RouteRule { Targets = [new RouteTarget(cheaper.Model)], Retries = 0, FallBackOn = RouteFaults.None, Sticky = false };
+        var (targets, problems) = Reach(rule.Targets, call, pathProvider, passThrough);
+        if (targets.Count == 0)
+            return (null, new Refusal(404, "no_target", string.Join("; ", problems)));
+        var client = new ClientForm(call.Match!.Surface.Errors, call.Peek.Stream || call.Facts.PathStreams, call.Facts.PathStreams && !sse, call.Match.Route.Dialect);
+        return (new RoutedCall(new ModelRoute { Id = "", Name = cheaper.BudgetId, Rules = [rule] }, rule, 0, targets, "", 0, client, null, time), null);
+    }
+
     /// <summary>The conversation is at that target now.</summary>
     public void Pin(RoutedCall routed) => conversations.Set(routed.Conversation, routed.Target.Written);
 
     private (List<PlannedTarget> Targets, List<string> Problems) Reach(IReadOnlyList<RouteTarget> wanted, ProxyCall call, string? pathProvider, bool passThrough)
     {
-        var (key, targets, problems) = (call.Key!, new List<PlannedTarget>(wanted.Count), new List<string>());
-        foreach (var target in wanted)
-        {
-            // The client's own key opens the provider that its path names, and must not be shown to any other.
-            var itsOwn = passThrough && pathProvider is not null && target.Model.StartsWith(pathProvider + "/", StringComparison.OrdinalIgnoreCase);
-            if (upstreams.ByModelName(target.Model, call.Match!.Route.Method, null, key, itsOwn) is not var (provider, model))
-                problems.Add($"{target.Model}: no provider that this key can reach has it");
-            else if (provider.BaseUrl is null)
-                problems.Add($"{target.Model}: {provider.Name} has no base URL");
-            else if (RouteAt(provider, model, call) is not var (match, translator))
-                problems.Add($"{target.Model}: {provider.Name} doesn't speak {call.Match.Route.Dialect}, nor another dialect that it is translated into");
-            else
-                targets.Add(new PlannedTarget(
-                    target.Model, provider, model, match, translator, translator is null ? null : CallRating.Model(Book(call), provider.Name, model, null, key.Environment, call.At)?.MaxOutput, itsOwn ? null : key.Tenant.Credentials.GetValueOrDefault(provider.Name), itsOwn, health.Of(key.Tenant.Id, key.Environment, provider.Name, model)));
-        }
-
-        return (targets, problems);
+        var key = call.Key!;
+        var (reached, problems) = ReachedTarget.Of(upstreams, wanted, new TargetQuestion(key, Book(call), call.Match!, call.Peek, pathProvider, passThrough, call.At));
+        return (reached.ConvertAll(t => new PlannedTarget(t, health.Of(key.Tenant.Id, key.Environment, t.Provider.Name, t.Model))), problems);
     }
-
-    // Where both speak one dialect its bytes go through as they are. A provider with a dialect of its own is called in that: what Anthropic and Google offer of OpenAI's leaves out in silence what it can't do.
-    private static (RouteMatch Match, Translator? Translator)? RouteAt(Provider provider, string model, ProxyCall call)
-    {
-        var route = call.Match!.Route;
-        var own = provider.Routes.Surfaces[0].Surface.Name;
-        foreach (var (surface, dialect, tail) in Spoken)
-            if (own == surface && Translated(dialect, tail) is { } best)
-                return best;
-        if (route.PathFor(model) is { } path && provider.Routes.Find(route.Method, path) is { } same && same.Route.Dialect == route.Dialect)
-            return (same, null);
-        foreach (var (_, dialect, tail) in Spoken)
-            if (Translated(dialect, tail) is { } other)
-                return other;
-        return Translated("openai-chat", "chat/completions");
-
-        (RouteMatch, Translator?)? Translated(string dialect, string tail) =>
-            Translator.Between(route.Dialect, dialect) is { } translator && provider.Routes.Find("POST", tail.Replace("{model}", Uri.EscapeDataString(model), StringComparison.Ordinal)) is { } match && match.Route.Dialect == dialect
-                ? (match, translator)
-                : null;
-    }
-
-    private static readonly (string Surface, string Dialect, string Tail)[] Spoken = [("anthropic", "anthropic-messages", "messages"), ("gemini", "gemini-generate", "models/{model}:generateContent")];
 
     private PriceBook Book(ProxyCall call) => call.Key!.Tenant.Prices ?? prices;
 
-    // All calls of a conversation draw alike, on every node.
-    private static double Share(RouteRule rule, ulong conversation) =>
-        (rule.Sticky && conversation != 0 ? conversation >> 11 : (ulong)RandomNumberGenerator.GetInt32(int.MaxValue) << 22) / (double)(1UL << 53);
-
-    // At our estimate of the prompt and as long an answer as the model's are to this key.
-    // Of a model that has hardly answered yet, as long as those of the one that it is compared with.
-    private decimal? ExpectedCost(ProxyCall call, PlannedTarget target, bool cached = false, PlannedTarget? like = null)
-    {
-        var model = like is not null && !outputs.Knows(call.Key!.Id, target.Model) ? like.Model : target.Model;
-        var usage = new TokenUsage { [cached ? UsageUnit.CacheRead : UsageUnit.Input] = call.Peek.PromptTokens, [UsageUnit.Output] = Math.Min(call.Peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(call.Key!.Id, model, 50)) };
-        var cost = CallRating.Rate(Book(call), new UsageEvent
-        {
-            RequestId = call.RequestId, TenantId = call.Key.Tenant.Id, KeyId = call.Key.Id, Environment = call.Key.Environment, Provider = target.Provider.Name, Dialect = target.Match.Route.Dialect,
-            Operation = target.Match.Route.Template, RequestModel = target.Model, Usage = usage, PricingHints = call.Peek.PricingHints ?? "", PriceVersion = "", At = call.At,
-        }).Cost?.Usd;
-        return cost is null && cached ? ExpectedCost(call, target, like: like) : cost; // no rate for what is cached: it costs as much as the rest
-    }
+    private static double Share(RouteRule rule, in RequestOutline outline) =>
+        rule.Sticky && outline.Conversation != 0 ? outline.Draw : ((ulong)RandomNumberGenerator.GetInt32(int.MaxValue) << 22) / (double)(1UL << 53);
 
     // A call that nobody waits for must not take the room of one that somebody does.
     private const int MostUsedForSamples = 80;

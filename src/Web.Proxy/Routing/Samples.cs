@@ -114,7 +114,7 @@ internal sealed partial class Samples(OwnCalls calls, Lazy<Router> router, Routi
     private ProxyCall Own(Sample sample, RouteReason reason) => new(SortableId.New("req", time.GetUtcNow()), time)
     {
         Key = sample.Key,
-        Tags = [new Tag(RoutedCall.Tag, sample.RouteName), new Tag(SampleBudgets.Tag, sample.Quality.RouteId)],
+        Tags = [new Tag(RuleSearch.Tag, sample.RouteName), new Tag(SampleBudgets.Tag, sample.Quality.RouteId)],
         Routed = new RoutedMark(sample.Quality.RouteId, sample.Quality.Traffic.Class, reason).ToString(),
         IsExtra = true,
     };

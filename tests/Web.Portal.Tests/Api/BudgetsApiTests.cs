@@ -84,6 +84,8 @@ public sealed class BudgetsApiTests : IAsyncLifetime
     [InlineData("""{"scope":{"type":"tenant","id":"x"},"period":"month","limit_usd":"1"}""", 422, "scope")]
     [InlineData("""{"scope":{"type":"tag","key":"No Tag"},"period":"month","limit_usd":"1"}""", 422, "scope")]
     [InlineData("""{"scope":{"type":"tenant"},"period":"month","limit_usd":"1","action":"downgrade"}""", 422, "downgrade_to")]
+    [InlineData("""{"scope":{"type":"tenant"},"period":"month","limit_usd":"1","action":"downgrade","downgrade_to":"nobody/model"}""", 422, "downgrade_to")]
+    [InlineData("""{"scope":{"type":"tenant"},"period":"month","limit_usd":"1","action":"downgrade","downgrade_to":"no-such-model-or-route"}""", 422, "downgrade_to")]
     [InlineData("""{"scope":{"type":"tenant"},"period":"month","limit_usd":"1","wait_seconds":61}""", 422, "wait_seconds")]
     [InlineData("""{"scope":{"type":"tenant"},"period":"month","limit_usd":"1","thresholds":[0]}""", 422, "thresholds")]
     [InlineData("""{"scope":{"type":"tenant"},"period":"month","limit_usd":"1","increase":{"amount_usd":"5","until":"2020-01-01T00:00:00Z"}}""", 422, "increase")]

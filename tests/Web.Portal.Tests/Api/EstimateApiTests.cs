@@ -153,6 +153,85 @@ public sealed class EstimateApiTests : IAsyncLifetime
         Text(estimate, "refusal").ShouldBeNull();
     }
 
+    private async Task RouteAsync(string name, string rules)
+    {
+        var (status, made) = await SendAsync("routes", new { name, rules = JsonDocument.Parse(rules).RootElement });
+        status.ShouldBe(201, made.ToString());
+    }
+
+    [Theory]
+    [InlineData("10", "", "", "2; target=anthropic/sandbox-large", "anthropic-messages")]
+    [InlineData("10", "", ",\"stream\":true", "2; target=anthropic/sandbox-large", "anthropic-messages")]
+    [InlineData("10", "acme", "", "1; target=groq/sandbox-small", null)] // the cheapest
+    [InlineData("10", "", ",\"logprobs\":true", "2; target=openai/sandbox-small", null)] // which Anthropic's dialect can't say
+    [InlineData("0.01", "", ",\"max_tokens\":100", "2; target=openai/sandbox-small", null)]
+    [InlineData("0.0001", "", ",\"max_tokens\":100", null, null)]
+    public async Task By_which_rule_a_route_takes_a_call_and_what_it_holds_where_is_as_the_call_then_does(string limit, string customer, string more, string? goes, string? translated)
+    {
+        var budget = await BudgetAsync(limit, clamp: false);
+        await RouteAsync("smart", """[{"when":{"tags":{"customer":"acme"}},"targets":[{"model":"openai/sandbox-large"},{"model":"groq/sandbox-small"}],"choose":"cheapest"},{"targets":[{"model":"anthropic/sandbox-large"},{"model":"openai/sandbox-small"}]}]""");
+        var body = $$"""{"model":"smart","messages":[{"role":"user","content":"Hi"}]{{more}}}""";
+        var estimate = await EstimateAsync("/v1/chat/completions", body, customer.Length > 0 ? new { customer } : null);
+        using var answer = await _product.PostAsync("/v1/chat/completions", body, null, ("X-Tokonomics-Tags", customer.Length > 0 ? $"customer={customer}" : ""));
+
+        var route = estimate.GetProperty("route");
+        Text(estimate, "binding_budget").ShouldBe(budget);
+        Text(estimate, "held_usd").ShouldBe(Header(answer, "x-tokonomics-held-usd"));
+        var targets = route.GetProperty("targets").EnumerateArray().ToList();
+        targets.Count.ShouldBe(2);
+        if (goes is null)
+        {
+            ((int)answer.StatusCode).ShouldBe(429);
+            estimate.GetProperty("refusal").GetProperty("code").GetString().ShouldBe(Header(answer, "x-tokonomics-error"));
+            return;
+        }
+
+        ((int)answer.StatusCode).ShouldBe(200, await answer.Content.ReadAsStringAsync());
+        Header(answer, "x-tokonomics-route").ShouldNotBeNull().ShouldContain($"smart; rule={goes};");
+        var takes = targets.First(t => t.GetProperty("refusal").ValueKind == JsonValueKind.Null);
+        $"{route.GetProperty("rule")}; target={Text(takes, "target")}".ShouldBe(goes);
+        Text(takes, "translated_to").ShouldBe(translated);
+        (Text(takes, "provider"), Text(takes, "model"), Text(takes, "held_usd"), Text(takes, "likely_usd")).ShouldBe((Text(estimate, "provider"), Text(estimate, "model"), Text(estimate, "held_usd"), Text(estimate, "likely_usd")));
+    }
+
+    [Theory]
+    [InlineData("/v1/chat/completions", """[{"when":{"tags":{"customer":"acme"}},"targets":[{"model":"sandbox-small"}]}]""", "no_rule_applies")]
+    [InlineData("/proxy/cohere/v2/chat", """[{"targets":[{"model":"openai/sandbox-small"}]}]""", "no_target")]
+    public async Task Where_a_route_leads_nowhere_it_is_said(string path, string rules, string code)
+    {
+        await RouteAsync("smart", rules);
+        const string Body = """{"model":"smart","messages":[{"role":"user","content":"Hi"}]}""";
+        Header(await _product.PostAsync(path, Body), "x-tokonomics-error").ShouldBe(code);
+        (await EstimateAsync(path, Body)).GetProperty("refusal").GetProperty("code").GetString().ShouldBe(code);
+    }
+
+    [Theory]
+    [InlineData("anthropic/sandbox-small", "", "anthropic")]
+    [InlineData("cheap", "", "groq")]
+    [InlineData("anthropic/sandbox-small", ",\"logprobs\":true", null)]
+    public async Task A_downgrade_to_another_provider_or_a_route_is_foretold(string to, string more, string? provider)
+    {
+        await RouteAsync("cheap", """[{"targets":[{"model":"groq/sandbox-small"}]}]""");
+        await BudgetAsync("0.000001", action: "downgrade", downgradeTo: to);
+        await BudgetAsync("5", new { type = "tag", key = "customer" });
+        var body = $$"""{"model":"openai/sandbox-large","messages":[{"role":"user","content":"Hi"}]{{more}}}""";
+        var estimate = await EstimateAsync("/v1/chat/completions", body, new { customer = "acme" });
+        using var answer = await _product.PostAsync("/v1/chat/completions", body, null, ("X-Tokonomics-Tags", "customer=acme"));
+        Text(estimate, "downgraded_from").ShouldBe(Header(answer, "x-tokonomics-downgraded-from"));
+        Text(estimate, "held_usd").ShouldBe(Header(answer, "x-tokonomics-held-usd"));
+        if (provider is null)
+        {
+            var message = estimate.GetProperty("refusal").GetProperty("message").GetString().ShouldNotBeNull();
+            message.ShouldContain("can't be made: ");
+            (await answer.Content.ReadAsStringAsync()).ShouldContain(message[message.IndexOf("Its downgrade", StringComparison.Ordinal)..message.IndexOf(" can't", StringComparison.Ordinal)]);
+            return;
+        }
+
+        (Text(estimate, "provider"), Text(estimate, "downgraded_from")).ShouldBe((provider, "sandbox-large"));
+        Header(answer, "x-tokonomics-route").ShouldNotBeNull().ShouldContain($"target={provider}/sandbox-small");
+        (estimate.GetProperty("route").ValueKind == JsonValueKind.Null).ShouldBe(to != "cheap");
+    }
+
     [Theory]
     [InlineData("/proxy/openai/v1/chat/completions", """{"model":"nobody-knows-this-model","messages":[]}""", "unpriced")]
     [InlineData("/proxy/nobody/v1/chat/completions", """{"model":"sandbox-small","messages":[]}""", "unknown_provider")]

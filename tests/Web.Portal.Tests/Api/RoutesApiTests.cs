@@ -49,6 +49,9 @@ public sealed class RoutesApiTests : IAsyncLifetime
         models[0].ShouldBe("smart of tokonomics");
         models.ShouldContain("gpt-5 of openai");
         (await ModelsAsync("anthropic-version"))[0].ShouldBe("smart");
+        var sandboxed = await ModelsAsync(key: _product.TestKey);
+        sandboxed[..2].ShouldBe(["smart of tokonomics", "sandbox-small of sandbox"]);
+        sandboxed.ShouldContain("sandbox-429 of sandbox");
 
         // A key that may use some models sees the routes that its list names.
         foreach (var (allowed, sees) in new[] { ("gpt-5*", false), ("sm*", true) })
@@ -86,6 +89,24 @@ public sealed class RoutesApiTests : IAsyncLifetime
         problem.GetProperty("type").GetString().ShouldBe("urn:tokonomics:problem:" + type);
         problem.GetProperty("detail").GetString().ShouldNotBeNull().ShouldContain(says);
         (await SendAsync(HttpMethod.Put, "routes/route_x", """{"name":"smart","rules":[{"targets":[{"model":"sandbox-small"}]}]}""")).Status.ShouldBe(404);
+    }
+
+    [Fact]
+    public async Task A_route_that_a_budget_sends_calls_to_keeps_its_name_while_it_does()
+    {
+        var id = (await SendAsync(HttpMethod.Post, "routes", """{"name":"cheap","rules":[{"targets":[{"model":"sandbox-small"}]}]}""")).Body.GetProperty("id").GetString();
+        var budget = (await SendAsync(HttpMethod.Post, "budgets", """{"scope":{"type":"tenant"},"period":"day","limit_usd":"1","action":"downgrade","downgrade_to":"cheap"}""")).Body.GetProperty("id").GetString();
+        (await SendAsync(HttpMethod.Put, $"budgets/{budget}", """{"limit_usd":"2","action":"downgrade","downgrade_to":"nobody/cheap"}""")).Status.ShouldBe(422);
+        foreach (var (method, body) in new (HttpMethod, string?)[] { (HttpMethod.Delete, null), (HttpMethod.Put, """{"name":"dear","rules":[{"targets":[{"model":"sandbox-small"}]}]}""") })
+        {
+            var (status, problem) = await SendAsync(method, $"routes/{id}", body);
+            status.ShouldBe(409, problem.ToString());
+            problem.GetProperty("type").GetString().ShouldBe("urn:tokonomics:problem:route_in_use");
+        }
+
+        (await SendAsync(HttpMethod.Put, $"routes/{id}", """{"name":"cheap","rules":[{"targets":[{"model":"sandbox-large"}]}]}""")).Status.ShouldBe(200);
+        (await SendAsync(HttpMethod.Delete, $"budgets/{budget}")).Status.ShouldBe(204);
+        (await SendAsync(HttpMethod.Delete, $"routes/{id}")).Status.ShouldBe(204);
     }
 
     [Fact]

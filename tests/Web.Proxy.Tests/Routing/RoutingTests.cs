@@ -410,6 +410,92 @@ public sealed class RoutingTests(CapProduct cap, ITestOutputHelper output) : ICl
         }
     }
 
+    private Task<string> DowngradeAsync(string customer, string to) => cap.Product.BudgetAsync(
+        new { scope = new { type = "tag", key = "customer", value = customer }, period = "day", limit_usd = "0.000000001", action = "downgrade", downgrade_to = to, environment = "test", wait_seconds = 0 });
+
+    [Theory]
+    [MemberData(nameof(Pairs))]
+    public async Task A_spent_budget_sends_the_call_to_a_model_of_another_provider_and_dialect(string dialect, string provider, string served, string end, bool stream)
+    {
+        var customer = cap.NewCustomer();
+        await DowngradeAsync(customer, $"{provider}/sandbox-small");
+        var blocks = await cap.BudgetAsync(customer, NanoUsd.Parse("5")!.Value);
+        var (path, body) = Request(dialect, dialect == "gemini-generate" ? "sandbox-large" : dialect == "anthropic-messages" ? "anthropic/sandbox-large" : "openai/sandbox-large", stream);
+        var before = cap.Bill;
+        using var answer = await cap.Product.PostAsync(path, body, null, ("X-Tokonomics-Tags", $"customer={customer}"));
+        var (text, whole) = await CapProduct.ReadAsync(answer);
+        ((int)answer.StatusCode).ShouldBe(200, text);
+        whole.ShouldBeTrue();
+        text.ShouldContain(end);
+        answer.Headers.GetValues("x-tokonomics-downgraded-from").ShouldBe(["sandbox-large"]);
+        answer.Headers.GetValues("x-tokonomics-route").Single().ShouldEndWith($"; target={provider}/sandbox-small; attempt=1; why=downgrade");
+        answer.Headers.GetValues("x-tokonomics-budget").Single().ShouldStartWith("month ");
+        var row = await cap.Product.EventAsync(answer.RequestId());
+        (row.GetProperty("provider").GetString(), row.GetProperty("dialect").GetString(), row.GetProperty("request_model").GetString()).ShouldBe((provider, served, "sandbox-small"));
+        NanoUsd.Parse(row.GetProperty("cost_usd").GetString()).ShouldBe(cap.Bill - before);
+        await cap.SettledAsync();
+        (await cap.Product.StateAsync(blocks)).Usd("posted_usd").ShouldBe(cap.Bill - before);
+    }
+
+    [Fact]
+    public async Task A_spent_budget_sends_the_call_along_a_route()
+    {
+        var (customer, failing) = (cap.NewCustomer(), Failing("groq", "500"));
+        var route = await RouteAsync(To(failing, "anthropic/sandbox-small") with { Retries = 0 });
+        await DowngradeAsync(customer, route);
+        foreach (var asked in (string[])["openai/sandbox-large", await RouteAsync(To("openai/sandbox-large"))])
+        {
+            using var answer = await cap.ChatAsync(customer, asked);
+            ((int)answer.StatusCode).ShouldBe(200, (await CapProduct.ReadAsync(answer)).Text);
+            answer.Headers.GetValues("x-tokonomics-downgraded-from").ShouldBe(["sandbox-large"]);
+            answer.Headers.GetValues("x-tokonomics-route").ShouldBe([$"{route}; rule=1; target=anthropic/sandbox-small; attempt=2; why=fallback after 500 of {failing}"]);
+            var row = await cap.Product.EventAsync(answer.RequestId());
+            row.GetProperty("attempts").EnumerateArray().Select(a => a.GetProperty("provider").GetString()).ShouldBe(["groq", "anthropic"]);
+            // The route that was asked for, where one was.
+            row.GetProperty("tags").GetProperty("route").GetString().ShouldBe(asked.StartsWith("route-", StringComparison.Ordinal) ? asked : route);
+        }
+
+        await cap.SettledAsync();
+    }
+
+    [Fact]
+    public async Task Where_the_cheaper_model_cannot_take_the_call_it_is_refused_as_without_it_and_told_why()
+    {
+        using var made = await cap.Product.ApiAsync(HttpMethod.Post, "keys", JsonContent.Create(new { name = "large only", environment = "test", allowed_models = new[] { "sandbox-large" } }));
+        var bound = JsonDocument.Parse(await made.Content.ReadAsStringAsync(Cancel)).RootElement.GetProperty("key").GetString();
+        await RefreshAsync();
+        var nowhere = await RouteAsync(To("nobody/model"));
+        var before = cap.Bill;
+        foreach (var (to, more, key, why) in ((string, string, string?, string)[])[("anthropic/sandbox-small", ",\"logprobs\":true", null, "logprobs: "), ("anthropic/sandbox-small", "", bound, "may not use the model 'sandbox-small'"), (nowhere, "", null, "nobody/model: no provider")])
+        {
+            var customer = cap.NewCustomer();
+            await DowngradeAsync(customer, to);
+            using var answer = await cap.Product.PostAsync("/v1/chat/completions", ProxyCalls.Chat("openai/sandbox-large", more: more), key, ("X-Tokonomics-Tags", $"customer={customer}"));
+            var text = await answer.Content.ReadAsStringAsync(Cancel);
+            ((int)answer.StatusCode).ShouldBe(429, text);
+            answer.Headers.GetValues("x-tokonomics-error").ShouldBe(["budget_exhausted"]);
+            text.ShouldContain($"Its downgrade to {to} can't be made: ");
+            text.ShouldContain(why);
+        }
+
+        cap.Bill.ShouldBe(before);
+        await cap.SettledAsync();
+    }
+
+    [Fact]
+    public async Task Where_the_downgrade_cannot_be_made_a_route_goes_on_to_its_next_target()
+    {
+        var customer = cap.NewCustomer();
+        await cap.Product.BudgetAsync(new { scope = new { type = "tag", key = "customer", value = customer }, period = "day", limit_usd = "0.01", action = "downgrade", downgrade_to = "anthropic/sandbox-small", environment = "test", wait_seconds = 0, clamp = false });
+        var route = await RouteAsync(To("openai/sandbox-large", "openai/sandbox-small"));
+        var seen = await CallAsync(route, more: ",\"max_tokens\":100,\"logprobs\":true", headers: ("X-Tokonomics-Tags", $"customer={customer}"));
+        (seen.Status, seen.Attempts.Count).ShouldBe((200, 1), seen.Text);
+        seen.Models.ShouldBe(["sandbox-small"]);
+        seen.Attempts.Single().GetProperty("provider").GetString().ShouldBe("openai");
+        seen.Route.ShouldContain("openai/sandbox-large was refused: budget_");
+        await cap.SettledAsync();
+    }
+
     /// <summary>Every way of failing before the first byte and after it, in routes of three targets with retries, at a cap that is too small for all of it.</summary>
     [Fact]
     public async Task Under_a_provider_that_fails_in_every_way_there_is_one_answer_an_exact_bill_and_no_overshoot()

@@ -1,4 +1,5 @@
 using System.Text;
+using Npgsql;
 using Tokonomics.Testing;
 using Tokonomics.Web.Proxy.Tests.Ingress;
 
@@ -13,6 +14,9 @@ public sealed class RedactionTests : IAsyncLifetime
     private const string Canary = "CANARY7Q";
     private const string Tagged = "TAGBIRD7Q";
 
+    // In the prompts of calls along routes, by which the provider knows them.
+    private const string Routed = Canary + "ROUTED";
+
     private FakeProvider _provider = null!;
     private TestProduct _product = null!;
 
@@ -22,6 +26,12 @@ public sealed class RedactionTests : IAsyncLifetime
         // A provider that repeats what it was sent, in whatever it answers: headers, status lines, bodies, or no HTTP at all.
         _provider = new FakeProvider(async (request, socket) =>
         {
+            if (request.Text.Contains(Routed, StringComparison.Ordinal))
+            {
+                await AnswerRoutedAsync(request, socket, dice);
+                return;
+            }
+
             var echo = Encoding.Latin1.GetString(request.Body).Replace("\r", " ", StringComparison.Ordinal).Replace("\n", " ", StringComparison.Ordinal);
             await FakeProvider.SendAsync(socket, dice.Next(9) switch
             {
@@ -40,15 +50,17 @@ public sealed class RedactionTests : IAsyncLifetime
             else
                 socket.Close();
         });
-        _product = await TestProduct.StartAsync(
-            new Dictionary<string, string?>
-            {
-                ["Providers:openai:BaseUrl"] = _provider.Url.ToString(), ["Providers:anthropic:BaseUrl"] = _provider.Url.ToString(), ["Providers:gemini:BaseUrl"] = _provider.Url.ToString(),
-                ["Providers:groq:BaseUrl"] = "http://127.0.0.1:9", ["Providers:xai:BaseUrl"] = "http://no-such-host.invalid",
-                ["Proxy:MaxBodyBytes"] = "4096",
-            },
-            new[] { "openai", "anthropic", "gemini", "groq", "xai" }.ToDictionary(n => n, n => $"sk-{n}-PROVIDERBIRD7Q-0123456789"));
+        _product = await StartAsync();
     }
+
+    private Task<TestProduct> StartAsync(params KeyValuePair<string, string?>[] settings) => TestProduct.StartAsync(
+        new Dictionary<string, string?>(settings)
+        {
+            ["Providers:openai:BaseUrl"] = _provider.Url.ToString(), ["Providers:anthropic:BaseUrl"] = _provider.Url.ToString(), ["Providers:gemini:BaseUrl"] = _provider.Url.ToString(),
+            ["Providers:groq:BaseUrl"] = "http://127.0.0.1:9", ["Providers:xai:BaseUrl"] = "http://no-such-host.invalid",
+            ["Proxy:MaxBodyBytes"] = "4096",
+        },
+        new[] { "openai", "anthropic", "gemini", "groq", "xai" }.ToDictionary(n => n, n => $"sk-{n}-PROVIDERBIRD7Q-0123456789"));
 
     public async ValueTask DisposeAsync()
     {
@@ -71,27 +83,146 @@ public sealed class RedactionTests : IAsyncLifetime
         foreach (var status in (int[])[200, 302, 400, 401, 404, 413, 431, 500, 502])
             statuses.ShouldContainKey(status);
         await _product.FlushAsync();
-        string[] words = [Canary, "PROVIDERBIRD7Q", _product.LiveKey[18..], _product.TestKey[18..], _product.Token[12..]];
-
         foreach (var line in _product.Log.Lines)
-            foreach (var word in words.Append(Tagged))
-                line.ShouldNotContain(word, Case.Insensitive);
-        var files = Directory.GetFiles(_product.DataFolder, "*", SearchOption.AllDirectories).Where(f => !f.EndsWith("lock", StringComparison.Ordinal)).ToList();
-        var tags = 0;
-        foreach (var file in files)
-        {
-            await using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-            using var copy = new MemoryStream();
-            await stream.CopyToAsync(copy);
-            foreach (var word in words)
-                foreach (var coding in (Encoding[])[Encoding.UTF8, Encoding.Unicode])
-                    copy.ToArray().AsSpan().IndexOf(coding.GetBytes(word)).ShouldBe(-1, $"{Path.GetFileName(file)} has {word[..4]}…");
-            tags += copy.ToArray().AsSpan().IndexOf(Encoding.UTF8.GetBytes(Tagged)) >= 0 ? 1 : 0;
-        }
+            line.ShouldNotContain(Tagged, Case.Insensitive);
+        var tags = (await NowhereAsync(_product)).Count(f => f.AsSpan().IndexOf(Encoding.UTF8.GetBytes(Tagged)) >= 0);
 
         // The tags are what the ledger is for: the search finds what is there.
         tags.ShouldBeGreaterThan(0);
         _product.Log.Lines.ShouldContain(l => l.Contains("can't be reached", StringComparison.Ordinal));
+    }
+
+    /// <summary>The first target fails in some way and is tried again, the second speaks another dialect and answers with words of its own, calls of tools among them; half of it in streams.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Calls_along_routes_leave_no_word_behind_in_files_logs_and_tables(bool postgres)
+    {
+        var server = postgres ? await PostgresServer.SharedAsync() : null;
+        var database = server is null ? null : await server.CreateDatabaseAsync();
+        var other = database is null ? null : await StartAsync(new KeyValuePair<string, string?>("ConnectionStrings:Postgres", database));
+        var product = other ?? _product;
+        var told = new List<string>();
+        for (var i = 0; i < 8; i++)
+        {
+            // Models of its own: one that has failed five times would be left alone.
+            var rules = $$"""[{"when":{"tools":true},"targets":[{"model":"openai/gpt-4o-mini-{{i}}"},{"model":"anthropic/claude-haiku-4-5"}],"retries":1},{"targets":[{"model":"anthropic/claude-haiku-4-5"}]}]""";
+            using (var made = await product.ApiAsync(HttpMethod.Post, "routes", new StringContent($$"""{"name":"route-{{i}}","rules":{{rules}}}""", Encoding.UTF8, "application/json")))
+                ((int)made.StatusCode).ShouldBe(201, await made.Content.ReadAsStringAsync());
+            using var answer = await product.PostAsync("/v1/chat/completions", Conversation($"route-{i}", i % 2 == 0), product.LiveKey, ("X-Tokonomics-Tags", $"customer={Tagged}"));
+            var text = await answer.Content.ReadAsStringAsync();
+            ((int)answer.StatusCode).ShouldBe(200, text);
+            text.ShouldContain(Canary);
+            text.ShouldContain("look_up");
+            told.Add(answer.Headers.GetValues("x-tokonomics-route").Single());
+            // What the target's dialect can't say is refused by its name.
+            using var refused = await product.PostAsync("/v1/chat/completions", $$"""{"model":"route-{{i}}","messages":[{"role":"user","content":"{{Canary}}"}],"logprobs":true,"{{Canary}}":{"{{Canary}}":1} }""", product.LiveKey);
+            ((int)refused.StatusCode).ShouldBe(400);
+        }
+
+        told.ShouldAllBe(t => t.Contains("target=anthropic/claude-haiku-4-5; attempt=", StringComparison.Ordinal));
+        told.ShouldContain(t => t.Contains("; attempt=3; why=fallback after", StringComparison.Ordinal));
+        await product.FlushAsync();
+        var kept = await NowhereAsync(product, database is null ? [] : [await RowsAsync(database)]);
+        (database is null ? kept : kept[..1]).Count(f => f.AsSpan().IndexOf(Encoding.UTF8.GetBytes(Tagged)) >= 0).ShouldBeGreaterThan(0);
+        if (other is not null)
+            await other.DisposeAsync();
+        if (server is not null)
+            await server.DropAsync(database!);
+    }
+
+    /// <summary>Searches the log and every byte of the data folder.</summary>
+    /// <param name="more">What is kept elsewhere.</param>
+    /// <returns>What was searched besides the log.</returns>
+    private static async Task<List<byte[]>> NowhereAsync(TestProduct product, params byte[][] more)
+    {
+        string[] words = [Canary, "PROVIDERBIRD7Q", product.LiveKey[18..], product.TestKey[18..], product.Token[12..]];
+        foreach (var line in product.Log.Lines)
+            foreach (var word in words)
+                line.ShouldNotContain(word, Case.Insensitive);
+        var searched = more.ToList();
+        foreach (var file in Directory.GetFiles(product.DataFolder, "*", SearchOption.AllDirectories).Where(f => !f.EndsWith("lock", StringComparison.Ordinal)))
+        {
+            await using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            using var copy = new MemoryStream();
+            await stream.CopyToAsync(copy);
+            searched.Add(copy.ToArray());
+        }
+
+        foreach (var bytes in searched)
+            foreach (var word in words)
+                foreach (var coding in (byte[][])[Encoding.UTF8.GetBytes(word), Encoding.Unicode.GetBytes(word), Encoding.ASCII.GetBytes(Convert.ToHexStringLower(Encoding.UTF8.GetBytes(word)))])
+                    bytes.AsSpan().IndexOf(coding).ShouldBe(-1, word[..4]);
+        return searched;
+    }
+
+    // Every row of every table as text; bytes are hexadecimal there.
+    private static async Task<byte[]> RowsAsync(string database)
+    {
+        await using var connection = new NpgsqlConnection(database);
+        await connection.OpenAsync();
+        var tables = new List<string>();
+        await using (var command = new NpgsqlCommand("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')", connection))
+        await using (var reader = await command.ExecuteReaderAsync())
+            while (await reader.ReadAsync())
+                tables.Add(reader.GetString(0));
+        var rows = new StringBuilder();
+        foreach (var table in tables)
+        {
+            await using var command = new NpgsqlCommand($"SELECT t::text FROM {table} t", connection);
+            await using var reader = await command.ExecuteReaderAsync();
+            while (await reader.ReadAsync())
+                rows.AppendLine(reader.GetString(0));
+        }
+
+        return Encoding.UTF8.GetBytes(rows.ToString());
+    }
+
+    private static string Conversation(string model, bool stream) =>
+        $$$"""
+        {"model":"{{{model}}}","stream":{{{(stream ? "true" : "false")}}},"user":"{{{Canary}}}","messages":[{"role":"system","content":"{{{Routed}}}"},{"role":"user","content":"{{{Canary}}}"},
+        {"role":"assistant","content":"{{{Canary}}}","tool_calls":[{"id":"call_1","type":"function","function":{"name":"look_up","arguments":"{\"q\":\"{{{Canary}}}\"}"}}]},{"role":"tool","tool_call_id":"call_1","content":"{{{Canary}}}"}],
+        "tools":[{"type":"function","function":{"name":"look_up","description":"{{{Canary}}}","parameters":{"type":"object","properties":{"q":{"type":"string"} } } } }]}
+        """;
+
+    private static async Task AnswerRoutedAsync(FakeRequest request, System.Net.Sockets.Socket socket, Random dice)
+    {
+        if (!request.Line.Contains("/messages", StringComparison.Ordinal))
+        {
+            var failure = FakeProvider.Json($$$"""{"error":{"message":"wrong: {{{Canary}}}"}}""", $"x-request-id: r1\r\nX-Echo: {Canary}\r\nConnection: close\r\n");
+            await FakeProvider.SendAsync(socket, dice.Next(3) switch
+            {
+                0 => failure.Replace("200 OK", "500 " + Canary, StringComparison.Ordinal),
+                1 => failure.Replace("200 OK", "429 " + Canary, StringComparison.Ordinal),
+                _ => $"HTTP/1.1 2x0 {Canary} {request.Text.ReplaceLineEndings("")}\r\n\r\n",
+            });
+            socket.Close();
+            return;
+        }
+
+        const string Call = $$$"""{"type":"tool_use","id":"toolu_1","name":"look_up","input":{"q":"{{{Canary}}}"}}""";
+        if (!request.Text.Contains("\"stream\":true", StringComparison.Ordinal))
+        {
+            await FakeProvider.SendAsync(socket, FakeProvider.Json($$$"""{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-4-5","content":[{"type":"text","text":"{{{Canary}}}"},{{{Call}}}],"stop_reason":"tool_use","usage":{"input_tokens":9,"output_tokens":5}}"""));
+            return;
+        }
+
+        await FakeProvider.SendAsync(socket, FakeProvider.StreamHead);
+        string[] events =
+        [
+            """{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-4-5","content":[],"stop_reason":null,"usage":{"input_tokens":9,"output_tokens":1}}}""",
+            """{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}""",
+            $$$"""{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"{{{Canary}}}"}}""",
+            """{"type":"content_block_stop","index":0}""",
+            """{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"toolu_1","name":"look_up","input":{}}}""",
+            $$$"""{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"q\":\"{{{Canary}}}\"}"}}""",
+            """{"type":"content_block_stop","index":1}""",
+            """{"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"output_tokens":5}}""",
+            """{"type":"message_stop"}""",
+        ];
+        foreach (var one in events)
+            await FakeProvider.ChunkAsync(socket, $"event: {one[9..one.IndexOf('"', 9)]}\ndata: {one}\n\n");
+        await FakeProvider.ChunkAsync(socket, "");
     }
 
     private string Request(int i, Random dice)

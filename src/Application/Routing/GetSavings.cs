@@ -1,0 +1,189 @@
+using MediatR;
+using Microsoft.EntityFrameworkCore;
+using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
+using Tokonomics.Domain.Routing;
+using Tokonomics.Domain.Tenants;
+
+namespace Tokonomics.Application.Routing;
+
+/// <summary>What quality groups of the tenant's routes could save at each threshold, by the labels of its own traffic; what they have saved; and where a promise was broken.</summary>
+public sealed record GetSavings(Caller Caller, string TenantId, KeyEnvironment Environment, string? RouteId = null) : IUseCase<SavingsReport>
+{
+    public Right Needs => Right.ReadUsage;
+}
+
+/// <param name="From">The calls that are counted are those from here…</param>
+/// <param name="Until">…to before here: four weeks of whole days, UTC.</param>
+public sealed record SavingsReport(DateTimeOffset From, DateTimeOffset Until, IReadOnlyList<GroupSavings> Groups);
+
+/// <summary>A quality group of a route.</summary>
+/// <param name="Rule">Its number in the route, from 1.</param>
+/// <param name="SampleCost">What samples and judges of its route cost in the four weeks.</param>
+/// <param name="Realised">What calls that went to a candidate cost less than on the strong model, less what was tried in vain, in the four weeks; samples not counted.</param>
+/// <param name="RoutedCalls">Calls that went to a candidate in the four weeks.</param>
+/// <param name="Calls">All of its route's calls in them.</param>
+/// <param name="Weeks">What quality was kept, newest first: by the calls that stayed on the strong model for nothing but to tell.</param>
+/// <param name="Incidents">Newest first.</param>
+public sealed record GroupSavings(
+    string RouteId, string RouteName, int Rule, string Strong, RouteQuality Quality, NanoUsd SampleCost, NanoUsd Realised, long RoutedCalls, long Calls,
+    IReadOnlyList<CandidateSavings> Candidates, IReadOnlyList<WeekKept> Weeks, IReadOnlyList<RoutingIncident> Incidents);
+
+/// <param name="Labels">How many requests were judged, older ones fading.</param>
+/// <param name="StrongMean">Of the strong model's scores, 0 to 1; null without labels. Likewise the candidate's.</param>
+/// <param name="LabelCost">What one label costs, as far as that is known.</param>
+/// <param name="Thresholds">At each threshold what would be saved: 95, 97, 99 % and the group's own.</param>
+public sealed record CandidateSavings(string Model, double Labels, double? StrongMean, double? CandidateMean, NanoUsd? LabelCost, IReadOnlyList<ThresholdSavings> Thresholds);
+
+/// <param name="IsOwn">The group's own threshold.</param>
+/// <param name="All">Over all classes, in four weeks.</param>
+public sealed record ThresholdSavings(QualityTarget Keep, bool IsOwn, SavingEstimate All, IReadOnlyList<ClassSavings> Classes);
+
+/// <param name="Facts">Null for a class of which nothing may be said: one of too many.</param>
+/// <param name="KeyName">Null where the key is gone.</param>
+/// <param name="NeededCost">What the labels that are needed would cost; null where that isn't known, or no number of labels would prove it.</param>
+public sealed record ClassSavings(TrafficClass Class, ClassFacts? Facts, string? KeyName, SavingEstimate Saving, NanoUsd? NeededCost);
+
+/// <param name="Keep">What was promised.</param>
+/// <param name="Kept">Of the strong model's mean score; null where it scored nothing.</param>
+/// <param name="Low">The end of the interval of which nine in ten lie above.</param>
+/// <param name="Broken">More than a point below the promise.</param>
+public sealed record WeekKept(string Candidate, DateTimeOffset Week, QualityTarget Keep, double Labels, double? Kept, double? Low, bool Broken);
+
+internal sealed class GetSavingsHandler(TokonomicsDbContext db, IRoutingStore store, TimeProvider time) : IRequestHandler<GetSavings, Outcome<SavingsReport>>
+{
+    private const int Days = 28;
+    private const int MostIncidents = 20;
+    private const double NineInTen = 1.2816;
+
+    public async Task<Outcome<SavingsReport>> Handle(GetSavings request, CancellationToken cancellationToken)
+    {
+        var (tenant, environment) = (request.TenantId, request.Environment);
+        var until = new DateTimeOffset(time.GetUtcNow().UtcDateTime.Date.AddDays(1), TimeSpan.Zero);
+        var from = until.AddDays(-Days);
+        var routes = await db.Routes.AsNoTracking().Where(r => r.TenantId == tenant && (request.RouteId == null || r.Id == request.RouteId)).OrderBy(r => r.Name).ToListAsync(cancellationToken);
+        if (request.RouteId is not null && routes.Count == 0)
+            return Refusal.NotFound("route");
+        var read = routes.ConvertAll(r => RoutePolicy.Read(r.Id, r.Name, r.Policy).Route).OfType<ModelRoute>().Where(r => r.Rules.Any(rule => rule.Quality is not null)).ToList();
+        if (read.Count == 0)
+            return new SavingsReport(from, until, []);
+        var calls = (await store.CallsAsync(tenant, environment, request.RouteId, from, until, cancellationToken)).ToLookup(c => c.RouteId);
+        var sums = await store.PairsAsync(tenant, environment, request.RouteId, cancellationToken);
+        var classes = (await store.ClassesAsync(tenant, environment, request.RouteId, cancellationToken)).ToLookup(c => c.RouteId);
+        var weeks = await store.WeeksAsync(tenant, environment, request.RouteId, cancellationToken);
+        var incidents = await store.IncidentsAsync(tenant, environment, request.RouteId, MostIncidents * read.Count, cancellationToken);
+        var keys = await db.Keys.AsNoTracking().Where(k => k.TenantId == tenant).ToDictionaryAsync(k => k.Id, k => k.Name, cancellationToken);
+
+        var groups = new List<GroupSavings>();
+        foreach (var route in read)
+            for (var i = 0; i < route.Rules.Count; i++)
+            {
+                if (route.Rules[i] is not { Quality: { } quality, Targets: [var strong, ..] })
+                    continue;
+                var own = calls[route.Id].ToList();
+                groups.Add(new GroupSavings(
+                    route.Id, route.Name, i + 1, strong.Model, quality, Cost(own.Where(IsSample)), new NanoUsd(own.Where(c => !IsSample(c)).Sum(c => c.SavedNano)), own.Where(IsRouted).Sum(c => c.Calls), own.Where(IsClients).Sum(c => c.Calls),
+                    [.. quality.Candidates.Select(model => Candidate(
+                        model, quality, sums.FirstOrDefault(s => s.Pair.RouteId == route.Id && s.Pair.Strong == strong.Model && s.Pair.Candidate == model).Sums, own, classes[route.Id].ToDictionary(c => c.Class), keys))],
+                    [.. weeks.Where(w => w.Pair.RouteId == route.Id && w.Pair.Strong == strong.Model && quality.Candidates.Contains(w.Pair.Candidate)).Select(Kept)],
+                    [.. incidents.Where(e => e.RouteId == route.Id && quality.Candidates.Contains(e.Candidate)).Take(MostIncidents)]));
+            }
+
+        return new SavingsReport(from, until, groups);
+    }
+
+    private static CandidateSavings Candidate(string model, RouteQuality quality, StoredSums? stored, List<RoutedCalls> calls, Dictionary<TrafficClass, ClassFacts> facts, Dictionary<string, string> keys)
+    {
+        var sums = stored is null ? null : RoutingSums.Read(stored.Sums, stored.Fingerprint);
+        var all = sums?.All ?? default;
+        var labelCost = LabelCost(sums, calls);
+        var volumes = calls.Where(IsClients).GroupBy(c => c.Class).ToDictionary(c => c.Key, c => c.Sum(one => one.Calls));
+        foreach (var name in sums?.Classes.Keys ?? [])
+            volumes.TryAdd(name, 0);
+        var thresholds = new List<ThresholdSavings>();
+        foreach (var keep in QualityTarget.Usual.Append(quality.Keep).Distinct().OrderBy(k => k.Target))
+        {
+            var known = sums ?? new RoutingSums(default);
+            var (total, byClass) = SavingEstimate.Of(known, RoutingPolicy.Of(known, keep), volumes);
+            thresholds.Add(new ThresholdSavings(keep, keep == quality.Keep, total, [.. byClass
+                .OrderByDescending(c => c.Value.Saving.Value).ThenByDescending(c => c.Value.Calls).ThenBy(c => c.Key)
+                .Select(c => new ClassSavings(
+                    c.Key, facts.GetValueOrDefault(c.Key), facts.TryGetValue(c.Key, out var of) ? keys.GetValueOrDefault(of.KeyId) : null, c.Value,
+                    c.Value.LabelsNeeded is { } needed && labelCost is { } each ? new NanoUsd(needed * each.Value) : null))]));
+        }
+
+        return new CandidateSavings(model, all.Count, all.Count > 0 ? all.Strong / all.Count : null, all.Count > 0 ? all.Candidate / all.Count : null, labelCost, thresholds);
+    }
+
+    // What was paid for each; before any was taken, nobody knows.
+    private static NanoUsd? LabelCost(RoutingSums? sums, List<RoutedCalls> calls)
+    {
+        var samples = calls.Where(c => c.Reason == RouteReason.Shadow).Sum(c => c.Calls);
+        if (samples > 0)
+            return new NanoUsd(Cost(calls.Where(IsSample)).Value / samples);
+        return sums is { All.Count: > 0 } ? new NanoUsd((long)(sums.Classes.Values.Sum(c => c.CandidateCost.Value) / sums.All.Count)) : null;
+    }
+
+    private static WeekKept Kept(KeptWeek week)
+    {
+        var keep = new QualityTarget(week.KeepPermille / 1000d);
+        if (week.StrongSum <= 0)
+            return new WeekKept(week.Pair.Candidate, week.Week, keep, week.Labels, null, null, false);
+        var kept = week.CandidateSum / week.StrongSum;
+        // Of candidate − kept × strong, whose mean is zero: its spread over the strong model's mean is that of the ratio. One loss more than were seen.
+        var squares = week.CandidateSquares - (2 * kept * week.Products) + (kept * kept * week.StrongSquares) + 1;
+        var low = kept - (NineInTen * Math.Sqrt(Math.Max(0, squares)) / week.StrongSum);
+        return new WeekKept(week.Pair.Candidate, week.Week, keep, week.Labels, kept, low, kept < keep.Target - QualityBound.Tolerance);
+    }
+
+    private static bool IsSample(RoutedCalls calls) => calls.Reason is RouteReason.Shadow or RouteReason.Judge;
+
+    private static bool IsRouted(RoutedCalls calls) => calls.Reason is RouteReason.ClassProven or RouteReason.PromptProven;
+
+    // An escalated call has been counted where it went first.
+    private static bool IsClients(RoutedCalls calls) => !IsSample(calls) && calls.Reason != RouteReason.Escalated;
+
+    private static NanoUsd Cost(IEnumerable<RoutedCalls> calls) => new(calls.Sum(c => c.CostNano));
+}
+
+/// <summary>What the labels suggest: groups that could save and don't yet, best first.</summary>
+public sealed record GetSuggestions(Caller Caller, string TenantId, KeyEnvironment Environment, int Most = 3) : IUseCase<SavingSuggestions>
+{
+    public Right Needs => Right.ReadUsage;
+}
+
+public sealed record SavingSuggestions(IReadOnlyList<SavingSuggestion> Suggestions);
+
+/// <summary>In a month, a class or all of a group's calls could cost less.</summary>
+/// <param name="KeyName">Whose calls; null where it is about all.</param>
+/// <param name="Kept">Of the strong model's quality.</param>
+/// <param name="Low">The end of the interval of which nine in ten lie above.</param>
+/// <param name="Saving">In thirty days, with its interval of nine in ten.</param>
+public sealed record SavingSuggestion(string RouteId, string RouteName, string Strong, string Candidate, QualityTarget Keep, string? KeyName, ClassFacts? Facts, double Kept, double Low, NanoUsd Saving, NanoUsd SavingLow, NanoUsd SavingHigh);
+
+internal sealed class GetSuggestionsHandler(IMediator sender) : IRequestHandler<GetSuggestions, Outcome<SavingSuggestions>>
+{
+    private const int MonthDays = 30;
+
+    public async Task<Outcome<SavingSuggestions>> Handle(GetSuggestions request, CancellationToken cancellationToken)
+    {
+        var report = await sender.Send(new GetSavings(request.Caller, request.TenantId, request.Environment), cancellationToken);
+        if (report.Refusal is { } refusal)
+            return refusal;
+        var days = (decimal)(report.Value.Until - report.Value.From).TotalDays;
+        NanoUsd Month(NanoUsd amount) => NanoUsd.Round(amount.Usd * MonthDays / days);
+        var found =
+            from g in report.Value.Groups
+            where !g.Quality.Active
+            from c in g.Candidates
+            from t in c.Thresholds
+            where t.IsOwn
+            from one in t.Classes
+            where one.Saving is { RoutedShare: > 0, QualityKept: not null, QualityLow: not null } && one.Saving.SavingLow > NanoUsd.Zero
+            orderby one.Saving.Saving.Value descending
+            select new SavingSuggestion(
+                g.RouteId, g.RouteName, g.Strong, c.Model, t.Keep, one.KeyName, one.Facts, one.Saving.QualityKept!.Value, one.Saving.QualityLow!.Value, Month(one.Saving.Saving), Month(one.Saving.SavingLow), Month(one.Saving.SavingHigh));
+        return new SavingSuggestions([.. found.Take(Math.Max(0, request.Most))]);
+    }
+}
