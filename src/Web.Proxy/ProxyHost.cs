@@ -7,11 +7,13 @@ using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Infrastructure;
+using Tokonomics.Infrastructure.Caching;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Infrastructure.Pricing;
+using Tokonomics.Web.Proxy.Caching;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Routing;
@@ -66,6 +68,7 @@ public static class ProxyHost
         services.AddNodeReport();
         services.AddRefusalCounter();
         services.AddRateLimits(configuration);
+        services.AddAnswerCache(configuration);
         services.AddChangeNotices(configuration);
         services.AddReadiness();
         services.AddOptions<ProxyOptions>().Bind(configuration.GetSection("Proxy")).ValidateDataAnnotations().ValidateOnStart();
@@ -93,6 +96,7 @@ public static class ProxyHost
         services.AddSingleton<QualityWatch>();
         services.AddSingleton<Router>();
         services.AddSingleton(s => new Lazy<Router>(s.GetRequiredService<Router>)); // a hosted service is made before the sandbox has its address
+        services.AddSingleton<CallCache>();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<ModelsEndpoint>();
         return services;

@@ -30,6 +30,7 @@ internal static class ApiHost
         SpendApi.Map(api);
         KeysApi.Map(api);
         LimitsApi.Map(api);
+        CacheApi.Map(api);
         CredentialsApi.Map(api);
         EndpointsApi.Map(api);
         TokensApi.Map(api);

@@ -15,6 +15,7 @@ using Tokonomics.Domain.Routing;
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.Providers;
+using Tokonomics.Web.Proxy.Caching;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Catalogue;
 using Tokonomics.Web.Proxy.RateLimits;
@@ -36,7 +37,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// </summary>
 internal sealed class Forwarder(
     IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, Relay relay, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate,
-    IRateLimiter limiter, RecentOutputs outputs, Router router, QualityWatch quality, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
+    IRateLimiter limiter, RecentOutputs outputs, Router router, QualityWatch quality, CallCache cache, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -120,7 +121,7 @@ internal sealed class Forwarder(
 
                 // 5. Whether.
                 if (refusal is null && denied is null)
-                    (refusal, denied) = await AdmitAsync(context, target, call, body);
+                    (refusal, denied) = await AdmitAsync(context, target, call, body, passThrough, routed);
                 if (denied is not null)
                     (routed, refusal) = router.Instead(call, routed, denied, asked, body is null ? default : body.Plain.Span, target.Provider, target.Query.Contains("alt=sse", StringComparison.Ordinal), presented.PassThrough);
                 if (denied is not null && refusal is null)
@@ -132,6 +133,12 @@ internal sealed class Forwarder(
                 if (refusal is not null)
                 {
                     await RefuseAsync(context, shape, call, refusal);
+                    return;
+                }
+
+                if (call.Hit is not null)
+                {
+                    await cache.AnswerAsync(context, call, routed);
                     return;
                 }
 
@@ -176,16 +183,22 @@ internal sealed class Forwarder(
     /// have a call left, and every budget must have room for the most that it can cost.
     /// </summary>
     /// <returns>Neither where the call may go: why not, whatever its target is, or only to this one.</returns>
-    private async ValueTask<(Refusal? Refusal, Refusal? Denied)> AdmitAsync(HttpContext context, ProxyTarget target, ProxyCall call, RequestBody? body)
+    private async ValueTask<(Refusal? Refusal, Refusal? Denied)> AdmitAsync(HttpContext context, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough, RoutedCall? routed)
     {
         if (!recorder.Accepting)
             return (recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull, null);
         if (admission.Permit(call) is { } forbidden)
             return (null, forbidden);
-        // Once for all attempts of a request.
-        if (!call.Entered && (await EnterAsync(context, call) ?? await idempotency.ClaimAsync(context, target, call, body)) is { } refused)
-            return (refused, null);
-        call.Entered = true;
+        // Once for all attempts of a request. What is answered from the cache reaches no provider: nothing is set aside for it.
+        if (!call.Entered)
+        {
+            if ((await EnterAsync(context, call) ?? await idempotency.ClaimAsync(context, target, call, body)) is { } refused)
+                return (refused, null);
+            call.Entered = true;
+            if (await cache.FindAsync(context, target, call, body, passThrough, routed))
+                return default;
+        }
+
         return (null, await admission.CountAsync(call, context.RequestAborted) ?? await admission.AdmitAsync(call, context.RequestAborted));
     }
 
@@ -338,6 +351,8 @@ internal sealed class Forwarder(
             // 9. The event in the ledger. What was tried in vain is spent for nothing.
             call.IsExtra |= next is not null;
             settlement.Settle(call);
+            if (next is null)
+                cache.Keep(context, call, body, passThrough);
             if (routed?.Quality is not null)
                 quality.Ended(context.Request, call, routed, attempted!, body!.Plain);
             call.Copy?.Dispose();

@@ -55,6 +55,8 @@ public sealed class RuleFields
 
     public bool Sticky { get; set; }
 
+    public int? CacheSeconds { get; set; }
+
     public static RuleFields New() => new() { Sticky = true, FallBackOn = [.. RouteFormPage.Faults.Select(f => f.Word)] };
 
     public bool HasConditions => !string.IsNullOrWhiteSpace(Tags) || !string.IsNullOrWhiteSpace(Keys) || AtLeast is not null || AtMost is not null || Tools is not null || Streaming is not null || Days.Count > 0 || BudgetAbove is not null;
@@ -81,6 +83,7 @@ public sealed class RuleFields
             FallBackOn = [.. form.FallBackOn!],
             TimeoutSeconds = form.FirstByteTimeoutMs / 1000m,
             Sticky = rule.Sticky,
+            CacheSeconds = form.CacheSeconds,
         };
     }
 }
@@ -165,6 +168,7 @@ public abstract class RouteFormPage : PortalPage
                 FallBackOn = [.. r.FallBackOn],
                 FirstByteTimeoutMs = r.TimeoutSeconds is { } seconds ? (int)(Math.Clamp(seconds, 0, 1000) * 1000) : null,
                 Sticky = r.Sticky,
+                CacheSeconds = r.CacheSeconds,
             });
         }
 
