@@ -106,8 +106,6 @@ internal sealed class Forwarder(
             RoutedCall? routed = null;
             if (refusal is null && body is not null && key.Tenant.Routes.Count > 0)
                 (routed, refusal) = router.Plan(call, body.Plain.Span, target.Provider, target.Query.Contains("alt=sse", StringComparison.Ordinal), presented.PassThrough);
-            if (routed?.Quality is not null)
-                quality.Came(call, body!.Plain.Span);
             var asked = new AskedCall(call.Match, call.Facts, call.Peek);
             while (true)
             {
@@ -243,7 +241,7 @@ internal sealed class Forwarder(
         TimeSpan? next = null;
         var attempted = routed?.Target;
         if (routed?.Quality is not null)
-            quality.Begin(call, routed);
+            quality.Begin(call, routed, body!.Plain.Span);
 
         // 6. The request to the provider.
         using var message = UpstreamRequest.Build(context.Request, target, call, body, passThrough);
@@ -288,11 +286,17 @@ internal sealed class Forwarder(
             }
 
             // A candidate's answer that can be checked is, before the client sees any of it.
-            if (routed is not null && call.HoldsWhole && call.Status == 200 && await quality.FailureAsync(answer, call, routed, body!.Plain, upstream) is { } failure && routed.Escalate(failure))
+            if (call is { HoldsWhole: true, Status: 200 } && await quality.FailureAsync(answer, call, routed!, body!.Plain, upstream, context.RequestAborted) is { } failure)
             {
-                next = TimeSpan.Zero;
-                await Relay.ReadAsync(answer, call, upstream);
-                return next;
+                next = routed!.Escalate(failure) ? TimeSpan.Zero : null;
+                if (next is not null || call.Outcome != CallOutcome.Completed)
+                {
+                    using var read = new CancellationTokenSource(); // it is in memory
+                    await Relay.ReadAsync(answer, call, read);
+                    if (next is null)
+                        await new Refusal(502, "provider_broke_off", $"{provider.Name} broke off its answer", call.RetryAfter).WriteAsync(context, shape);
+                    return next;
+                }
             }
 
             if (routed is not null)

@@ -263,6 +263,27 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
     }
 
     [Fact]
+    public async Task An_answer_that_breaks_off_before_it_could_be_checked_is_asked_of_the_strong_model()
+    {
+        const string Broken = "groq/sandbox-small-cut";
+        var group = await GroupAsync(Broken, samples: 0);
+        await CallAsync(group, more: Tools);
+        await TeachAsync(group, Broken, 1);
+        await ChangeAsync(group, Rules(Broken, active: true, 0, "100", null));
+        await CallAsync(group, more: Tools);
+        await Task.Delay(100, Cancel);
+        Seen? escalated = null;
+        for (var i = 0; i < 20 && escalated is null; i++)
+            if (await CallAsync(group, $"Weather {i}", more: Tools) is { Attempts.Count: 2 } twice)
+                escalated = twice;
+        escalated.ShouldNotBeNull().Status.ShouldBe(200, escalated.Text);
+        escalated.Route.ShouldEndWith("failed its check: BrokenOff");
+        escalated.Attempts.Select(a => a.GetProperty("outcome").GetString()).ShouldBe(["truncated", "completed"]);
+        await cap.Product.DrainAsync();
+        (await SumsAsync(group, Broken))!.Labels.ShouldBe(120);
+    }
+
+    [Fact]
     public async Task Failed_checks_send_a_class_back_to_the_strong_model()
     {
         const string Wrong = "groq/sandbox-large-wrong";
