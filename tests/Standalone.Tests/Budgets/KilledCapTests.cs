@@ -213,7 +213,7 @@ public sealed partial class KilledCapTests(ITestOutputHelper output)
             await ApiAsync(client, product, token, HttpMethod.Put, $"budgets/{budget}", new { limit_usd = usd, wait_seconds = 0.2 });
     }
 
-    private static async Task<JsonElement> ApiAsync(HttpClient client, ProductProcess product, string token, HttpMethod method, string path, object body)
+    internal static async Task<JsonElement> ApiAsync(HttpClient client, ProductProcess product, string token, HttpMethod method, string path, object body)
     {
         using var request = new HttpRequestMessage(method, new Uri(product.Url, $"/api/v1/{path}")) { Content = JsonContent.Create(body) };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
@@ -271,7 +271,7 @@ public sealed partial class KilledCapTests(ITestOutputHelper output)
         return (long)command.ExecuteScalar()!;
     }
 
-    private static SqliteConnection Open(string folder)
+    internal static SqliteConnection Open(string folder)
     {
         var connection = new SqliteConnection($"Data Source={Path.Combine(folder, "tokonomics.db")};Pooling=False;Default Timeout=30");
         connection.Open();

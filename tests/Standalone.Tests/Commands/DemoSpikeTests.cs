@@ -232,6 +232,8 @@ public sealed class DemoSpikeTests(ITestOutputHelper output)
 
         public Task<CacheSavings?> CacheSavingsAsync(SummaryQuestion question, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        public Task<RepeatSavings?> RepeatSavingsAsync(SummaryQuestion question, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task<DateTimeOffset?> FirstHourAsync(string tenantId, KeyEnvironment environment, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 }
