@@ -33,7 +33,7 @@ internal sealed class GiveFeedbackHandler(TokonomicsDbContext db, IUsageQueries 
         if (attempts.Count == 0)
             return Refusal.NotFound("call");
         var answered = attempts[^1];
-        if (request.Good || RoutedMark.Read(answered.Routed) is not { Reason: RouteReason.ClassProven or RouteReason.PromptProven } mark)
+        if (request.Good || RoutedMark.Read(answered.Routed) is not { Reason: RouteReason.ClassProven or RouteReason.PromptProven or RouteReason.Conversation } mark)
             return new FeedbackTaken(false);
         var row = await db.Routes.AsNoTracking().FirstOrDefaultAsync(r => r.TenantId == request.TenantId && r.Id == mark.RouteId, cancellationToken);
         var route = row is null ? null : RoutePolicy.Read(row.Id, row.Name, row.Policy).Route;

@@ -11,6 +11,9 @@ namespace Tokonomics.Application.Routing;
 /// <param name="Conversation">The same for all requests of a conversation: a hash of its instructions and its first message. 0 where it has none.</param>
 public readonly record struct RequestOutline(bool HasTools, bool InToolLoop, bool GoesOn, ulong Conversation)
 {
+    /// <summary>Of the answer that it goes on from, as <see cref="OfAnswer"/> makes it; 0 where it brings all that was said itself.</summary>
+    public ulong Previous { get; private init; }
+
     // Enough to tell conversations apart; a system prompt may have a hundred thousand bytes.
     private const int HashedBytes = 4096;
 
@@ -22,7 +25,11 @@ public readonly record struct RequestOutline(bool HasTools, bool InToolLoop, boo
 
     /// <inheritdoc cref="Of(ReadOnlySpan{byte}, string)"/>
     public static RequestOutline Of(in RequestParts parts, string salt) =>
-        new(parts.HasTools, parts.ToolLast, parts.GoesOn, parts.First.IsEmpty ? 0 : Hash(salt, parts.Instructions, parts.First));
+        new(parts.HasTools, parts.ToolLast, parts.GoesOn, parts.First.IsEmpty ? 0 : Hash(salt, parts.Instructions, parts.First)) { Previous = parts.Previous is [_, .. var id, _] ? OfAnswer(salt, id) : 0 };
+
+    /// <summary>A number for an answer that its provider keeps.</summary>
+    /// <param name="id">Its id, such as <c>resp_…</c>, in UTF-8.</param>
+    public static ulong OfAnswer(string salt, ReadOnlySpan<byte> id) => Hash(salt, "answer"u8, id);
 
     private static ulong Hash(string salt, ReadOnlySpan<byte> instructions, ReadOnlySpan<byte> first)
     {

@@ -32,6 +32,9 @@ public ref struct RequestParts
     /// <summary>What says in which form the answer is to be, as JSON: <c>response_format</c>, <c>text</c>, <c>output_config</c>, <c>generationConfig</c>.</summary>
     public ReadOnlySpan<byte> Format { get; private set; }
 
+    /// <summary>The id of the answer that it goes on from, which its provider keeps: what <c>previous_response_id</c> says, as JSON.</summary>
+    public ReadOnlySpan<byte> Previous { get; private set; }
+
     public static RequestParts Of(ReadOnlySpan<byte> body)
     {
         var parts = default(RequestParts);
@@ -63,6 +66,11 @@ public ref struct RequestParts
                 {
                     reader.Read();
                     parts.Format = Value(ref reader, body);
+                }
+                else if (reader.ValueTextEquals("previous_response_id"u8))
+                {
+                    reader.Read();
+                    parts.Previous = reader.TokenType == JsonTokenType.String ? Value(ref reader, body) : default;
                 }
                 else if (reader.ValueTextEquals("messages"u8) || reader.ValueTextEquals("contents"u8) || reader.ValueTextEquals("input"u8))
                 {

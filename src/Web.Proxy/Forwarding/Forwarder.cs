@@ -303,6 +303,7 @@ internal sealed class Forwarder(
             {
                 routed.Answered(call.Status, call.Elapsed);
                 router.Pin(routed);
+                call.WatchesAnswerId = call.Dialect?.Name == "openai-responses";
             }
 
             // 8. The answer.
@@ -357,6 +358,8 @@ internal sealed class Forwarder(
             settlement.Settle(call);
             if (next is null)
                 cache.Keep(context, call, body, passThrough);
+            if (routed is not null)
+                router.PinAnswer(routed, attempted!, call);
             if (routed?.Quality is not null)
                 quality.Ended(context.Request, call, routed, attempted!, body!.Plain);
             call.Copy?.Dispose();

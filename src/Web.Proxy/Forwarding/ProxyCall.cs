@@ -57,9 +57,22 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     /// <summary>Its answer, for somebody who reads it when it has ended; null where nobody does.</summary>
     public AnswerCopy? Copy { get; set; }
 
+    /// <summary>The id of its answer is to be known, by which a later request may go on from it.</summary>
+    public bool WatchesAnswerId { get; set; }
+
+    /// <summary>Null where it wasn't found: in the beginning of the answer, in one piece.</summary>
+    public byte[]? AnswerId { get; private set; }
+
     /// <summary>The meter and the copy get the provider's next bytes.</summary>
     public void Feed(ReadOnlySpan<byte> bytes)
     {
+        if (WatchesAnswerId)
+        {
+            WatchesAnswerId = false;
+            if (bytes.IndexOf("\"resp_"u8) is >= 0 and var at && bytes[(at + 1)..] is var rest && rest.IndexOf((byte)'"') is > 0 and <= 128 and var length)
+                AnswerId = rest[..length].ToArray();
+        }
+
         Reader?.Feed(bytes);
         Copy?.Add(bytes);
     }

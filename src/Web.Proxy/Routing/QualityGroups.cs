@@ -33,9 +33,9 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
 
     /// <param name="candidates">Those that can be reached.</param>
     /// <param name="costs">What the call is expected to cost at a target; null where that isn't known.</param>
-    /// <param name="stays">It is in the middle of a tool loop and its conversation is somewhere: nothing is decided.</param>
+    /// <param name="stays">Where its conversation is, in the middle of a tool loop: nothing is decided. Null elsewhere.</param>
     /// <param name="mayBeSampled">There is room for a second call.</param>
-    public QualityCall Decide(ProxyCall call, ModelRoute route, RouteQuality group, in RequestParts parts, PlannedTarget strong, IReadOnlyList<PlannedTarget> candidates, ulong conversation, bool stays, Func<PlannedTarget, NanoUsd?> costs, Func<bool> mayBeSampled)
+    public QualityCall Decide(ProxyCall call, ModelRoute route, RouteQuality group, in RequestParts parts, PlannedTarget strong, IReadOnlyList<PlannedTarget> candidates, ulong conversation, string? stays, Func<PlannedTarget, NanoUsd?> costs, Func<bool> mayBeSampled)
     {
         var key = call.Key!;
         var secret = _secrets.GetOrAdd(key.Tenant.Id, static (id, prints) => prints.Of("routing-class", id, ""), fingerprints);
@@ -44,8 +44,8 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
         foreach (var candidate in candidates)
             standings.Add(StandingOf(key, route.Id, group.Keep, strong, candidate, call.At));
         // At the strong model it can be sampled all the same: what candidates do with such turns counts like any other.
-        if (stays)
-            return new QualityCall(route.Id, group, traffic, strong, RouteReason.Conversation, null, MaySample(), false);
+        if (stays is not null)
+            return new QualityCall(route.Id, group, traffic, strong, RouteReason.Conversation, standings.Find(s => s.Candidate.Written == stays), stays == strong.Written ? MaySample() : null, false);
 
         // 1. The cheapest candidate of which the labels prove that the quality is kept.
         var strongCost = costs(strong);

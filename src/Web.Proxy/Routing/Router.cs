@@ -34,29 +34,31 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
                 : (null, Refusal.Of(RuleSearch.NoRule(name)));
 
         // The first message of one is no reason to stay anywhere: it is where calls that have nothing to do with each other may look alike.
-        var pinned = outline.GoesOn ? conversations.Find(outline.Conversation) : null;
+        // A request that goes on from an answer that its provider keeps goes there: nobody else has it.
+        var kept = outline.Previous != 0 ? conversations.Find(outline.Previous) : null;
+        var pinned = kept ?? (outline.GoesOn ? conversations.Find(outline.Conversation) : null);
         var (targets, problems) = Reach(rule.Targets, call, pathProvider, passThrough);
         if (targets.Count == 0)
             return (null, Refusal.Of(RuleSearch.NoTarget(name, number, problems)));
         var reached = rule with { Targets = [.. targets.Select(t => rule.Targets.First(r => r.Model == t.Written))] };
         var now = time.GetUtcNow();
         var at = rule.Sticky && pinned is not null ? targets.FindIndex(t => t.Written == pinned) : -1;
-        var quality = rule.Quality is { } group && !passThrough && targets[0].Written == rule.Targets[0].Model ? Decide(call, route, group, parts, targets[0], rule.Sticky ? pinned : null, outline, pathProvider) : null;
+        var quality = rule.Quality is { } group && !passThrough && targets[0].Written == rule.Targets[0].Model ? Decide(call, route, group, parts, targets[0], rule.Sticky || kept is not null ? pinned : null, kept is not null, outline, pathProvider) : null;
         var order = RouteOrder.Of(
             reached, Share(rule, outline), i => targets[i].ExpectedCost(key, Book(call), call.Peek, outputs, call.At), i => targets[i].Health.Latency, at, i => targets[i].Health.Breaker.IsOpen(now));
         var planned = order.Select(i => targets[i]).ToList();
         var why = at >= 0 && order[0] == at ? "conversation" : rule.Choose.ToString().ToLowerInvariant();
-        if (quality is { Chosen: { } chosen } && !chosen.Candidate.Health.Breaker.IsOpen(now))
+        if (quality is { Chosen: { } chosen } && (quality.Reason == RouteReason.Conversation || !chosen.Candidate.Health.Breaker.IsOpen(now)))
             planned.Insert(0, chosen.Candidate);
         if (quality is not null)
             why = $"quality {quality.Reason}";
 
         // In the middle of a tool loop another model would meet calls that it never made: where the conversation is stays first, whatever the rule is by now.
-        if (outline.InToolLoop && rule.Sticky && pinned is not null && planned[0].Written != pinned && Reach([new RouteTarget(pinned)], call, pathProvider, passThrough).Targets is [var there])
+        if ((kept is not null || (outline.InToolLoop && rule.Sticky)) && pinned is not null && planned[0].Written != pinned && Reach([new RouteTarget(pinned)], call, pathProvider, passThrough).Targets is [var there])
         {
             planned.RemoveAll(t => t.Written == pinned);
             planned.Insert(0, there);
-            why = "tool loop";
+            why = kept is null ? "tool loop" : "stored conversation";
         }
 
         call.Tags = RuleSearch.Tagged(call.Tags, name);
@@ -64,11 +66,11 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
     }
 
     // Where the conversation is its prompt is cached: staying is cheaper by that, and a switch pays for it.
-    private QualityCall Decide(ProxyCall call, ModelRoute route, RouteQuality group, in RequestParts parts, PlannedTarget strong, string? pinned, in RequestOutline outline, string? pathProvider)
+    private QualityCall Decide(ProxyCall call, ModelRoute route, RouteQuality group, in RequestParts parts, PlannedTarget strong, string? pinned, bool stays, in RequestOutline outline, string? pathProvider)
     {
         var candidates = Reach([.. group.Candidates.Select(c => new RouteTarget(c))], call, pathProvider, passThrough: false).Targets;
         var decided = groups.Decide(
-            call, route, group, parts, strong, candidates, outline.Conversation, outline.InToolLoop && pinned is not null,
+            call, route, group, parts, strong, candidates, outline.Conversation, outline.InToolLoop || stays ? pinned : null,
             target => target.ExpectedCost(call.Key!, Book(call), call.Peek, outputs, call.At, target.Written == pinned, target == strong ? candidates.FirstOrDefault() : strong) is { } usd ? NanoUsd.Round(usd) : null,
             () => BudgetUsed(call) is not >= MostUsedForSamples);
         if (pinned is not null && parts.ToolLast && ToolErrors.IsOne(parts.ToolResult))
@@ -133,6 +135,13 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
 
     /// <summary>The conversation is at that target now.</summary>
     public void Pin(RoutedCall routed) => conversations.Set(routed.Conversation, routed.Target.Written);
+
+    /// <summary>An answer has an id by which a request may go on from it: where it came from.</summary>
+    public void PinAnswer(RoutedCall routed, PlannedTarget target, ProxyCall call)
+    {
+        if (call.AnswerId is { } id)
+            conversations.Set(RequestOutline.OfAnswer($"{call.Key!.Id} {routed.RouteName}", id), target.Written);
+    }
 
     private (List<PlannedTarget> Targets, List<string> Problems) Reach(IReadOnlyList<RouteTarget> wanted, ProxyCall call, string? pathProvider, bool passThrough)
     {

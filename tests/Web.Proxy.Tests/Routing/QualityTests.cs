@@ -411,6 +411,30 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
     }
 
     [Fact]
+    public async Task A_tool_loop_at_the_candidate_stays_there_and_says_what_it_saves()
+    {
+        var group = await GroupAsync(Good, samples: 0);
+        await CallAsync(group, more: Tools);
+        await TeachAsync(group, Good, 1);
+        await ChangeAsync(group, Rules(Good, active: true, 0, "100", null));
+        await CallAsync(group, more: Tools);
+        await Task.Delay(100, Cancel);
+        for (var i = 0; i < 20; i++)
+        {
+            var turn = $$"""{"role":"user","content":"Weather {{i}}?"}""";
+            if ((await CallAsync(group, body: $$"""{"model":"{{group.Name}}","messages":[{{turn}}]{{Tools}}}""")).Model != "sandbox-small")
+                continue;
+            const string Loop = """,{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"weather","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"rain"}""";
+            var loop = await CallAsync(group, body: $$"""{"model":"{{group.Name}}","messages":[{{turn}}{{Loop}}]{{Tools}}}""");
+            loop.Route.ShouldEndWith("target=groq/sandbox-small; attempt=1; why=quality Conversation");
+            (await RowsAsync(group)).Single(r => r.Reason == RouteReason.Conversation).ShouldSatisfyAllConditions(r => r.Model.ShouldBe(Good), r => r.SavedNano.ShouldBeGreaterThan(r.CostNano));
+            return;
+        }
+
+        Assert.Fail("no conversation went to the candidate");
+    }
+
+    [Fact]
     public async Task Another_version_of_the_candidate_is_learned_anew()
     {
         var group = await GroupAsync(samples: 0);

@@ -498,6 +498,29 @@ public sealed class RoutingTests(CapProduct cap, ITestOutputHelper output) : ICl
 
     /// <summary>Every way of failing before the first byte and after it, in routes of three targets with retries, at a cap that is too small for all of it.</summary>
     [Fact]
+    public async Task A_request_that_goes_on_from_a_stored_answer_goes_where_that_is_kept()
+    {
+        // By weight, each request by itself: where the answer came from is all that can decide.
+        var route = await RouteAsync(To("openai/sandbox-small", "azure-openai/sandbox-small") with { Choose = TargetChoice.Weighted, Sticky = false });
+        async Task<(string Target, string Id, string Why)> AskAsync(string more, bool stream)
+        {
+            using var answer = await cap.Product.PostAsync("/v1/responses", $$"""{"model":"{{route}}","input":"Hello","stream":{{(stream ? "true" : "false")}}{{more}}}""");
+            var text = (await CapProduct.ReadAsync(answer)).Text;
+            ((int)answer.StatusCode).ShouldBe(200, text);
+            var told = answer.Headers.GetValues("x-tokonomics-route").Single();
+            return (told.Split("target=")[1].Split(';')[0], text[text.IndexOf("resp_", StringComparison.Ordinal)..].Split('"')[0], told.Split("why=")[1]);
+        }
+
+        for (var i = 0; i < 10; i++)
+        {
+            var (target, id, _) = await AskAsync("", stream: i % 2 == 0);
+            var next = await AskAsync($",\"previous_response_id\":\"{id}\"", stream: i % 3 == 0);
+            next.Target.ShouldBe(target);
+            (await AskAsync($",\"previous_response_id\":\"{next.Id}\"", stream: false)).Target.ShouldBe(target);
+        }
+    }
+
+    [Fact]
     public async Task Under_a_provider_that_fails_in_every_way_there_is_one_answer_an_exact_bill_and_no_overshoot()
     {
         string[] kinds = ["500", "503", "529", "429", "401", "hang", "cut", "reset", "flaky", "empty", "no-usage", "bad-json", "gzip", "redirect", "drip"];
