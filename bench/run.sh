@@ -2,7 +2,7 @@
 # Measures, in one run, a provider called directly, through nginx's proxy_pass, and through Tokonomics with everything on (key, route, peek,
 # five budgets, a rate limit, price, journal, ledger), and writes docs/benchmarks/latest.md. Plain answers of 1 kB and streams of 50 events, at 1 and 32 connections. The three
 # take turns, several rounds, and medians are reported: absolute figures of a shared machine mean little, their ratios in one run do.
-#   bench/run.sh [ROUNDS] [SECONDS]      default 5 rounds of 3 seconds: about 4 minutes
+#   bench/run.sh [ROUNDS] [SECONDS]      default 5 rounds of 3 seconds: about 8 minutes
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-5} seconds=${2:-3}
@@ -76,6 +76,13 @@ for budget in '{"type":"tenant"},"period":"month"' '{"type":"tenant"},"period":"
   api POST budgets "{\"scope\":$budget,\"limit_usd\":\"10000000\"}"
 done
 api PUT limits '{"requests_per_minute":1000000000}'
+# The same models behind a route, in a quality group that only watches, and behind a route that keeps answers: a repeat reaches no provider.
+for kind in plain stream; do
+  [ $kind = plain ] && model=openai/gpt-4o-mini || model=deepseek/deepseek-chat
+  api POST routes "{\"name\":\"route-$kind\",\"rules\":[{\"targets\":[{\"model\":\"$model\"}]}]}"
+  api POST routes "{\"name\":\"group-$kind\",\"rules\":[{\"targets\":[{\"model\":\"$model\"}],\"quality\":{\"candidates\":[\"openai/gpt-4.1-nano\"],\"sample_percent\":0,\"sample_limit_usd\":\"10\"}}]}"
+  api POST routes "{\"name\":\"repeat-$kind\",\"rules\":[{\"targets\":[{\"model\":\"$model\"}],\"cache_seconds\":86400}]}"
+done
 
 post() { # file, model, stream?
   cat >"$work/$1.lua" <<LUA
@@ -91,12 +98,15 @@ LUA
 }
 post plain gpt-4o-mini ''
 post stream deepseek-chat ',"stream":true'
+for way in route group repeat; do post $way-plain $way-plain ''; post $way-stream $way-stream ',"stream":true'; done
+targets=(direct nginx tokonomics route group repeat)
 url() { # target kind
   case $1-$2 in
     direct-*) echo "http://127.0.0.1:$provider/$2/v1/chat/completions";;
     nginx-*) echo "http://127.0.0.1:$relay/$2/v1/chat/completions";;
     tokonomics-plain) echo "http://127.0.0.1:$product/proxy/openai/v1/chat/completions";;
     tokonomics-stream) echo "http://127.0.0.1:$product/proxy/deepseek/v1/chat/completions";;
+    *) echo "http://127.0.0.1:$product/v1/chat/completions";;
   esac
 }
 ticks() { # CPU of a process and its workers, clock ticks
@@ -104,22 +114,24 @@ ticks() { # CPU of a process and its workers, clock ticks
   for pid in $1 $(pgrep -P "$1" || true); do total=$((total + $(awk '{print $14+$15}' "/proc/$pid/stat" 2>/dev/null || echo 0))); done
   echo $total
 }
-pid_of() { case $1 in direct) echo "$provider_pid";; nginx) echo "$relay_pid";; tokonomics) echo "$product_pid";; esac; }
+pid_of() { case $1 in direct) echo "$provider_pid";; nginx) echo "$relay_pid";; *) echo "$product_pid";; esac; }
+lua() { case $1 in direct|nginx|tokonomics) echo "$work/$2.lua";; *) echo "$work/$1-$2.lua";; esac; }
+model() { case $1 in direct|nginx|tokonomics) [ $2 = stream ] && echo deepseek-chat || echo gpt-4o-mini;; *) echo "$1-$2";; esac; }
 
 for kind in plain stream; do # each answers what it should, and a first warm-up
-  for target in direct nginx tokonomics; do
-    body=$(curl -sf -X POST -H "Authorization: Bearer $key" -d '{"model":"'"$([ $kind = stream ] && echo deepseek-chat || echo gpt-4o-mini)"'","messages":[]'"$([ $kind = stream ] && echo ',"stream":true')"'}' "$(url $target $kind)")
+  for target in "${targets[@]}"; do
+    body=$(curl -sf -X POST -H "Authorization: Bearer $key" -d '{"model":"'"$(model $target $kind)"'","messages":[]'"$([ $kind = stream ] && echo ',"stream":true')"'}' "$(url $target $kind)")
     [[ $body == *chatcmpl-bench* ]] || { echo "$target does not answer $kind: $body" >&2; exit 1; }
-    wrk -t1 -c8 -d"${seconds}s" -s "$work/$kind.lua" "$(url $target $kind)" >/dev/null
+    wrk -t1 -c8 -d"${seconds}s" -s "$(lua $target $kind)" "$(url $target $kind)" >/dev/null
   done
 done
 : >"$work/results"
 for round in $(seq "$rounds"); do
   for kind in plain stream; do
     for connections in 1 32; do
-      for target in direct nginx tokonomics; do
+      for target in "${targets[@]}"; do
         before=$(ticks "$(pid_of $target)")
-        line=$(wrk -t1 -c$connections -d"${seconds}s" -s "$work/$kind.lua" "$(url $target $kind)" | sed -n 's/^RESULT //p')
+        line=$(wrk -t1 -c$connections -d"${seconds}s" -s "$(lua $target $kind)" "$(url $target $kind)" | sed -n 's/^RESULT //p')
         after=$(ticks "$(pid_of $target)")
         echo "$kind $connections $target $line $((after - before))" >>"$work/results"
       done
@@ -136,6 +148,7 @@ const rows = fs.readFileSync(file, 'utf8').trim().split('\n').map(l => { const [
 const median = a => { const s = [...a].sort((x, y) => x - y); return s[s.length >> 1]; };
 const of = (kind, c, target, f) => median(rows.filter(r => r.kind === kind && r.c === c && r.target === target).map(r => r[f]));
 const run = c => execSync(c + ' 2>&1 || true').toString().trim().split('\n')[0];
+const ours = t => t !== 'direct' && t !== 'nginx';
 const n = (x, d = 0) => x.toLocaleString('en-US', { maximumFractionDigits: d, minimumFractionDigits: d });
 console.log(`# Benchmark of the pipe
 
@@ -146,16 +159,17 @@ ${os.cpus().length} cores (${os.cpus()[0].model}), ${Math.round(os.totalmem() / 
 The provider is nginx with a file: a chat completion of 1 kB, or a stream of 50 events with usage. It is called directly, through nginx's
 \`proxy_pass\` (kept-alive connections, no buffering) and through Tokonomics with everything on: key look-up, routing, a peek
 at every request, holds on five strict budgets, a rate limit, tap on every answer, price, the journal (two records for each call) and a ledger row in SQLite; streams have
-\`include_usage\` injected and its chunk swallowed. The three take turns in ${rounds} rounds of ${seconds} s each; figures are medians over the
+\`include_usage\` injected and its chunk swallowed. "route" is the same call by a route of one target, "group" by one with a quality group that only watches (what a decision costs), "repeat" a call whose answer the cache has.
+All take turns in ${rounds} rounds of ${seconds} s each; figures are medians over the
 rounds. Client (wrk, one thread), provider and relay share the machine's cores, so that at 32 connections the figures are a contest for CPU.
 "Added" is the relay's median less the direct one's of the same run.
 
 | answer | connections | target | median us | added us | × nginx's added | p99 us | p99 added us | requests/s | % of nginx's | CPU us/request | × nginx's CPU |
 |---|---|---|---|---|---|---|---|---|---|---|---|`);
-for (const kind of ['plain', 'stream']) for (const c of [1, 32]) for (const t of ['direct', 'nginx', 'tokonomics']) {
+for (const kind of ['plain', 'stream']) for (const c of [1, 32]) for (const t of ['direct', 'nginx', 'tokonomics', 'route', 'group', 'repeat']) {
   const g = f => of(kind, c, t, f), base = f => of(kind, c, 'direct', f), ng = f => of(kind, c, 'nginx', f);
   const added = g('p50') - base('p50'), nginxAdded = ng('p50') - base('p50');
-  console.log(`| ${kind} | ${c} | ${t} | ${n(g('p50'))} | ${t === 'direct' ? '' : n(added)} | ${t === 'tokonomics' ? n(added / nginxAdded, 1) : ''} | ${n(g('p99'))} | ${t === 'direct' ? '' : n(g('p99') - base('p99'))} | ${n(g('rps'))} | ${t === 'tokonomics' ? n(100 * g('rps') / ng('rps')) + ' %' : ''} | ${n(g('cpu'), 1)} | ${t === 'tokonomics' ? n(g('cpu') / ng('cpu'), 1) : ''} |`);
+  console.log(`| ${kind} | ${c} | ${t} | ${n(g('p50'))} | ${t === 'direct' ? '' : n(added)} | ${ours(t) ? n(added / nginxAdded, 1) : ''} | ${n(g('p99'))} | ${t === 'direct' ? '' : n(g('p99') - base('p99'))} | ${n(g('rps'))} | ${ours(t) ? n(100 * g('rps') / ng('rps')) + ' %' : ''} | ${n(g('cpu'), 1)} | ${ours(t) ? n(g('cpu') / ng('cpu'), 1) : ''} |`);
 }
 const errors = rows.reduce((a, r) => a + r.errors, 0);
 console.log(`\nFailed requests in all rounds: ${errors}. CPU is user and system time of the process (and its workers), both cores counted; for "direct" it is the provider's own.`);

@@ -104,6 +104,7 @@ public static class StoreSetup
         services.AddSingleton<IJobRuns, SqlJobRuns>();
         services.AddSingleton<IRefusals, SqlRefusals>();
         services.AddSingleton<IRoutingStore, SqlRoutingStore>();
+        services.AddSingleton<RoutingLearner>();
         services.AddSingleton<ILedgerVerification, LedgerVerification>();
         services.AddSingleton<IPriceOverrideReader, PriceOverrideReader>();
         services.AddSingleton<IDirectorySource, SqlDirectorySource>();

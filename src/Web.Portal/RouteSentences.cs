@@ -72,7 +72,17 @@ internal static class RouteSentences
     public static string Manner(RouteRule rule) =>
         (rule.Retries switch { 0 => "No retries", 1 => "One retry", var n => $"{n} retries" }) + (rule.Targets.Count > 1 ? " each" : "")
         + (rule.FirstByteTimeout is { } timeout ? $", {timeout.TotalSeconds.ToString("0.###", CultureInfo.InvariantCulture)} s until an answer begins" : "")
-        + (rule.Targets.Count == 1 ? "" : rule.Sticky ? "; a conversation stays where it began" : "; each call is chosen for by itself");
+        + (rule.Targets.Count == 1 ? "" : rule.Sticky ? "; a conversation stays where it began" : "; each call is chosen for by itself")
+        + (rule.CacheFor switch { null => "", { Ticks: 0 } => "; no answer is kept", { } kept => $"; repeats get the first answer again for {Duration((long)kept.TotalSeconds)}" });
+
+    /// <summary><c>90 s</c>, <c>15 minutes</c>, <c>1 hour</c>: in the largest unit that has no rest.</summary>
+    public static string Duration(long seconds)
+    {
+        foreach (var (unit, of) in ((string, long)[])[("day", 86400), ("hour", 3600), ("minute", 60)])
+            if (seconds % of == 0)
+                return seconds == of ? $"1 {unit}" : $"{Number(seconds / of)} {unit}s";
+        return $"{Number(seconds)} s";
+    }
 
     /// <summary><c>Where labels prove that 95 % of the quality is kept, a/y answers instead of a/x. 3 % of the calls are compared, for $10.00 a month at most; …</c>. Null without a group.</summary>
     public static string? Group(RouteRule rule)

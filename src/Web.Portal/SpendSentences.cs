@@ -122,6 +122,14 @@ public static class SpendSentences
         _ => $"Caching saved {Figures.Money(savings.Net).Text}: reads were {Figures.Money(savings.Saved).Text} cheaper than plain input, writes {Figures.Money(savings.Extra).Text} dearer.",
     };
 
+    /// <summary><c>1,204 repeats were answered from the cache: they would have cost $42.57.</c></summary>
+    public static string Repeats(RepeatSavings repeats) => repeats.Repeats switch
+    {
+        0 => "No repeat was answered from the cache.",
+        1 => $"One repeat was answered from the cache: it would have cost {Figures.Money(repeats.Saved).Text}.",
+        _ => $"{Figures.Count(repeats.Repeats).Text} repeats were answered from the cache: they would have cost {Figures.Money(repeats.Saved).Text}.",
+    };
+
     /// <summary><c>1–28 Oct</c>, <c>28 Oct – 3 Nov</c>; the last day that has a part in it.</summary>
     public static string Span(DateTimeOffset from, DateTimeOffset to, TimeZoneInfo zone, DateTimeOffset now)
     {

@@ -5,14 +5,15 @@ using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Providers;
-using Tokonomics.Application.Routing;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Infrastructure;
+using Tokonomics.Infrastructure.Caching;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Infrastructure.Pricing;
+using Tokonomics.Web.Proxy.Caching;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Routing;
@@ -67,6 +68,7 @@ public static class ProxyHost
         services.AddNodeReport();
         services.AddRefusalCounter();
         services.AddRateLimits(configuration);
+        services.AddAnswerCache(configuration);
         services.AddChangeNotices(configuration);
         services.AddReadiness();
         services.AddOptions<ProxyOptions>().Bind(configuration.GetSection("Proxy")).ValidateDataAnnotations().ValidateOnStart();
@@ -85,7 +87,6 @@ public static class ProxyHost
         services.AddSingleton<Relay>();
         services.AddSingleton<TargetHealth>();
         services.AddSingleton<Conversations>();
-        services.AddSingleton<RoutingLearner>();
         services.AddSingleton<QualitySignals>();
         services.AddHostedService(s => s.GetRequiredService<QualitySignals>());
         services.AddSingleton<QualityGroups>();
@@ -95,6 +96,7 @@ public static class ProxyHost
         services.AddSingleton<QualityWatch>();
         services.AddSingleton<Router>();
         services.AddSingleton(s => new Lazy<Router>(s.GetRequiredService<Router>)); // a hosted service is made before the sandbox has its address
+        services.AddSingleton<CallCache>();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<ModelsEndpoint>();
         return services;

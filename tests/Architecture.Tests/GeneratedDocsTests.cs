@@ -3,6 +3,7 @@ using System.Text;
 using System.Xml.Linq;
 using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
+using Tokonomics.Application.Caching;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Providers;
 using Tokonomics.Application.Routing;
@@ -54,7 +55,7 @@ public sealed class GeneratedDocsTests
             | `Prices:Folder` |  | A folder of further price sheets; a sheet there takes the place of the built-in one of its provider. |
 
             """.ReplaceLineEndings("\n"));
-        foreach (var (section, type) in new[] { ("Proxy", typeof(ProxyOptions)), ("Proxy", typeof(TransportOptions)), ("Drain", typeof(DrainOptions)), ("Portal", typeof(PortalOptions)), ("Mail", typeof(MailOptions)), ("Billing", typeof(BillingOptions)), ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Journal", typeof(JournalOptions)), ("Budgets", typeof(BudgetGateOptions)), ("Endpoints", typeof(EndpointOptions)), ("Routes", typeof(ModelRouteOptions)), ("Alerts", typeof(AlertOptions)), ("Tenants", typeof(TenantOptions)), ("RateLimits", typeof(RateLimitOptions)), ("Redis", typeof(RedisOptions)), ("Secrets", typeof(SecretOptions)) })
+        foreach (var (section, type) in new[] { ("Proxy", typeof(ProxyOptions)), ("Proxy", typeof(TransportOptions)), ("Drain", typeof(DrainOptions)), ("Portal", typeof(PortalOptions)), ("Mail", typeof(MailOptions)), ("Billing", typeof(BillingOptions)), ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Journal", typeof(JournalOptions)), ("Budgets", typeof(BudgetGateOptions)), ("Endpoints", typeof(EndpointOptions)), ("Routes", typeof(ModelRouteOptions)), ("Alerts", typeof(AlertOptions)), ("Tenants", typeof(TenantOptions)), ("RateLimits", typeof(RateLimitOptions)), ("Redis", typeof(RedisOptions)), ("Cache", typeof(AnswerCacheOptions)), ("Secrets", typeof(SecretOptions)) })
         {
             var options = Activator.CreateInstance(type)!;
             foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.CanWrite && !(section == "Store" && p.Name == nameof(StoreOptions.DataDirectory))))

@@ -131,6 +131,6 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
         await group.LearnAsync(good, 60);
         await group.LearnAsync(poor, 5, 0.8, new QualityTarget(0.95));
         await group.CallsAsync(good, RouteReason.ClassProven, 5, NanoUsd.Round(0.01m), NanoUsd.Round(0.02m), keyId: keyId);
-        await group.DemoteAsync(poor, "Answers failed their check in 9 of 20 calls.");
+        await group.DemotedAsync(poor, "Answers failed their check in 9 of 20 calls.");
     }
 }

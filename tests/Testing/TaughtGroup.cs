@@ -36,8 +36,9 @@ public sealed class TaughtGroup(IRoutingStore store, IUsageLedger ledger, TimePr
                 pair, default, new RoutingLabel(name, new double[PromptFeatures.Count], 1, score, new NanoUsd(10_000_000), new NanoUsd(1_000_000)), Answer, Answer, kept, CancellationToken.None);
     }
 
-    /// <summary>The class goes back to the strong model.</summary>
-    public Task DemoteAsync(TrafficClass name, string why) => _learner.DemoteAsync(pair, name, why, CancellationToken.None);
+    /// <summary>That the class went back to the strong model; its labels stay.</summary>
+    public Task DemotedAsync(TrafficClass name, string why) => store.ChangeAsync(
+        pair, _ => new PairChange(null, null, [new RoutingIncident(pair.RouteId, pair.Environment, pair.Candidate, name, "demoted", why, time.GetUtcNow())]), CancellationToken.None);
 
     /// <summary>Calls that the group decided on, a minute ago.</summary>
     /// <returns>Their ids.</returns>

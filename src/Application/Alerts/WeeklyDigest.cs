@@ -98,6 +98,8 @@ public sealed partial class WeeklyDigest(
         facts.Add(new AlertFact("Refused", refused.Count == 0 ? "no call" : $"{Count(refused.Sum(r => r.Calls))} calls, most of them as {refused[0].Code}", "/overview"));
         if (await spend.CacheSavingsAsync(question, cancellationToken) is { Net.Value: > 0 } savings)
             facts.Add(new AlertFact("Caching saved", AlertWords.Usd(savings.Net), "/overview"));
+        if (await spend.RepeatSavingsAsync(question, cancellationToken) is { Repeats: > 0 } repeats)
+            facts.Add(new AlertFact("Repeats saved", $"{AlertWords.Usd(repeats.Saved)}; {Count(repeats.Repeats)} answered from the cache", "/overview"));
 
         var days = string.Create(CultureInfo.InvariantCulture, $"{week.Monday.ToString(week.Monday.Month == week.Monday.AddDays(6).Month ? "%d" : "d MMMM", CultureInfo.InvariantCulture)} to {week.Monday.AddDays(6):d MMMM}");
         return new AlertDraft(

@@ -73,6 +73,8 @@ public sealed class DecodingReader : ResponseReader
         set => _inner.Correction = value;
     }
 
+    public override bool Flawed => _stopped || _inner.Flawed;
+
     public override PassedTokens Passed => _inner.Passed;
 
     public override TokenUsage UsageSoFar => _inner.UsageSoFar;

@@ -139,6 +139,9 @@ public abstract class ResponseReader
     /// <param name="whole">The answer was read to its end; false makes the result partial or estimated.</param>
     public abstract MeteredResponse Finish(bool whole);
 
+    /// <summary>The answer tells of an error, or an event of it isn't what its dialect has there, whatever its status says.</summary>
+    public virtual bool Flawed => false;
+
     /// <summary>An estimate of the output tokens passed so far, from their text, for a relay that must stop a provider which ignores its limit.</summary>
     public virtual long EstimatedOutputTokens => 0;
 

@@ -55,6 +55,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     private readonly Unreported _unreported;
     private Frame _frame;
     private bool _errorTold;
+    private bool _unreadable;
     private ShortText _model;
     private ShortText _finish;
     private ShortText _tier;
@@ -177,10 +178,13 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
         public readonly long Total => Text + Thought;
     }
 
+    public sealed override bool Flawed => _errorTold || _unreadable;
+
     public sealed override MeteredResponse Finish(bool whole)
     {
         if (_frame == Frame.Events)
             _events.End();
+        _unreadable |= _frame == Frame.Json && !_json.Idle;
         OnFinish(whole);
 
         var (usage, source) = Settle(whole);
@@ -285,7 +289,10 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
             _json.Feed(line);
             bytes = bytes[line.Length..];
             if (end > 0 && !_json.Idle)
+            {
+                _unreadable = true;
                 _json.Reset();
+            }
         }
     }
 
@@ -293,6 +300,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
 
     void ISseSink.EventEnd(bool done)
     {
+        _unreadable |= !done && !_json.Idle;
         _json.Reset();
         if (done)
             OnDone();

@@ -3,6 +3,7 @@ using MediatR;
 using Microsoft.EntityFrameworkCore;
 using Tokonomics.Application.RateLimits;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Caching;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.RateLimits;
@@ -30,9 +31,12 @@ public sealed record CreateKey(Caller Caller, string TenantId, string Name, KeyE
     /// <summary>Names, or beginnings such as <c>gpt-5*</c>. Empty: every model.</summary>
     public IReadOnlyList<string> AllowedModels { get; init; } = [];
 
+    /// <summary>For how long an answer may be given again to an exact repeat: 1 to <see cref="CacheTime.MostSeconds"/>; null for not at all.</summary>
+    public int? CacheSeconds { get; init; }
+
     public Right Needs => Right.ManageKeys;
 
-    public string AuditDetail => $"{Name} ({Environment}){(Limits.IsEmpty ? "" : $"; {Limits}")}{KeyLists.Describe(AllowedProviders, AllowedModels)}";
+    public string AuditDetail => $"{Name} ({Environment}){(Limits.IsEmpty ? "" : $"; {Limits}")}{KeyLists.Describe(AllowedProviders, AllowedModels)}{KeyLists.Caching(CacheSeconds)}";
 }
 
 internal sealed class CreateKeyRules : AbstractValidator<CreateKey>
@@ -44,6 +48,7 @@ internal sealed class CreateKeyRules : AbstractValidator<CreateKey>
         RuleFor(c => c.Tags).AreTags();
         RuleFor(c => c.Limits).AreLimits();
         RuleFor(c => c.AllowedModels).AreModels();
+        RuleFor(c => c.CacheSeconds).Must(CacheTime.IsAllowed).WithMessage(CacheTime.Problem);
         RuleFor(c => c.ExpiresAt).Must(e => e is null || e > time.GetUtcNow()).WithMessage("The key would have expired already.");
     }
 }
@@ -58,6 +63,7 @@ internal sealed class CreateKeyHandler(TokonomicsDbContext db, KeyIssuing issuin
         var (key, row) = issuing.Key(request.TenantId, request.Caller, request.Name, request.Environment, team, request.ProjectId, request.Tags, request.ExpiresAt);
         row.Limits = request.Limits;
         row.Allow(request.AllowedProviders, request.AllowedModels);
+        row.CacheSeconds = request.CacheSeconds;
         db.Keys.Add(row);
         return new KeyMade(row.TenantId, row.Id, row.Name, row.Environment, row.Masked, key.Reveal());
     }
@@ -121,6 +127,8 @@ internal static class KeyLists
                 return Refusal.Invalid(nameof(CreateKey.AllowedProviders), $"'{(name.Length <= 80 ? name : name[..80])}' is neither a provider nor an endpoint of this tenant.");
         return null;
     }
+
+    public static string Caching(int? seconds) => seconds is { } kept ? FormattableString.Invariant($"; answers kept {kept} s") : "";
 
     public static string Describe(IReadOnlyList<string> providers, IReadOnlyList<string> models) =>
         (providers.Count == 0 ? "" : $"; providers {string.Join(' ', providers)}") + (models.Count == 0 ? "" : $"; models {string.Join(' ', models)}");

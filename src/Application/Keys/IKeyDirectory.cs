@@ -61,6 +61,9 @@ public sealed record KeySnapshot
 
     /// <summary>What it may use; null where it may use everything.</summary>
     public KeyAllowance? Allowance { get; init; }
+
+    /// <summary>For how long an answer may be given again to an exact repeat of its request; null for not at all.</summary>
+    public TimeSpan? CacheFor { get; init; }
 }
 
 /// <summary>One tenant as the hot path needs it.</summary>
@@ -91,6 +94,9 @@ public sealed record TenantSnapshot
 
     /// <summary>By whose clocks its days and hours are meant.</summary>
     public TimeZoneInfo Zone { get; init; } = TimeZoneInfo.Utc;
+
+    /// <summary>What its kept answers are named and sealed with.</summary>
+    public string CacheEpoch { get; init; } = "";
 }
 
 /// <summary>A provider key in the clear. Never logged: <see cref="ToString"/> tells nothing.</summary>

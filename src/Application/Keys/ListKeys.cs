@@ -55,12 +55,12 @@ public sealed record KeyList(IReadOnlyList<KeyLine> Keys, string? Next, int Tota
 public sealed record KeyLine(
     string Id, string Name, string Masked, KeyEnvironment Environment, KeyStatus Status, string? TeamId, string? ProjectId, IReadOnlyList<Tag> Tags,
     DateTimeOffset CreatedAt, string CreatedBy, DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, string? RevokedBy, string? ReplacedBy, CallLimits Limits,
-    IReadOnlyList<string> AllowedProviders, IReadOnlyList<string> AllowedModels)
+    IReadOnlyList<string> AllowedProviders, IReadOnlyList<string> AllowedModels, int? CacheSeconds = null)
 {
     public static KeyLine Of(IssuedKey k, DateTimeOffset now) => new(
         k.Id, k.Name, k.Masked, k.Environment, k.RevokedAt is not null ? KeyStatus.Revoked : k.ExpiresAt <= now ? KeyStatus.Expired : KeyStatus.Active,
         k.TeamId, k.ProjectId, KeyTags.Read(k.Tags), k.CreatedAt, k.CreatedBy, k.ExpiresAt, k.RevokedAt, k.RevokedBy, k.ReplacedBy, k.Limits,
-        KeyAllowance.Read(k.AllowedProviders), KeyAllowance.Read(k.AllowedModels));
+        KeyAllowance.Read(k.AllowedProviders), KeyAllowance.Read(k.AllowedModels), k.CacheSeconds);
 }
 
 internal sealed class ListKeysRules : AbstractValidator<ListKeys>

@@ -34,6 +34,7 @@ internal sealed class RotateKeyHandler(TokonomicsDbContext db, KeyIssuing issuin
         var (key, row) = issuing.Key(request.TenantId, request.Caller, old.Name, old.Environment, old.TeamId, old.ProjectId, KeyTags.Read(old.Tags), old.ExpiresAt);
         row.Limits = old.Limits;
         row.Allow(KeyAllowance.Read(old.AllowedProviders), KeyAllowance.Read(old.AllowedModels));
+        row.CacheSeconds = old.CacheSeconds;
         db.Keys.Add(row);
         old.ReplacedBy = row.Id;
         var now = time.GetUtcNow();

@@ -3,6 +3,7 @@ using MediatR;
 using Microsoft.EntityFrameworkCore;
 using Tokonomics.Application.RateLimits;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Caching;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.RateLimits;
@@ -10,7 +11,7 @@ using Tokonomics.Domain.Tenants;
 
 namespace Tokonomics.Application.Keys;
 
-/// <summary>Sets a key's name, tags, expiry, limits and lists, all of them: what the form shows is what is kept. Calls already recorded keep the tags that they had.</summary>
+/// <summary>Sets a key's name, tags, expiry, limits, lists and caching, all of them: what the form shows is what is kept. Calls already recorded keep the tags that they had.</summary>
 /// <param name="ExpiresAt">Null for never.</param>
 public sealed record UpdateKey(Caller Caller, string TenantId, string KeyId, string Name, IReadOnlyList<Tag> Tags, DateTimeOffset? ExpiresAt)
     : IUseCase<KeyUpdated>, IChange
@@ -24,9 +25,12 @@ public sealed record UpdateKey(Caller Caller, string TenantId, string KeyId, str
     /// <summary>Names, or beginnings such as <c>gpt-5*</c>. Empty: every model.</summary>
     public IReadOnlyList<string> AllowedModels { get; init; } = [];
 
+    /// <summary>For how long an answer may be given again to an exact repeat: 1 to <see cref="CacheTime.MostSeconds"/>; null for not at all.</summary>
+    public int? CacheSeconds { get; init; }
+
     public Right Needs => Right.ManageKeys;
 
-    public string AuditDetail => $"{Name}; tags {KeyTags.Write(Tags)}; expires {(ExpiresAt is { } at ? at.UtcDateTime.ToString("O") : "never")}; {Limits}{KeyLists.Describe(AllowedProviders, AllowedModels)}";
+    public string AuditDetail => $"{Name}; tags {KeyTags.Write(Tags)}; expires {(ExpiresAt is { } at ? at.UtcDateTime.ToString("O") : "never")}; {Limits}{KeyLists.Describe(AllowedProviders, AllowedModels)}{KeyLists.Caching(CacheSeconds)}";
 }
 
 public sealed record KeyUpdated(string KeyId) : IAuditSubject
@@ -42,6 +46,7 @@ internal sealed class UpdateKeyRules : AbstractValidator<UpdateKey>
         RuleFor(u => u.Tags).AreTags();
         RuleFor(u => u.Limits).AreLimits();
         RuleFor(u => u.AllowedModels).AreModels();
+        RuleFor(u => u.CacheSeconds).Must(CacheTime.IsAllowed).WithMessage(CacheTime.Problem);
     }
 }
 
@@ -63,6 +68,7 @@ internal sealed class UpdateKeyHandler(TokonomicsDbContext db, IBuiltInProviders
         key.ExpiresAt = request.ExpiresAt;
         key.Limits = request.Limits;
         key.Allow(request.AllowedProviders, request.AllowedModels);
+        key.CacheSeconds = request.CacheSeconds;
         return new KeyUpdated(key.Id);
     }
 }

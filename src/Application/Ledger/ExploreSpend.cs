@@ -29,10 +29,10 @@ internal sealed class ExploreSpendRules : AbstractValidator<ExploreSpend>
 
 /// <param name="Lines">One for each value, the dearest first.</param>
 /// <param name="Before">Of the comparable time before.</param>
-/// <param name="Savings">Null where they aren't known for the filter.</param>
+/// <param name="Savings">Null where they aren't known for the filter; likewise <paramref name="Repeats"/>.</param>
 public sealed record SpendExploration(
     SpendNames Names, SummaryQuestion Question, SpendDimension By, SpendStacks Stacks, IReadOnlyList<SpendLine> Lines, UsageTotals Totals, NanoUsd Before, DateTimeOffset BeforeFrom, DateTimeOffset BeforeTo,
-    CacheSavings? Savings);
+    CacheSavings? Savings, RepeatSavings? Repeats);
 
 /// <param name="Value">Empty for the calls that have none.</param>
 public sealed record SpendLine(string Value, UsageTotals Totals, NanoUsd Before);
@@ -52,6 +52,7 @@ internal sealed class ExploreSpendHandler(IUsageQueries usage, ISpendQueries spe
             .Select(g => new SpendLine(g.Key, UsageTotals.Sum(g.Select(l => l.Totals)), before.GetValueOrDefault(g.Key)))
             .OrderByDescending(l => l.Totals.Cost).ThenByDescending(l => l.Totals.Calls).ThenBy(l => l.Value, StringComparer.Ordinal).ToList();
         return new SpendExploration(
-            names, question, by, SpendStacks.Of(question, lines, by.ValueOf), table, UsageTotals.Sum(table.Select(t => t.Totals)), SpendReader.Total(earlier), from, to, await spend.CacheSavingsAsync(question, cancellationToken));
+            names, question, by, SpendStacks.Of(question, lines, by.ValueOf), table, UsageTotals.Sum(table.Select(t => t.Totals)), SpendReader.Total(earlier), from, to, await spend.CacheSavingsAsync(question, cancellationToken),
+            await spend.RepeatSavingsAsync(question, cancellationToken));
     }
 }

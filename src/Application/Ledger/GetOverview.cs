@@ -18,10 +18,11 @@ public sealed record GetOverview(Caller Caller, string TenantId, KeyEnvironment 
 /// <param name="CallsBefore">Of the comparable time before, as <paramref name="Change"/>'s amounts are.</param>
 /// <param name="Forecast">Null where there are too few days; <paramref name="DaysKnown"/> says how many there are.</param>
 /// <param name="Savings">What caching saved this month.</param>
+/// <param name="Repeats">What was answered from the cache this month.</param>
 /// <param name="Refused">This month's refusals by code and key, most first.</param>
 public sealed record SpendOverview(
     SpendNames Names, SummaryQuestion Question, PeriodWindow Month, bool HasCalls, UsageTotals Totals, long CallsBefore, SpendStacks Days, SpendForecast? Forecast, int DaysKnown, SpendChange Change,
-    DateTimeOffset BeforeFrom, DateTimeOffset BeforeTo, CacheSavings? Savings, IReadOnlyList<RefusedLine> Refused, IReadOnlyList<UsageEvent> TopCalls);
+    DateTimeOffset BeforeFrom, DateTimeOffset BeforeTo, CacheSavings? Savings, RepeatSavings? Repeats, IReadOnlyList<RefusedLine> Refused, IReadOnlyList<UsageEvent> TopCalls);
 
 /// <param name="Last">The hour of the last.</param>
 public sealed record RefusedLine(string Code, string KeyId, long Calls, DateTimeOffset Last);
@@ -46,7 +47,7 @@ internal sealed class GetOverviewHandler(IUsageQueries usage, ISpendHours hours,
         var refused = await RefusedAsync(refusals, question, cancellationToken);
         return new SpendOverview(
             names, question, month, hasCalls, UsageTotals.Sum(lines.Select(l => l.Totals)), change.Largest.Count == 0 ? 0 : await CallsAsync(reader, question, from, to, cancellationToken), days, forecast, daysKnown, change, from, to,
-            await spend.CacheSavingsAsync(question, cancellationToken), refused, await spend.TopCallsAsync(question, Top, cancellationToken));
+            await spend.CacheSavingsAsync(question, cancellationToken), await spend.RepeatSavingsAsync(question, cancellationToken), refused, await spend.TopCallsAsync(question, Top, cancellationToken));
     }
 
     internal static async Task<IReadOnlyList<RefusedLine>> RefusedAsync(IRefusals refusals, SummaryQuestion question, CancellationToken cancellationToken) =>

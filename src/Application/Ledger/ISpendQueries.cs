@@ -17,6 +17,9 @@ public interface ISpendQueries
     /// <summary>What caching saved in the whole hours that begin in the range. Null where the question filters by a tag, by which savings aren't kept.</summary>
     Task<CacheSavings?> CacheSavingsAsync(SummaryQuestion question, CancellationToken cancellationToken);
 
+    /// <summary>The repeats that were answered from the cache, in the whole hours that begin in the range. Null where the question filters by a tag, by which they aren't summed.</summary>
+    Task<RepeatSavings?> RepeatSavingsAsync(SummaryQuestion question, CancellationToken cancellationToken);
+
     /// <summary>When the first call of an environment was made; null where there was none. By its hour.</summary>
     Task<DateTimeOffset?> FirstHourAsync(string tenantId, KeyEnvironment environment, CancellationToken cancellationToken);
 }
@@ -27,6 +30,10 @@ public sealed record CacheSavings(NanoUsd Saved, NanoUsd Extra)
 {
     public NanoUsd Net => Saved - Extra;
 }
+
+/// <param name="Repeats">How many calls.</param>
+/// <param name="Saved">What the calls had cost whose answers they got.</param>
+public sealed record RepeatSavings(long Repeats, NanoUsd Saved);
 
 /// <param name="Tenant">Its own name.</param>
 /// <param name="ById">Of keys, projects and teams, ended ones too.</param>

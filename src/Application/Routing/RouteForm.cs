@@ -31,6 +31,10 @@ public sealed record RuleForm(IReadOnlyList<TargetForm> Targets)
     /// <summary>All calls of a conversation go to the target of its first.</summary>
     public bool Sticky { get; init; } = true;
 
+    /// <summary>Seconds for which an answer may be given again to an exact repeat, 1 to 604800; 0 for not at all. Left out: as the key says.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? CacheSeconds { get; init; }
+
     /// <summary>Left out: no cheaper model takes the first target's calls.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public QualityForm? Quality { get; init; }

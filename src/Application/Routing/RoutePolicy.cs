@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
+using Tokonomics.Domain.Caching;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
@@ -56,6 +57,7 @@ public static partial class RoutePolicy
         ["fall_back_on"] = "a list of \"rate_limited\", \"server_error\", \"timeout\", \"unreachable\", \"refused\"",
         ["first_byte_timeout_ms"] = "milliseconds, a whole number, 100 to 600000",
         ["sticky"] = "true or false",
+        ["cache_seconds"] = "seconds, a whole number, 1 to 604800, or 0 for not at all",
         ["tags"] = "an object such as {\"customer\":\"acme\"}",
         ["keys"] = "a list of metering keys' ids",
         ["prompt_tokens_at_least"] = "a whole number from 0",
@@ -136,6 +138,7 @@ public static partial class RoutePolicy
         FallBackOn = [.. Faults.Where(f => r.FallBackOn.HasFlag(f.Fault)).Select(f => f.Word)],
         FirstByteTimeoutMs = (int?)r.FirstByteTimeout?.TotalMilliseconds,
         Sticky = r.Sticky,
+        CacheSeconds = (int?)r.CacheFor?.TotalSeconds,
         Quality = r.Quality is { } q ? new QualityForm(q.Candidates, q.SampleLimit.ToString())
         {
             KeepPercent = (decimal)q.Keep.Target * 100, Active = q.Active, SamplePercent = q.SamplePercent, Judge = q.Judge, Check = q.Check,
@@ -208,6 +211,7 @@ public static partial class RoutePolicy
             FallBackOn = fallBackOn,
             FirstByteTimeout = form.FirstByteTimeoutMs is { } ms ? TimeSpan.FromMilliseconds(ms) : null,
             Sticky = form.Sticky,
+            CacheFor = CacheTime.Of(form.CacheSeconds),
             Quality = form.Quality is { } q ? new RouteQuality
             {
                 Candidates = q.Candidates,

@@ -40,8 +40,45 @@ public sealed class RoutingLearner(IRoutingStore store, TimeProvider time)
         },
         cancellationToken);
 
-    /// <summary>Sends a class back to the strong model until new labels prove it.</summary>
-    public Task DemoteAsync(RoutingPair pair, TrafficClass name, string why, CancellationToken cancellationToken) => store.ChangeAsync(
+    /// <summary>Adds weak signals to a pair's, and demotes the classes of which they clearly speak against the candidate.</summary>
+    /// <returns>Whether one was demoted.</returns>
+    public async Task<bool> SignalAsync(RoutingPair pair, IReadOnlyList<SignalCount> added, CancellationToken cancellationToken)
+    {
+        var demoted = false;
+        foreach (var ofClass in (await store.AddSignalsAsync(pair, added, cancellationToken)).GroupBy(s => s.Class))
+        {
+            var seen = new WeakSignals();
+            foreach (var count in ofClass)
+            {
+                if (count.Signal is { } signal)
+                    seen.Add(count.OfCandidate, signal, count.Times);
+                else
+                    seen.AddCalls(count.OfCandidate, count.Times);
+            }
+
+            if (seen.Demotes() is not { } against)
+                continue;
+            await DemoteAsync(
+                pair, ofClass.Key, $"{Words(against)} in {seen.Signals(true, against)} of {seen.Calls(true)} calls of {pair.Candidate}{(seen.Calls(false) > 0 ? $", and in {seen.Signals(false, against)} of {seen.Calls(false)} of {pair.Strong}" : "")}.",
+                cancellationToken);
+            demoted = true;
+        }
+
+        return demoted;
+    }
+
+    private static string Words(WeakSignal signal) => signal switch
+    {
+        WeakSignal.SchemaFailure => "Answers failed their check",
+        WeakSignal.ToolError => "Tools reported errors",
+        WeakSignal.Refusal => "Answers were refusals",
+        WeakSignal.CutShort => "Answers were cut off at the most tokens",
+        WeakSignal.Regenerated => "The same request was sent again within minutes",
+        _ => "Somebody said that the answer was bad",
+    };
+
+    // Back to the strong model until new labels prove it.
+    private Task DemoteAsync(RoutingPair pair, TrafficClass name, string why, CancellationToken cancellationToken) => store.ChangeAsync(
         pair,
         before =>
         {

@@ -56,6 +56,9 @@ public sealed class IssuedKey
         set => (RequestsPerMinute, TokensPerMinute, ConcurrentRequests) = (value.RequestsPerMinute, value.TokensPerMinute, value.ConcurrentRequests);
     }
 
+    /// <summary>For how long an answer to one of its calls may be given again, seconds; null for not at all. See <see cref="Caching.CacheTime"/>.</summary>
+    public int? CacheSeconds { get; set; }
+
     public string Masked => MeteringKey.Mask(Environment, LookupId);
 
     public void Allow(IReadOnlyList<string> providers, IReadOnlyList<string> models) =>

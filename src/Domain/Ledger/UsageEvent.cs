@@ -156,6 +156,12 @@ public sealed record UsageEvent
     /// <summary>What budgets count for it where that isn't the cost: the upper bound of an abandoned call.</summary>
     public NanoUsd? BudgetCost { get; init; }
 
+    /// <summary>The value of <see cref="Routed"/> for a repeat that was answered from the cache.</summary>
+    public const string FromCache = "cache";
+
+    /// <summary>It got the kept answer of an earlier call, and reached no provider.</summary>
+    public bool IsRepeat => Routed == FromCache;
+
     /// <summary>
     /// Who chose that it is answered like this: <c>cache</c> where it repeats an answer that is kept and reached no provider; the mark of a quality group (<see cref="Routing.RoutedMark"/>) where one decided between its
     /// models. Null for all others.

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Tokonomics.Domain.Caching;
 using Tokonomics.Domain.Ledger;
 
 namespace Tokonomics.Domain.Routing;
@@ -145,6 +146,9 @@ public sealed record RouteRule
     /// <summary>All calls of a conversation go to the target of its first, while that can be had: a switch would pay for the prompt that the provider has cached.</summary>
     public bool Sticky { get; init; } = true;
 
+    /// <summary>For how long an answer may be given again to an exact repeat of its request; zero for not at all, whatever the key says. Null: as the key says.</summary>
+    public TimeSpan? CacheFor { get; init; }
+
     /// <summary>Null where calls go to no cheaper model than the targets.</summary>
     public RouteQuality? Quality { get; init; }
 
@@ -170,6 +174,8 @@ public sealed record RouteRule
             return $"Retries are 0 to {MostRetries}; this says {Retries}.";
         if (FirstByteTimeout is { } timeout && (timeout < ShortestTimeout || timeout > LongestTimeout))
             return "The time until an answer begins is 100 ms to 10 minutes.";
+        if (CacheFor is { } kept && (kept < TimeSpan.Zero || kept > CacheTime.Longest))
+            return CacheTime.Problem;
         if (When.PromptTokensAtLeast < 0 || When.PromptTokensAtMost < 0 || When.PromptTokensAtLeast > When.PromptTokensAtMost)
             return "The prompt's tokens are counted from 0, and at least is not above at most.";
         if (When.BudgetUsedAbove is < 0 or > 100)

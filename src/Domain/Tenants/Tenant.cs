@@ -1,4 +1,5 @@
 using Tokonomics.Domain.Budgets;
+using Tokonomics.Domain.Caching;
 using Tokonomics.Domain.RateLimits;
 
 namespace Tokonomics.Domain.Tenants;
@@ -67,6 +68,9 @@ public sealed class Tenant
 
     /// <summary>When everything of the tenant will be deleted. Until then its keys are refused, and it can be read, and the deletion be cancelled.</summary>
     public DateTimeOffset? DeleteAt { get; set; }
+
+    /// <summary>Its kept answers are named and sealed with it: a new one empties its cache. In no answer and no export.</summary>
+    public string CacheEpoch { get; set; } = CacheTime.NewEpoch();
 
     public long? RequestsPerMinute { get; private set; }
 

@@ -49,6 +49,9 @@ public sealed class HistoryByPlan(IUsageQueries usage, ISpendQueries spend, ISql
     public async Task<CacheSavings?> CacheSavingsAsync(SummaryQuestion question, CancellationToken cancellationToken) =>
         await ClipAsync(question, cancellationToken) is { } clipped ? await spend.CacheSavingsAsync(clipped, cancellationToken) : new CacheSavings(default, default);
 
+    public async Task<RepeatSavings?> RepeatSavingsAsync(SummaryQuestion question, CancellationToken cancellationToken) =>
+        await ClipAsync(question, cancellationToken) is { } clipped ? await spend.RepeatSavingsAsync(clipped, cancellationToken) : new RepeatSavings(0, default);
+
     public async Task<DateTimeOffset?> FirstHourAsync(string tenantId, KeyEnvironment environment, CancellationToken cancellationToken) =>
         await spend.FirstHourAsync(tenantId, environment, cancellationToken) is { } hour
             ? await FirstAsync(tenantId, cancellationToken) is { } first && hour < first ? new DateTimeOffset(first.UtcTicks - (first.UtcTicks % TimeSpan.TicksPerHour), TimeSpan.Zero) : hour

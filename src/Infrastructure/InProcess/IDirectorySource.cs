@@ -26,7 +26,7 @@ internal sealed record DirectoryChanges(long Seq, bool All, IReadOnlyList<Tenant
 /// <param name="Limits">Null where it has none; the same for keys.</param>
 internal sealed record TenantRow(
     string Id, KeyStatus Status, IReadOnlyList<ProviderCredential> Credentials, IReadOnlyList<CustomEndpoint> Endpoints, IReadOnlyList<KeyRow> Keys, CallLimits? Limits = null, bool ReadsOn = false, bool RefusesUnpriced = false,
-    IReadOnlyList<ModelRoute>? Routes = null, TimeZoneInfo? Zone = null);
+    IReadOnlyList<ModelRoute>? Routes = null, TimeZoneInfo? Zone = null, string CacheEpoch = "");
 
 internal sealed record KeyRow(
-    string Id, string Name, string LookupId, byte[] Hash, KeyEnvironment Environment, string? TeamId, string? ProjectId, IReadOnlyList<Tag> Tags, DateTimeOffset? ExpiresAt, bool Revoked, CallLimits? Limits = null, KeyAllowance? Allowance = null);
+    string Id, string Name, string LookupId, byte[] Hash, KeyEnvironment Environment, string? TeamId, string? ProjectId, IReadOnlyList<Tag> Tags, DateTimeOffset? ExpiresAt, bool Revoked, CallLimits? Limits = null, KeyAllowance? Allowance = null, TimeSpan? CacheFor = null);

@@ -161,6 +161,7 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
             RefusesUnpriced = row.RefusesUnpriced,
             Routes = (row.Routes ?? []).ToFrozenDictionary(r => r.Name, StringComparer.Ordinal),
             Zone = row.Zone ?? TimeZoneInfo.Utc,
+            CacheEpoch = row.CacheEpoch,
         };
         foreach (var key in row.Keys)
             _byLookupId[key.LookupId] = new Entry(
@@ -177,6 +178,7 @@ public sealed partial class KeyDirectory : BackgroundService, IKeyDirectory, IDi
                     ExpiresAt = key.ExpiresAt,
                     Limits = key.Limits,
                     Allowance = key.Allowance,
+                    CacheFor = key.CacheFor,
                 },
                 key.Revoked,
                 row.Status,

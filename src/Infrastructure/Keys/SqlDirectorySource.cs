@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Routing;
 using Tokonomics.Application.Secrets;
+using Tokonomics.Domain.Caching;
 using Tokonomics.Domain.Keys;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.RateLimits;
@@ -58,20 +59,20 @@ internal sealed partial class SqlDirectorySource(ISqlStore store, ISecretBox box
             var endpoints = Rows(transaction, $"SELECT tenant_id, name, base_url, surface FROM custom_endpoints WHERE {Changed}", since,
                 row => Uri.TryCreate(row.GetString(2), UriKind.Absolute, out var url) ? new CustomEndpoint(row.GetString(1), url, row.GetString(3)) : null)
                 .ToLookup(r => r.TenantId, r => r.Value);
-            var keys = Rows(transaction, $"SELECT tenant_id, id, lookup_id, hash, environment, team_id, project_id, tags, expires_at, revoked_at, requests_per_minute, tokens_per_minute, concurrent_requests, name, allowed_providers, allowed_models FROM metering_keys WHERE {Changed}", since,
+            var keys = Rows(transaction, $"SELECT tenant_id, id, lookup_id, hash, environment, team_id, project_id, tags, expires_at, revoked_at, requests_per_minute, tokens_per_minute, concurrent_requests, name, allowed_providers, allowed_models, cache_seconds FROM metering_keys WHERE {Changed}", since,
                 row => new KeyRow(
                     row.GetString(1), row.GetString(13), row.GetString(2), (byte[])row.GetValue(3), (KeyEnvironment)row.GetByte(4),
                     row.IsDBNull(5) ? null : row.GetString(5), row.IsDBNull(6) ? null : row.GetString(6), KeyTags.Read(row.GetString(7)),
-                    row.IsDBNull(8) ? null : UsageRow.Time(row.GetInt64(8)), !row.IsDBNull(9), Limits(row, 10), KeyAllowance.Read(row.GetString(14), row.GetString(15)))).ToLookup(r => r.TenantId, r => r.Value);
+                    row.IsDBNull(8) ? null : UsageRow.Time(row.GetInt64(8)), !row.IsDBNull(9), Limits(row, 10), KeyAllowance.Read(row.GetString(14), row.GetString(15)), row.IsDBNull(16) ? null : CacheTime.Of(row.GetInt32(16)))).ToLookup(r => r.TenantId, r => r.Value);
             var routes = Rows(transaction, $"SELECT tenant_id, id, name, policy FROM model_routes WHERE {Changed}", since, Route).ToLookup(r => r.TenantId, r => r.Value);
-            var tenants = Rows(transaction, "SELECT id, status, requests_per_minute, tokens_per_minute, concurrent_requests, on_disconnect, unpriced, delete_at, time_zone FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > @since)", since,
+            var tenants = Rows(transaction, "SELECT id, status, requests_per_minute, tokens_per_minute, concurrent_requests, on_disconnect, unpriced, delete_at, time_zone, cache_epoch FROM tenants WHERE id IN (SELECT tenant_id FROM changes WHERE seq > @since)", since,
                 row => (
                     Status: !row.IsDBNull(7) ? KeyStatus.Closing : row.GetString(1) == "suspended" ? KeyStatus.Suspended : KeyStatus.Active,
-                    Limits: Limits(row, 2), ReadsOn: row.GetString(5) == "readon", RefusesUnpriced: row.GetString(6) == "refuse", Zone: TimeZoneInfo.TryFindSystemTimeZoneById(row.GetString(8), out var zone) ? zone : TimeZoneInfo.Utc));
+                    Limits: Limits(row, 2), ReadsOn: row.GetString(5) == "readon", RefusesUnpriced: row.GetString(6) == "refuse", Zone: TimeZoneInfo.TryFindSystemTimeZoneById(row.GetString(8), out var zone) ? zone : TimeZoneInfo.Utc, CacheEpoch: row.GetString(9)));
             var gone = Rows(transaction, "SELECT tenant_id FROM changes WHERE seq > @since AND tenant_id NOT IN (SELECT id FROM tenants)", since, _ => true).ConvertAll(r => r.TenantId);
             return new DirectoryChanges(reached, all, tenants.ConvertAll(t => new TenantRow(
                 t.TenantId, t.Value.Status, [.. credentials[t.TenantId].OfType<ProviderCredential>()], [.. endpoints[t.TenantId].OfType<CustomEndpoint>()], [.. keys[t.TenantId]], t.Value.Limits, t.Value.ReadsOn, t.Value.RefusesUnpriced,
-                [.. routes[t.TenantId].OfType<ModelRoute>()], t.Value.Zone)), gone);
+                [.. routes[t.TenantId].OfType<ModelRoute>()], t.Value.Zone, t.Value.CacheEpoch)), gone);
         }
         catch
         {

@@ -2,6 +2,7 @@ using System.Data.Common;
 using System.Globalization;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Ledger;
 using Tokonomics.Infrastructure.Budgets;
 
 namespace Tokonomics.Infrastructure.Ledger;
@@ -91,6 +92,18 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
             SELECT tenant_id, environment, hour, provider, model, key_id, project_id, team_id, saved_nano, extra_nano FROM cache_savings_hourly AS s WHERE {Mine}
             AND NOT EXISTS (SELECT 1 FROM usage_hourly AS h WHERE h.tenant_id = s.tenant_id AND h.environment = s.environment AND h.hour = s.hour AND h.provider = s.provider AND h.model = s.model
                 AND h.key_id = s.key_id AND h.project_id = s.project_id AND h.team_id = s.team_id AND h.cache_read_tokens + h.cache_write_tokens > 0)
+            """),
+        ("repeats_equal_events", $"""
+            SELECT tenant_id, environment, hour, provider, model, key_id, project_id, team_id, CAST(sum(repeats) AS bigint) AS repeats_too_many, CAST(sum(saved_nano) AS bigint) AS saved_nano_too_many
+            FROM (SELECT tenant_id, environment, hour, provider, model, key_id, project_id, team_id, repeats, saved_nano FROM repeat_savings_hourly WHERE {Mine} AND hour >= {WholeFrom}
+                  UNION ALL
+                  SELECT tenant_id, environment, at - at % {Measures.Hour}, provider, model, key_id, project_id, team_id, -1, -coalesce({Measures.MoneyOf("saved_nano")}, 0) FROM usage_events
+                  WHERE {Mine} AND at >= {WholeFrom} AND routed = '{UsageEvent.FromCache}') AS d
+            GROUP BY tenant_id, environment, hour, provider, model, key_id, project_id, team_id HAVING sum(repeats) <> 0 OR sum(saved_nano) <> 0
+            """),
+        ("repeats_cost_nothing", $"""
+            SELECT tenant_id, request_id, attempt, cost_nano, price_status, usage, budget_nano, upper_bound_nano, saved_nano FROM usage_events WHERE {Mine} AND routed = '{UsageEvent.FromCache}'
+            AND (cost_nano IS NULL OR cost_nano <> 0 OR price_status <> 'Free' OR usage <> '' OR budget_nano IS NOT NULL OR upper_bound_nano IS NOT NULL OR saved_nano < 0)
             """),
         // Periods of which events have been deleted can't be counted again. A lease that was taken from its node counts as spent, one by one.
         ("budget_posted_equals_events", $"""

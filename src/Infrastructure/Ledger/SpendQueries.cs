@@ -101,7 +101,14 @@ public sealed class SpendQueries(ISqlStore store) : ISpendQueries
         return where;
     }
 
-    public Task<CacheSavings?> CacheSavingsAsync(SummaryQuestion question, CancellationToken cancellationToken) => question.Tag is not null ? Task.FromResult<CacheSavings?>(null) : Task.Run<CacheSavings?>(
+    public Task<CacheSavings?> CacheSavingsAsync(SummaryQuestion question, CancellationToken cancellationToken) =>
+        HourlySumsAsync(question, "cache_savings_hourly", "saved_nano", "extra_nano", (saved, extra) => new CacheSavings(new NanoUsd(saved), new NanoUsd(extra)), cancellationToken);
+
+    public Task<RepeatSavings?> RepeatSavingsAsync(SummaryQuestion question, CancellationToken cancellationToken) =>
+        HourlySumsAsync(question, "repeat_savings_hourly", "repeats", "saved_nano", (repeats, saved) => new RepeatSavings(repeats, new NanoUsd(saved)), cancellationToken);
+
+    private Task<T?> HourlySumsAsync<T>(SummaryQuestion question, string table, string first, string second, Func<long, long, T> read, CancellationToken cancellationToken)
+        where T : class => question.Tag is not null ? Task.FromResult<T?>(null) : Task.Run<T?>(
         () =>
         {
             using var connection = store.Open();
@@ -112,8 +119,8 @@ public sealed class SpendQueries(ISqlStore store) : ISpendQueries
             where.Compare("hour", ">=", UsageRow.Micros(question.From));
             where.Compare("hour", "<", UsageRow.Micros(question.To));
             where.Matches(question);
-            command.CommandText = $"SELECT CAST(coalesce(sum(saved_nano), 0) AS bigint), CAST(coalesce(sum(extra_nano), 0) AS bigint) FROM cache_savings_hourly WHERE {where}";
-            return command.Rows(row => new CacheSavings(new NanoUsd(row.GetInt64(0)), new NanoUsd(row.GetInt64(1))))[0];
+            command.CommandText = $"SELECT CAST(coalesce(sum({first}), 0) AS bigint), CAST(coalesce(sum({second}), 0) AS bigint) FROM {table} WHERE {where}";
+            return command.Rows(row => read(row.GetInt64(0), row.GetInt64(1)))[0];
         },
         cancellationToken);
 

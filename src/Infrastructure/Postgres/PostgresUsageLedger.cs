@@ -116,6 +116,7 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
             transaction.Execute(NoteLate, ("@late", UsageRow.Micros(now - Rollups.Late)));
             savings.Add(transaction, added, Storable);
             RoutingRollup.Add(transaction, added, Storable);
+            RepeatRollup.Add(transaction, added, Storable);
             _new.Post(transaction, added, now);
         }
 

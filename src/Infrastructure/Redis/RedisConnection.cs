@@ -9,7 +9,8 @@ namespace Tokonomics.Infrastructure.Redis;
 /// (OOM, READONLY, LOADING, BUSY, MISCONF, whatever else), opens the circuit: nobody asks until a probe was answered, and no caller pays for the probe. Nothing
 /// here blocks a thread, and nothing throws for Redis being away.
 /// </summary>
-internal sealed partial class RedisConnection(string connectionString, RedisOptions options, TimeProvider time, ILogger<RedisConnection> log) : IAsyncDisposable
+/// <param name="without">How its users do while it is away, for the log.</param>
+internal sealed partial class RedisConnection(string connectionString, RedisOptions options, TimeProvider time, ILogger<RedisConnection> log, string without = "rate limits go by this node's share, changes are seen by polling") : IAsyncDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
@@ -284,7 +285,7 @@ internal sealed partial class RedisConnection(string connectionString, RedisOpti
         if (!news)
             return;
         var reason = Reason(e);
-        Gone(reason);
+        Gone(reason, without);
     }
 
     // Nodes that lost Redis at the same moment must not come back at the same moment: half to one and a half of the pause.
@@ -342,8 +343,8 @@ internal sealed partial class RedisConnection(string connectionString, RedisOpti
             await CloseAsync(connection);
     }
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "Redis is away ({Reason}): rate limits go by this node's share, changes are seen by polling")]
-    private partial void Gone(string reason);
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Redis is away ({Reason}): {Without}")]
+    private partial void Gone(string reason, string without);
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Redis is there")]
     private partial void There();

@@ -9,6 +9,7 @@ internal sealed class RedisScript
     public static readonly RedisScript Enter = new("enter.lua");
     public static readonly RedisScript Renew = new("renew.lua");
     public static readonly RedisScript Nodes = new("nodes.lua");
+    public static readonly RedisScript Answers = new("answers.lua");
 
     private RedisScript(string name)
     {

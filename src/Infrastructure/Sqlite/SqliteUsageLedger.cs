@@ -79,6 +79,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
             prepared.Late.ExecuteNonQuery();
             savings.Add(transaction, added);
             RoutingRollup.Add(transaction, added);
+            RepeatRollup.Add(transaction, added);
             _budgets.Post(transaction, added, now, ("@after", after));
             foreach (var (opening, budget) in _budgets.NotOpen(transaction, now, ("@after", after)))
                 new BudgetRows(database, transaction, now).Open(opening, budget);

@@ -30,6 +30,7 @@ internal static class ApiHost
         SpendApi.Map(api);
         KeysApi.Map(api);
         LimitsApi.Map(api);
+        CacheApi.Map(api);
         CredentialsApi.Map(api);
         EndpointsApi.Map(api);
         TokensApi.Map(api);
@@ -43,6 +44,7 @@ internal static class ApiHost
         AuditApi.Map(api);
         DataApi.Map(api);
         EstimateApi.Map(api);
+        FeedbackApi.Map(api);
         OperatorApi.Map(app);
         BillingApi.Map(api);
         StatementsApi.Map(api);

@@ -32,6 +32,12 @@ internal sealed record EventShape
     /// <summary>What the provider itself says that the call cost; null where it says nothing.</summary>
     public string? ProviderCostUsd { get; init; }
 
+    /// <summary>It repeated an earlier call and got its kept answer; no provider was asked.</summary>
+    public bool FromCache { get; init; }
+
+    /// <summary>What it cost less than without that: of a repeat all that its answer had cost; null where there was nothing to save.</summary>
+    public string? SavedUsd { get; init; }
+
     /// <summary>The provider's HTTP status; 0 where it sent none.</summary>
     public required int Status { get; init; }
     public required CallOutcome Outcome { get; init; }
@@ -65,6 +71,8 @@ internal sealed record EventShape
         PriceVersion = e.PriceVersion,
         PricingHints = e.PricingHints,
         ProviderCostUsd = e.ProviderCost?.ToString(),
+        FromCache = e.IsRepeat,
+        SavedUsd = e.Saved?.ToString(),
         Status = e.Status,
         Outcome = e.Outcome,
         FinishReason = e.FinishReason,

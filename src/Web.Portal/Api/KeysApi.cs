@@ -27,14 +27,15 @@ internal static class KeysApi
                     Limits = body.Limits?.Limits ?? new CallLimits(),
                     AllowedProviders = body.AllowedProviders ?? [],
                     AllowedModels = body.AllowedModels ?? [],
+                    CacheSeconds = body.CacheSeconds,
                 },
                 http.RequestAborted)).Answer(KeyMadeShape.Of, 201))
             .Produces<KeyMadeShape>(201).WithSummary("Makes a key; its secret is in this answer and nowhere else");
         keys.MapPut("/{id}", async (HttpContext http, IMediator mediator, string id, KeyChange body) =>
             (await mediator.Send(
-                new UpdateKey(http.Caller(), http.Tenant(), id, body.Name, Tags(body.Tags), body.ExpiresAt) { Limits = body.Limits?.Limits ?? new CallLimits(), AllowedProviders = body.AllowedProviders ?? [], AllowedModels = body.AllowedModels ?? [] },
+                new UpdateKey(http.Caller(), http.Tenant(), id, body.Name, Tags(body.Tags), body.ExpiresAt) { Limits = body.Limits?.Limits ?? new CallLimits(), AllowedProviders = body.AllowedProviders ?? [], AllowedModels = body.AllowedModels ?? [], CacheSeconds = body.CacheSeconds },
                 http.RequestAborted)).Answer(_ => null))
-            .Produces(204).WithSummary("Sets a key's name, tags, expiry, rate limits, allowed providers and models, all of them; a limit or list that is left out is none");
+            .Produces(204).WithSummary("Sets a key's name, tags, expiry, rate limits, allowed providers and models and caching, all of them; what is left out is none");
         keys.MapPost("/{id}/move", async (HttpContext http, IMediator mediator, string id, Place body) =>
             (await mediator.Send(new MoveKey(http.Caller(), http.Tenant(), id, body.TeamId, body.ProjectId), http.RequestAborted)).Answer(_ => null))
             .Produces(204).WithSummary("Moves a key to a team and a project, or out of them; later calls count on their budgets");
@@ -85,6 +86,9 @@ internal static class KeysApi
 
         /// <summary>Names, or beginnings with a * behind: gpt-5*. Left out: every model.</summary>
         public IReadOnlyList<string>? AllowedModels { get; init; }
+
+        /// <summary>Seconds, 1 to 604800, for which an answer is kept, sealed, and given again to an exact repeat. Left out: nothing is kept.</summary>
+        public int? CacheSeconds { get; init; }
     }
 
     internal sealed record KeyChange(string Name)
@@ -100,6 +104,9 @@ internal static class KeysApi
 
         /// <summary>Names, or beginnings with a * behind: gpt-5*. Left out: every model.</summary>
         public IReadOnlyList<string>? AllowedModels { get; init; }
+
+        /// <summary>Seconds, 1 to 604800, for which an answer is kept, sealed, and given again to an exact repeat. Left out: nothing is kept.</summary>
+        public int? CacheSeconds { get; init; }
     }
 
     internal sealed record Rotation(int OverlapSeconds = 0);
@@ -126,10 +133,10 @@ internal static class KeysApi
 
     internal sealed record KeyShape(
         string Id, string Name, string Masked, KeyEnvironment Environment, KeyStatus Status, string? TeamId, string? ProjectId, IReadOnlyDictionary<string, string> Tags, DateTimeOffset CreatedAt,
-        DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, string? ReplacedBy, LimitsShape Limits, IReadOnlyList<string> AllowedProviders, IReadOnlyList<string> AllowedModels)
+        DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, string? ReplacedBy, LimitsShape Limits, IReadOnlyList<string> AllowedProviders, IReadOnlyList<string> AllowedModels, int? CacheSeconds)
     {
         public static KeyShape Of(KeyLine key) => new(
-            key.Id, key.Name, key.Masked, key.Environment, key.Status, key.TeamId, key.ProjectId, key.Tags.ToDictionary(t => t.Name, t => t.Value), key.CreatedAt, key.ExpiresAt, key.RevokedAt, key.ReplacedBy, LimitsShape.Of(key.Limits), key.AllowedProviders, key.AllowedModels);
+            key.Id, key.Name, key.Masked, key.Environment, key.Status, key.TeamId, key.ProjectId, key.Tags.ToDictionary(t => t.Name, t => t.Value), key.CreatedAt, key.ExpiresAt, key.RevokedAt, key.ReplacedBy, LimitsShape.Of(key.Limits), key.AllowedProviders, key.AllowedModels, key.CacheSeconds);
     }
 
     /// <param name="Values">How many different values its calls carried.</param>

@@ -15,7 +15,7 @@ internal static class SpendApi
         usage.MapGet("/changes", ChangesAsync).Produces<ChangesShape>().WithSummary("What changed from the comparable time before, and which model, key, project, team, feature or customer explains it");
         usage.MapGet("/refusals", RefusalsAsync).Produces<RefusalList>().WithSummary("Calls that the proxy refused, by hour, code and key; they are no events");
         usage.MapGet("/top", TopAsync).Produces<TopList>().WithSummary("The most expensive calls of a range, the dearest first");
-        usage.MapGet("/savings", SavingsAsync).Produces<SavingsShape>().WithSummary("What prompt caches saved, by the prices that rated each call");
+        usage.MapGet("/savings", SavingsAsync).Produces<SavingsShape>().WithSummary("What prompt caches saved, by the prices that rated each call, and what repeats saved that were answered from the cache");
     }
 
     private static async Task<IResult> ForecastAsync(HttpContext http, IMediator mediator, string? environment, string? provider, string? model, string? key_id, string? project_id, string? team_id)
@@ -70,7 +70,8 @@ internal static class SpendApi
         if (problems.Any)
             return problems.Answer();
         var savings = (await spend.CacheSavingsAsync(question, http.RequestAborted))!;
-        return Results.Json(new SavingsShape(question.From, question.To, savings.Saved.ToString(), savings.Extra.ToString(), savings.Net.ToString()));
+        var repeats = (await spend.RepeatSavingsAsync(question, http.RequestAborted))!;
+        return Results.Json(new SavingsShape(question.From, question.To, savings.Saved.ToString(), savings.Extra.ToString(), savings.Net.ToString(), repeats.Repeats, repeats.Saved.ToString()));
     }
 
     // From the month's beginning in the tenant's zone where nothing is said, to the end of the hour that runs.
@@ -139,5 +140,7 @@ internal static class SpendApi
 
     /// <param name="SavedUsd">What cache reads would have cost more as plain input.</param>
     /// <param name="WritesExtraUsd">What cache writes cost more than plain input.</param>
-    internal sealed record SavingsShape(DateTimeOffset From, DateTimeOffset To, string SavedUsd, string WritesExtraUsd, string NetUsd);
+    /// <param name="Repeats">Calls that got the kept answer of an earlier one.</param>
+    /// <param name="RepeatsSavedUsd">What those earlier ones had cost.</param>
+    internal sealed record SavingsShape(DateTimeOffset From, DateTimeOffset To, string SavedUsd, string WritesExtraUsd, string NetUsd, long Repeats, string RepeatsSavedUsd);
 }

@@ -15,6 +15,7 @@ using Tokonomics.Domain.Routing;
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.Providers;
+using Tokonomics.Web.Proxy.Caching;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Catalogue;
 using Tokonomics.Web.Proxy.RateLimits;
@@ -36,7 +37,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// </summary>
 internal sealed class Forwarder(
     IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, Relay relay, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate,
-    IRateLimiter limiter, RecentOutputs outputs, Router router, QualityWatch quality, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
+    IRateLimiter limiter, RecentOutputs outputs, Router router, QualityWatch quality, CallCache cache, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -118,7 +119,7 @@ internal sealed class Forwarder(
 
                 // 5. Whether.
                 if (refusal is null && denied is null)
-                    (refusal, denied) = await AdmitAsync(context, target, call, body);
+                    (refusal, denied) = await AdmitAsync(context, target, call, body, passThrough, routed);
                 if (denied is not null)
                     (routed, refusal) = router.Instead(call, routed, denied, asked, body is null ? default : body.Plain.Span, target.Provider, target.Query.Contains("alt=sse", StringComparison.Ordinal), presented.PassThrough);
                 if (denied is not null && refusal is null)
@@ -130,6 +131,12 @@ internal sealed class Forwarder(
                 if (refusal is not null)
                 {
                     await RefuseAsync(context, shape, call, refusal);
+                    return;
+                }
+
+                if (call.Hit is not null)
+                {
+                    await cache.AnswerAsync(context, call, routed);
                     return;
                 }
 
@@ -174,16 +181,22 @@ internal sealed class Forwarder(
     /// have a call left, and every budget must have room for the most that it can cost.
     /// </summary>
     /// <returns>Neither where the call may go: why not, whatever its target is, or only to this one.</returns>
-    private async ValueTask<(Refusal? Refusal, Refusal? Denied)> AdmitAsync(HttpContext context, ProxyTarget target, ProxyCall call, RequestBody? body)
+    private async ValueTask<(Refusal? Refusal, Refusal? Denied)> AdmitAsync(HttpContext context, ProxyTarget target, ProxyCall call, RequestBody? body, bool passThrough, RoutedCall? routed)
     {
         if (!recorder.Accepting)
             return (recorder.JournalWritable ? Refusal.LedgerBehind : Refusal.JournalFull, null);
         if (admission.Permit(call) is { } forbidden)
             return (null, forbidden);
-        // Once for all attempts of a request.
-        if (!call.Entered && (await EnterAsync(context, call) ?? await idempotency.ClaimAsync(context, target, call, body)) is { } refused)
-            return (refused, null);
-        call.Entered = true;
+        // Once for all attempts of a request. What is answered from the cache reaches no provider: nothing is set aside for it.
+        if (!call.Entered)
+        {
+            if ((await EnterAsync(context, call) ?? await idempotency.ClaimAsync(context, target, call, body)) is { } refused)
+                return (refused, null);
+            call.Entered = true;
+            if (await cache.FindAsync(context, target, call, body, passThrough, routed))
+                return default;
+        }
+
         return (null, await admission.CountAsync(call, context.RequestAborted) ?? await admission.AdmitAsync(call, context.RequestAborted));
     }
 
@@ -228,7 +241,7 @@ internal sealed class Forwarder(
         TimeSpan? next = null;
         var attempted = routed?.Target;
         if (routed?.Quality is not null)
-            quality.Begin(call, routed);
+            quality.Begin(call, routed, body!.Plain.Span);
 
         // 6. The request to the provider.
         using var message = UpstreamRequest.Build(context.Request, target, call, body, passThrough);
@@ -273,11 +286,17 @@ internal sealed class Forwarder(
             }
 
             // A candidate's answer that can be checked is, before the client sees any of it.
-            if (routed is not null && call.HoldsWhole && call.Status == 200 && await quality.FailureAsync(answer, call, routed, body!.Plain, upstream) is { } failure && routed.Escalate(failure))
+            if (call is { HoldsWhole: true, Status: 200 } && await quality.FailureAsync(answer, call, routed!, body!.Plain, upstream, context.RequestAborted) is { } failure)
             {
-                next = TimeSpan.Zero;
-                await Relay.ReadAsync(answer, call, upstream);
-                return next;
+                next = routed!.Escalate(failure) ? TimeSpan.Zero : null;
+                if (next is not null || call.Outcome != CallOutcome.Completed)
+                {
+                    using var read = new CancellationTokenSource(); // it is in memory
+                    await Relay.ReadAsync(answer, call, read);
+                    if (next is null)
+                        await new Refusal(502, "provider_broke_off", $"{provider.Name} broke off its answer", call.RetryAfter).WriteAsync(context, shape);
+                    return next;
+                }
             }
 
             if (routed is not null)
@@ -336,6 +355,8 @@ internal sealed class Forwarder(
             // 9. The event in the ledger. What was tried in vain is spent for nothing.
             call.IsExtra |= next is not null;
             settlement.Settle(call);
+            if (next is null)
+                cache.Keep(context, call, body, passThrough);
             if (routed?.Quality is not null)
                 quality.Ended(context.Request, call, routed, attempted!, body!.Plain);
             call.Copy?.Dispose();

@@ -44,7 +44,7 @@ internal static class HeaderRules
         var named = from.Headers.Connection;
         foreach (var (name, values) in from.Headers)
         {
-            if (HopByHop.Contains(name) || NotUpstream.Contains(name) || IsOurs(name) || IsNamed(named, name))
+            if (!Crosses(name, named))
                 continue;
             if (decompressed && name.Equals(HeaderNames.ContentEncoding, StringComparison.OrdinalIgnoreCase))
                 continue;
@@ -65,6 +65,10 @@ internal static class HeaderRules
 
         Authorize(to, provider, credential);
     }
+
+    /// <summary>Whether a client's header goes to the provider.</summary>
+    /// <param name="named">The request's <c>Connection</c>.</param>
+    public static bool Crosses(string name, StringValues named) => !HopByHop.Contains(name) && !NotUpstream.Contains(name) && !IsOurs(name) && !IsNamed(named, name);
 
     /// <summary>Gives a request to the provider its key.</summary>
     public static void Authorize(HttpRequestMessage to, Provider provider, ProviderCredential? credential)

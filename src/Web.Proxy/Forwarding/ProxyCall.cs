@@ -1,4 +1,5 @@
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Caching;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Application.Idempotency;
 using Tokonomics.Application.Keys;
@@ -7,6 +8,7 @@ using Tokonomics.Application.Providers;
 using Tokonomics.Application.RateLimits;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Web.Proxy.Caching;
 using Tokonomics.Web.Proxy.Routing;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
@@ -93,7 +95,7 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     /// </summary>
     public ProxyCall Again(TimeProvider time) => new(RequestId, time)
     {
-        Attempt = Attempt + 1, Key = Key, Tags = Tags, WantsReceipt = WantsReceipt, Rate = Rate, Claim = Claim, Entered = true,
+        Attempt = Attempt + 1, Key = Key, Tags = Tags, WantsReceipt = WantsReceipt, Rate = Rate, Claim = Claim, Caching = Caching, Entered = true,
         SentBefore = true, ChargedBefore = ChargedBefore || !FreeOfCharge, TokensBefore = TokensBefore + (Event?.Usage is { IsEmpty: false } usage ? usage.InputTokens + usage.OutputTokens : 0),
     };
 
@@ -158,6 +160,12 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
 
     /// <summary>It is certain that nothing is charged for it: the same key may be used again.</summary>
     public bool FreeOfCharge { get; set; }
+
+    /// <summary>How its answer is kept for exact repeats; null where it isn't.</summary>
+    public CallCaching? Caching { get; set; }
+
+    /// <summary>The kept answer that it gets; null where it is forwarded.</summary>
+    public KeptAnswer? Hit { get; set; }
 
     /// <summary>The event that it became; null before it is settled.</summary>
     public UsageEvent? Event { get; set; }

@@ -57,6 +57,9 @@ internal static class Receipt
 
     public const string PriceVersionHeader = "x-tokonomics-price-version";
 
+    /// <summary>What the call that is repeated cost; only where the answer comes from the cache.</summary>
+    public const string SavedHeader = "x-tokonomics-saved-usd";
+
     public const string UsageSourceHeader = "x-tokonomics-usage-source";
 
     /// <summary>The largest answer that is held back for its headers; a longer one goes on as it comes, without its cost.</summary>
@@ -112,6 +115,8 @@ internal static class Receipt
         headers[OutputHeader] = usage.Usage.OutputTokens.ToString(CultureInfo.InvariantCulture);
         headers[PriceVersionHeader] = Ascii(usage.PriceVersion);
         headers[UsageSourceHeader] = SourceOf(usage);
+        if (usage is { IsRepeat: true, Saved: { } saved })
+            headers[SavedHeader] = saved.ToString();
         if (Standing(call, gate) is var (remaining, _))
             headers[RemainingHeader] = remaining;
     }
@@ -130,6 +135,8 @@ internal static class Receipt
             json.WriteNumber("output_tokens", usage.Usage.OutputTokens);
             json.WriteString("price_version", usage.PriceVersion);
             json.WriteString("usage_source", SourceOf(usage));
+            if (usage is { IsRepeat: true, Saved: { } saved })
+                json.WriteString("saved_usd", saved.ToString());
             if (call.Hold.Count > 0)
                 json.WriteString("held_usd", call.Hold.UpperBound.ToString());
             if (Standing(call, gate) is var (remaining, budget))

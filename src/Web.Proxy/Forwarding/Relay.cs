@@ -320,6 +320,7 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         if (passage.Receipt != ReceiptPlace.Stream)
             return;
         settlement.Settle(passage.Call);
+        passage.Call.Caching?.Stop();
         Receipt.WriteComment(passage.Response.BodyWriter, passage.Call, gate);
         await passage.Response.BodyWriter.FlushAsync(passage.ClientGone);
     }

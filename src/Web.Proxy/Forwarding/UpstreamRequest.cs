@@ -29,9 +29,9 @@ internal static class UpstreamRequest
             message.Content = new StreamContent(request.Body) { Headers = { ContentLength = request.ContentLength } };
         else if (request.Method is "POST" or "PUT" or "PATCH")
             message.Content = new ByteArrayContent([]);
-        // An answer of which a chunk is taken out, that may have to be ended, or that ends with a receipt, has to be readable as it passes.
+        // An answer of which a chunk is taken out, that may have to be ended, or that ends with a receipt, has to be readable as it passes; one that is kept, for whoever asks next.
         call.Swallows = call.Peek.UsageSplice is not null;
-        var encoding = call.Swallows || call.PaidTokens > 0 || call.HoldsWhole || call.Copy is not null || (call.WantsReceipt && (call.Peek.Stream || call.Facts.PathStreams)) ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
+        var encoding = call.Swallows || call.PaidTokens > 0 || call.HoldsWhole || call.Copy is not null || call.Caching is not null || (call.WantsReceipt && (call.Peek.Stream || call.Facts.PathStreams)) ? "identity" : HeaderRules.Readable(request.Headers.AcceptEncoding);
         HeaderRules.ToUpstream(request, message, call.Provider, call.Credential, passThrough, decompressed, encoding);
         return message;
     }
@@ -94,7 +94,7 @@ internal static class UpstreamRequest
     }
 
     /// <summary>The query without <c>key=…</c>, which held the metering key, or a provider key that now stands in a header.</summary>
-    private static string WithoutKey(string query)
+    public static string WithoutKey(string query)
     {
         if (!query.Contains("key", StringComparison.OrdinalIgnoreCase) && !query.Contains('%', StringComparison.Ordinal))
             return query;

@@ -43,8 +43,9 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
         var standings = new List<PairStanding>(candidates.Count);
         foreach (var candidate in candidates)
             standings.Add(StandingOf(key, route.Id, group.Keep, strong, candidate, call.At));
+        // At the strong model it can be sampled all the same: what candidates do with such turns counts like any other.
         if (stays)
-            return new QualityCall(route.Id, group, traffic, strong, RouteReason.Conversation, null, null, false);
+            return new QualityCall(route.Id, group, traffic, strong, RouteReason.Conversation, null, MaySample(), false);
 
         // 1. The cheapest candidate of which the labels prove that the quality is kept.
         var strongCost = costs(strong);
@@ -72,9 +73,11 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
 
         // 3. Who is asked as well: of the holdout always, since nothing else tells what is lost by now.
         PairStanding? sample = null;
-        if (routes is null && standings.Count > 0 && group.SamplePercent > 0 && group.SampleLimit > NanoUsd.Zero && ((held && group.Active) || RandomNumberGenerator.GetInt32(HundredPercent) < group.SamplePercent) && mayBeSampled())
-            sample = held ? proven : standings[RandomNumberGenerator.GetInt32(standings.Count)];
+        if (routes is null)
+            sample = held && group is { Active: true, SamplePercent: > 0 } ? mayBeSampled() ? proven : null : MaySample();
         return new QualityCall(route.Id, group, traffic, strong, reason, routes, sample, held && group.Active);
+
+        PairStanding? MaySample() => standings.Count > 0 && RandomNumberGenerator.GetInt32(HundredPercent) < group.SamplePercent && mayBeSampled() ? standings[RandomNumberGenerator.GetInt32(standings.Count)] : null;
     }
 
     /// <summary>A call of a group has ended: what its answer says of the model, as far as it says anything.</summary>
@@ -108,6 +111,9 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
 
     /// <summary>The candidate's answer failed its check.</summary>
     public void Failed(QualityCall quality) => signals.Add(quality.Chosen!.Pair, quality.Traffic.Class, true, WeakSignal.SchemaFailure);
+
+    /// <summary>The same request came within minutes, and a candidate had answered it: whoever asks again was not content. Once for each answer: a program that repeats itself says nothing of the model.</summary>
+    public void Regenerated(RoutingPair pair, TrafficClass name) => signals.Add(pair, name, true, WeakSignal.Regenerated);
 
     /// <summary>Something was seen that speaks against an earlier answer of the conversation.</summary>
     /// <param name="written">The target that answered.</param>

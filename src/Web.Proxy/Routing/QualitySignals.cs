@@ -6,14 +6,11 @@ namespace Tokonomics.Web.Proxy.Routing;
 
 /// <summary>Counts weak signals in memory and brings them to the store every few seconds, where all nodes' add up; whoever's count tips the scale demotes the class.</summary>
 /// <remarks>What a process that dies had not brought yet is lost: signals are hints, not accounts.</remarks>
-internal sealed partial class QualitySignals(IRoutingStore store, RoutingLearner learner, TimeProvider time, ILogger<QualitySignals> log) : BackgroundService
+internal sealed partial class QualitySignals(RoutingLearner learner, TimeProvider time, ILogger<QualitySignals> log) : BackgroundService
 {
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(5);
 
     private ConcurrentDictionary<(RoutingPair Pair, TrafficClass Class, bool OfCandidate, WeakSignal? Signal), long> _counts = new();
-
-    /// <summary>Told after a class was demoted.</summary>
-    public event Action<RoutingPair>? Demoted;
 
     /// <param name="signal">Null: a call.</param>
     public void Add(RoutingPair pair, TrafficClass name, bool ofCandidate, WeakSignal? signal) => _counts.AddOrUpdate((pair, name, ofCandidate, signal), 1, static (_, count) => count + 1);
@@ -40,9 +37,7 @@ internal sealed partial class QualitySignals(IRoutingStore store, RoutingLearner
         {
             try
             {
-                var all = await store.AddSignalsAsync(group.Key, [.. group.Select(c => new SignalCount(c.Key.Class, c.Key.OfCandidate, c.Key.Signal, c.Value))], cancellationToken);
-                foreach (var ofClass in all.GroupBy(a => a.Class))
-                    await JudgeAsync(group.Key, ofClass.Key, ofClass, cancellationToken);
+                await learner.SignalAsync(group.Key, [.. group.Select(c => new SignalCount(c.Key.Class, c.Key.OfCandidate, c.Key.Signal, c.Value))], cancellationToken);
             }
             catch (Exception e) when (e is not (OperationCanceledException or OutOfMemoryException))
             {
@@ -52,34 +47,6 @@ internal sealed partial class QualitySignals(IRoutingStore store, RoutingLearner
             }
         }
     }
-
-    private async Task JudgeAsync(RoutingPair pair, TrafficClass name, IEnumerable<SignalCount> counts, CancellationToken cancellationToken)
-    {
-        var seen = new WeakSignals();
-        foreach (var count in counts)
-        {
-            if (count.Signal is { } signal)
-                seen.Add(count.OfCandidate, signal, count.Times);
-            else
-                seen.AddCalls(count.OfCandidate, count.Times);
-        }
-
-        if (seen.Demotes() is not { } against)
-            return;
-        var (bad, calls) = (seen.Signals(true, against), seen.Calls(true));
-        await learner.DemoteAsync(pair, name, $"{Words(against)} in {bad} of {calls} calls of {pair.Candidate}{(seen.Calls(false) > 0 ? $", and in {seen.Signals(false, against)} of {seen.Calls(false)} of {pair.Strong}" : "")}.", cancellationToken);
-        Demoted?.Invoke(pair);
-    }
-
-    private static string Words(WeakSignal signal) => signal switch
-    {
-        WeakSignal.SchemaFailure => "Answers failed their check",
-        WeakSignal.ToolError => "Tools reported errors",
-        WeakSignal.Refusal => "Answers were refusals",
-        WeakSignal.CutShort => "Answers were cut off at the most tokens",
-        WeakSignal.Regenerated => "The same request was sent again within minutes",
-        _ => "Somebody said that the answer was bad",
-    };
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Weak signals of route {Route} can't be brought to the store at the moment and are kept")]
     private partial void NotBrought(string route, Exception e);

@@ -1,16 +1,29 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.Caching.Memory;
 using Tokonomics.Application.Routing;
 using Tokonomics.Application.Translation;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Routing;
 using Tokonomics.Web.Proxy.Forwarding;
 
 namespace Tokonomics.Web.Proxy.Routing;
 
 /// <summary>What a quality group does with answers: checks a candidate's before the client sees it, notes what speaks against it, and hands a sample on.</summary>
-internal sealed class QualityWatch(QualityGroups groups, Samples samples, BufferBudget buffers)
+internal sealed class QualityWatch(QualityGroups groups, Samples samples, BufferBudget buffers) : IDisposable
 {
+    private const int MostRemembered = 50_000;
+
+    // Of a longer request its end tells it apart.
+    private const int HashedBytes = 64 * 1024;
+
+    // Who asks later than that asks anew.
+    private static readonly TimeSpan Again = TimeSpan.FromMinutes(5);
+
+    private readonly MemoryCache _answered = new(new MemoryCacheOptions { SizeLimit = MostRemembered });
+
     /// <summary>Reads a candidate's answer whole and looks at it; it can be relayed afterwards as if it had just come.</summary>
-    /// <returns>What is wrong with it, in a word; null where nothing is, or nobody can say.</returns>
-    public async Task<string?> FailureAsync(HttpResponseMessage answer, ProxyCall call, RoutedCall routed, ReadOnlyMemory<byte> body, CancellationTokenSource upstream)
+    /// <returns>What is wrong with it, in a word; null where nothing is, or nobody can say. Where it broke off, the call's outcome says so.</returns>
+    public async Task<string?> FailureAsync(HttpResponseMessage answer, ProxyCall call, RoutedCall routed, ReadOnlyMemory<byte> body, CancellationTokenSource upstream, CancellationToken clientGone)
     {
         var streamed = call.Peek.Stream || call.Facts.PathStreams || Relay.IsEventStream(Relay.Header(answer, "Content-Type"));
         ReadOnlyMemory<byte>? bytes;
@@ -18,9 +31,9 @@ internal sealed class QualityWatch(QualityGroups groups, Samples samples, Buffer
         {
             bytes = await WholeAnswer.ReadAsync(answer, buffers, call.Provider!.IdleTimeout, upstream);
         }
-        catch (Exception e) when (e is IOException or HttpRequestException)
+        catch (Exception e) when (e is IOException or HttpRequestException || (e is OperationCanceledException && !clientGone.IsCancellationRequested))
         {
-            call.Outcome = CallOutcome.Truncated;
+            call.Outcome = e is OperationCanceledException ? CallOutcome.TimedOut : CallOutcome.Truncated;
             return "BrokenOff";
         }
 
@@ -35,9 +48,15 @@ internal sealed class QualityWatch(QualityGroups groups, Samples samples, Buffer
         return failure.ToString();
     }
 
-    /// <summary>The call is about to be sent.</summary>
-    public void Begin(ProxyCall call, RoutedCall routed)
+    /// <summary>The call is about to be sent: perhaps once more, minutes after it was answered.</summary>
+    public void Begin(ProxyCall call, RoutedCall routed, ReadOnlySpan<byte> body)
     {
+        if (call.Attempt == 1 && _answered.TryGetValue<(RoutingPair Pair, TrafficClass Class)?>(Name(call, body), out var earlier) && earlier is var (pair, name))
+        {
+            groups.Regenerated(pair, name);
+            Remember(call, body, null);
+        }
+
         if (routed.Quality is { Sample: not null, Escalated: false } quality && routed.Target.Written == quality.Strong.Written)
             call.Copy = new AnswerCopy(buffers, OwnCalls.MaxAnswerBytes);
     }
@@ -48,7 +67,20 @@ internal sealed class QualityWatch(QualityGroups groups, Samples samples, Buffer
     {
         var quality = routed.Quality!;
         groups.Ended(quality, target, call);
+        if (quality.IsCandidate(target) && !quality.Escalated && call is { Status: 200, Outcome: CallOutcome.Completed } && !_answered.TryGetValue(Name(call, body.Span), out _))
+            Remember(call, body.Span, (quality.Chosen!.Pair, quality.Traffic.Class));
         if (target.Written == quality.Strong.Written && !quality.Escalated)
             samples.Offer(request, call, quality, routed.RouteName, routed.ClientDialect, body);
     }
+
+    private void Remember(ProxyCall call, ReadOnlySpan<byte> body, (RoutingPair, TrafficClass)? by) =>
+        _answered.Set(Name(call, body), by, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Again });
+
+    private static string Name(ProxyCall call, ReadOnlySpan<byte> body)
+    {
+        var hash = SHA256.HashData(body.Length <= HashedBytes ? body : body[^HashedBytes..]);
+        return $"{call.Key!.Id}/{body.Length}/{Convert.ToHexString(hash, 0, 16)}";
+    }
+
+    public void Dispose() => _answered.Dispose();
 }

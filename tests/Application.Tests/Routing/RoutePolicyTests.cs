@@ -17,7 +17,7 @@ public sealed class RoutePolicyTests
     private const string Full = """
         {"name":"smart","rules":[
           {"when":{"tags":{"Customer":"acme","feature":"*"},"keys":["key_1"],"prompt_tokens_at_least":1000,"prompt_tokens_at_most":5000,"tools":true,"streaming":false,"hours":{"days":["mon","sun"],"from":"22:00","to":"06:30"},"budget_used_above_percent":80},
-           "targets":[{"model":"openai/gpt-5-mini","weight":3},{"model":"claude-haiku-4-5"}],"choose":"weighted","retries":2,"fall_back_on":["rate_limited","timeout"],"first_byte_timeout_ms":5000,"sticky":false},
+           "targets":[{"model":"openai/gpt-5-mini","weight":3},{"model":"claude-haiku-4-5"}],"choose":"weighted","retries":2,"fall_back_on":["rate_limited","timeout"],"first_byte_timeout_ms":5000,"sticky":false,"cache_seconds":90},
           {"targets":[{"model":"openai/gpt-5"}]}]}
         """;
 
@@ -34,6 +34,7 @@ public sealed class RoutePolicyTests
         (when.Hours.From, when.Hours.To).ShouldBe((new TimeOnly(22, 0), new TimeOnly(6, 30)));
         rule.Targets.ShouldBe([new RouteTarget("openai/gpt-5-mini", 3), new RouteTarget("claude-haiku-4-5")]);
         (rule.Choose, rule.Retries, rule.FallBackOn, rule.FirstByteTimeout, rule.Sticky).ShouldBe((TargetChoice.Weighted, 2, RouteFaults.RateLimited | RouteFaults.Timeout, (TimeSpan?)TimeSpan.FromSeconds(5), false));
+        rule.CacheFor.ShouldBe(TimeSpan.FromSeconds(90));
     }
 
     [Fact]
@@ -43,6 +44,10 @@ public sealed class RoutePolicyTests
         rule.When.AreEmpty.ShouldBeTrue();
         (rule.Choose, rule.Retries, rule.FallBackOn, rule.FirstByteTimeout, rule.Sticky).ShouldBe((TargetChoice.Ordered, 1, RouteFaults.All, (TimeSpan?)null, true));
         rule.Targets[0].Weight.ShouldBe(1);
+        rule.CacheFor.ShouldBeNull();
+        Read("""{"name":"smart","rules":[{"targets":[{"model":"openai/gpt-5"}],"cache_seconds":0}]}""").Route!.Rules[0].CacheFor.ShouldBe(TimeSpan.Zero);
+        foreach (var seconds in (int[])[-1, 604801])
+            Read($$"""{"name":"smart","rules":[{"targets":[{"model":"openai/gpt-5"}],"cache_seconds":{{seconds}}}]}""").Problem.ShouldBe("Rule 1: Answers are kept 1 to 604800 seconds (7 days), or not at all.");
         Read("""{"name":"smart","rules":[{"targets":[{"model":"openai/gpt-5"}],"fall_back_on":[]}]}""").Route!.Rules[0].FallBackOn.ShouldBe(RouteFaults.None);
     }
 

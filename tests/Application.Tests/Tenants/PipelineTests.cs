@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Billing;
 using Tokonomics.Application.Budgets;
+using Tokonomics.Application.Caching;
 using Tokonomics.Application.Jobs;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
@@ -66,7 +67,9 @@ public sealed class PipelineTests
             (Right.ReadUsage, c => Send(new GetSuggestions(c, t, KeyEnvironment.Live))),
             (Right.ManageKeys, c => Send(new SaveRoute(c, t, new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5")])])))),
             (Right.ManageKeys, c => Send(new UpdateRoute(c, t, "route_x", new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5")])])))),
+            (Right.ManageKeys, c => Send(new EmptyCache(c, t))),
             (Right.ManageKeys, c => Send(new DeleteRoute(c, t, "route_x"))),
+            (Right.ReadUsage, c => Send(new GiveFeedback(c, t, "req_x", Good: false))),
             (Right.ReadKeys, c => Send(new GetTenantLimits(c, t))),
             (Right.ManageKeys, c => Send(new SetTenantLimits(c, t, new CallLimits(5)))),
             (Right.ReadUsage, c => Send(new GetTenantSettings(c, t))),

@@ -106,6 +106,9 @@ public abstract class QuotaTests : IAsyncLifetime
             (await CallAsync(gate, environment: KeyEnvironment.Test)).ShouldBe(HoldVerdict.Held);
         }
 
+        // A repeat that was answered from the cache asked nobody for a place in the quota.
+        UsageEvent[] repeats = [Some.Event("req_repeat", _tenant, at: _billing.Store.Clock.GetUtcNow()) with { Environment = KeyEnvironment.Live, Usage = default, PriceStatus = PriceStatus.Free, Cost = NanoUsd.Zero, Routed = UsageEvent.FromCache }];
+        await _billing.Store.Get<IUsageLedger>().AppendAsync(repeats, Cancel);
         await CallAsync(gate, CallOutcome.TimedOut);
         await CallAsync(gate, CallOutcome.Abandoned);
         Account().Posted.ShouldBe(2);

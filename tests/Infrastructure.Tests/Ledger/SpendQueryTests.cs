@@ -112,6 +112,25 @@ public abstract class SpendQueryTests<TKind>
     }
 
     [Fact]
+    public async Task What_repeats_saved_adds_up_once_and_by_the_hour()
+    {
+        await using var store = await Kind.NewAsync();
+        UsageEvent Repeat(string id, long? saved) => Some.Event(id) with
+        {
+            Usage = default, UsageSource = UsageSource.None, PriceStatus = PriceStatus.Free, Cost = NanoUsd.Zero, ProviderCost = null, OtherModels = [], Routed = UsageEvent.FromCache, Saved = saved is { } s ? new NanoUsd(s) : null,
+        };
+        UsageEvent[] events = [Repeat("req_1", 100), Repeat("req_2", 23), Repeat("req_3", null), Repeat("req_4", 1) with { KeyId = "key_2" }, Some.Event("req_5"), Some.Event("req_6") with { Routed = "rt_1 0123456789abcdef ClassProven", Saved = new NanoUsd(9) }];
+        for (var twice = 0; twice < 2; twice++)
+            await store.Get<IUsageLedger>().AppendAsync(events, Cancel);
+        var queries = store.Get<ISpendQueries>();
+        (await queries.RepeatSavingsAsync(All, Cancel)).ShouldBe(new RepeatSavings(4, new NanoUsd(124)));
+        (await queries.RepeatSavingsAsync(All with { KeyId = "key_2" }, Cancel)).ShouldBe(new RepeatSavings(1, new NanoUsd(1)));
+        (await queries.RepeatSavingsAsync(All with { Tag = new Tag("customer", "acme") }, Cancel)).ShouldBeNull();
+        (await queries.RepeatSavingsAsync(All with { Environment = KeyEnvironment.Test }, Cancel)).ShouldBe(new RepeatSavings(0, NanoUsd.Zero));
+        (await store.Get<ILedgerVerification>().RunAsync(null, Cancel)).Findings.ShouldBeEmpty();
+    }
+
+    [Fact]
     public async Task Days_that_are_over_are_remembered_until_an_event_comes_late()
     {
         await using var store = await Kind.NewAsync();

@@ -68,6 +68,8 @@ public abstract class VerificationTests<TKind> : IAsyncLifetime
     [InlineData("usage_events", "UPDATE usage_events SET latency_us = -1 WHERE attempt = 2", "nothing_negative", "latency_us=-1")]
     [InlineData("usage_events", "DELETE FROM usage_events WHERE attempt = 2", "hourly_equals_events", "calls_too_many=1")]
     [InlineData("usage_hourly_tags", "DELETE FROM usage_hourly_tags WHERE tag = 'customer'", "hourly_tags_equal_events", "tag=customer hour=1773144000000000 tag_value=acme")]
+    [InlineData("usage_events", "UPDATE usage_events SET routed = 'cache' WHERE attempt = 2", "repeats_cost_nothing", "request_id=req_1 attempt=2 cost_nano=123456 price_status=Priced")]
+    [InlineData("usage_events", "UPDATE usage_events SET routed = 'cache', saved_nano = 7 WHERE attempt = 2", "repeats_equal_events", "repeats_too_many=-1 saved_nano_too_many=-7")]
     [InlineData("usage_hourly_pairs", "DELETE FROM usage_hourly_pairs", "hourly_pairs_equal_events", "customer=acme feature=search calls_too_many=-")]
     [InlineData("usage_hourly", "UPDATE usage_hourly SET dearest_nano = dearest_nano + 1", "hourly_dearest_are_dearest", "in_rollup=123457 in_events=123456")]
     [InlineData("usage_hourly_tags", "UPDATE usage_hourly_tags SET dearest_nano = 0", "hourly_tags_dearest_are_dearest", "in_rollup=0 in_events=123456")]

@@ -97,7 +97,7 @@ public abstract class SavingsTests<TKind>
         await group.CallsAsync(name, RouteReason.Escalated, 1, Cent, NanoUsd.Zero); // …and the strong model was asked
         await group.CallsAsync(name, RouteReason.Holdout, 2, Cent, NanoUsd.Zero);
         await group.CallsAsync(name, RouteReason.Shadow, 2, new NanoUsd(1_000_000), new NanoUsd(-1_000_000));
-        await group.DemoteAsync(name, "Answers failed their check.");
+        await group.DemotedAsync(name, "Answers failed their check.");
         var found = (await store.SendAsync(new GetSavings(owner, tenant.TenantId, KeyEnvironment.Live))).Value.Groups.ShouldHaveSingleItem();
         found.Realised.ShouldBe(new NanoUsd(89_000_000)); // 10 × 0.9 cents − 0.1
         (found.RoutedCalls, found.Calls, found.SampleCost).ShouldBe((11L, 13L, new NanoUsd(2_000_000)));

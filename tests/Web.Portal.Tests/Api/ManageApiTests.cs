@@ -32,7 +32,7 @@ public sealed class ManageApiTests : IAsyncLifetime
         var (_, team) = await SendAsync("POST", "teams", new { name = "Search" });
         var id = team.GetProperty("id").GetString();
         var project = (await SendAsync("POST", "projects", new { name = "Ranking", team_id = id })).Body.GetProperty("id").GetString();
-        var key = (await SendAsync("POST", "keys", new { name = "k", project_id = project, allowed_models = new[] { "gpt-5*" }, allowed_providers = new[] { "openai" } })).Body.GetProperty("id").GetString();
+        var key = (await SendAsync("POST", "keys", new { name = "k", project_id = project, allowed_models = new[] { "gpt-5*" }, allowed_providers = new[] { "openai" }, cache_seconds = 90 })).Body.GetProperty("id").GetString();
         var (refused, problem) = await SendAsync("DELETE", $"teams/{id}");
         (refused, problem.GetProperty("title").GetString()).ShouldBe((409, "team_in_use"));
         problem.GetProperty("detail").GetString()!.ShouldContain("keys 'k'; projects 'Ranking'");
@@ -44,6 +44,9 @@ public sealed class ManageApiTests : IAsyncLifetime
         (await SendAsync("POST", $"teams/{id}/restore")).Status.ShouldBe(204);
         var detail = (await SendAsync("GET", $"keys/{key}")).Body;
         detail.GetProperty("key").GetProperty("allowed_models")[0].GetString().ShouldBe("gpt-5*");
+        detail.GetProperty("key").GetProperty("cache_seconds").GetInt32().ShouldBe(90);
+        (await SendAsync("POST", "keys", new { name = "k3", cache_seconds = 0 })).Body.GetProperty("errors").GetProperty("cache_seconds")[0].GetString()!.ShouldContain("1 to 604800 seconds");
+        (await SendAsync("DELETE", "cache")).Status.ShouldBe(204);
         detail.GetProperty("last24_hours").GetProperty("calls").GetInt64().ShouldBe(0);
         var page = (await SendAsync("GET", "keys?limit=2&sort=name&status=active")).Body;
         page.GetProperty("total").GetInt32().ShouldBe(3);

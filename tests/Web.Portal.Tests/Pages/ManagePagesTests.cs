@@ -42,12 +42,14 @@ public sealed partial class ManagePagesTests : IAsyncLifetime
         var dev = await AsAsync(Role.Developer);
         (await dev.ReadAsync("/keys")).ShouldContain("New key");
         string secret;
-        using (var made = await dev.PostAsync("/keys/new", Fields(("Form.Name", "batch-eu"), ("Form.Tags", "feature=search"), ("Form.Models", "sandbox-small\nsandbox-l*"), ("Form.RequestsPerMinute", "60"))))
+        using (var made = await dev.PostAsync("/keys/new", Fields(("Form.Name", "batch-eu"), ("Form.Tags", "feature=search"), ("Form.Models", "sandbox-small\nsandbox-l*"), ("Form.RequestsPerMinute", "60"), ("Form.CacheSeconds", "3600"))))
             secret = Secret().Match(await made.Content.ReadAsStringAsync()).Groups[1].Value;
         secret.ShouldStartWith("mk_live_");
         var key = (await KeysAsync()).Single(k => k.Name == "batch-eu");
         (key.AllowedModels.Count, key.Limits.RequestsPerMinute, key.Tags[0].Value).ShouldBe((2, 60, "search"));
+        key.CacheSeconds.ShouldBe(3600);
         var page = await dev.ReadAsync($"/keys/{key.Id}");
+        page.ShouldContain("value=\"3600\"");
         page.ShouldNotContain(secret);
         page.ShouldContain(key.Masked[..18]);
         (await dev.ReadAsync("/keys?q=batch")).ShouldContain("batch-eu");
@@ -55,7 +57,7 @@ public sealed partial class ManagePagesTests : IAsyncLifetime
 
         using (var saved = await dev.PostAsync($"/keys/{key.Id}?handler=Save", Fields(("Form.Name", "batch-us"), ("Form.Models", ""))))
             saved.StatusCode.ShouldBe(HttpStatusCode.Found);
-        (await KeysAsync()).Single(k => k.Id == key.Id).ShouldSatisfyAllConditions(k => k.Name.ShouldBe("batch-us"), k => k.AllowedModels.ShouldBeEmpty(), k => k.Tags.ShouldBeEmpty());
+        (await KeysAsync()).Single(k => k.Id == key.Id).ShouldSatisfyAllConditions(k => k.Name.ShouldBe("batch-us"), k => k.AllowedModels.ShouldBeEmpty(), k => k.CacheSeconds.ShouldBeNull(), k => k.Tags.ShouldBeEmpty());
 
         using (var rotated = await dev.PostAsync($"/keys/{key.Id}?handler=Rotate", Fields(("OverlapHours", "1"))))
             Secret().Match(await rotated.Content.ReadAsStringAsync()).Groups[1].Value.ShouldStartWith("mk_live_");
@@ -112,6 +114,7 @@ public sealed partial class ManagePagesTests : IAsyncLifetime
         { "/settings?handler=Tenant", "Name=x&TimeZone=UTC&RetentionDays=0" },
         { "/settings?handler=Calls", "OnDisconnect=ReadOn&Unpriced=Refuse" },
         { "/settings?handler=Limits", "RequestsPerMinute=1" },
+        { "/settings?handler=EmptyCache", "" },
         { "/settings/prices?handler=Set", "Provider=openai&Model=gpt-4o&Input=1" },
         { "/settings/tokens?handler=Make", "Name=x&Role=Viewer" },
         { "/settings/data?handler=Export", "" },

@@ -35,7 +35,7 @@ public sealed class RoutePagesTests : IAsyncLifetime
         (string, string)[] form =
         [
             ("Form.Name", "smart"), ("Form.Rules[0].Targets", "openai/gpt-5-mini 3\nanthropic/claude-haiku-4-5"), ("Form.Rules[0].Choose", "Weighted"), ("Form.Rules[0].Tags", "customer=acme"), ("Form.Rules[0].AtLeast", "1000"),
-            ("Form.Rules[0].Tools", "True"), ("Form.Rules[0].Days", "Monday"), ("Form.Rules[0].BudgetAbove", "80"), ("Form.Rules[0].FallBackOn", "timeout"), ("Form.Rules[0].Retries", "2"), ("Form.Rules[0].TimeoutSeconds", "2.5"), ("Form.Rules[0].Sticky", "true"),
+            ("Form.Rules[0].Tools", "True"), ("Form.Rules[0].Days", "Monday"), ("Form.Rules[0].BudgetAbove", "80"), ("Form.Rules[0].FallBackOn", "timeout"), ("Form.Rules[0].Retries", "2"), ("Form.Rules[0].TimeoutSeconds", "2.5"), ("Form.Rules[0].Sticky", "true"), ("Form.Rules[0].CacheSeconds", "5400"),
             ("Form.Rules[1].Targets", "sandbox-small"), ("Form.Rules[1].Retries", "0"), ("Form.Rules[1].Sticky", "false"),
         ];
         using (var made = await dev.PostAsync("/routes/new", Fields(form)))
@@ -46,14 +46,16 @@ public sealed class RoutePagesTests : IAsyncLifetime
         (rule.Choose, rule.Retries, rule.FallBackOn, rule.FirstByteTimeout, rule.Sticky).ShouldBe((TargetChoice.Weighted, 2, RouteFaults.Timeout, (TimeSpan?)TimeSpan.FromMilliseconds(2500), true));
         (when.PromptTokensAtLeast, when.Tools, when.Streaming, when.BudgetUsedAbove, when.Hours!.From, when.Hours.To).ShouldBe((1000L, (bool?)true, (bool?)null, (int?)80, TimeOnly.MinValue, TimeOnly.MinValue));
         line.Route.Rules[1].FallBackOn.ShouldBe(RouteFaults.None);
+        (rule.CacheFor, line.Route.Rules[1].CacheFor).ShouldBe((TimeSpan.FromMinutes(90), null));
 
         var page = WebUtility.HtmlDecode(await dev.ReadAsync("/routes"));
         page.ShouldContain("For calls with customer=acme, of 1,000 tokens and more, with tools, on Monday, once more than 80 % of a budget is used: <strong>openai/gpt-5-mini (75 %) or anthropic/claude-haiku-4-5 (25 %), another on timeouts</strong>.");
+        page.ShouldContain("repeats get the first answer again for 90 minutes");
         page.ShouldContain("For all other calls: <strong>sandbox-small</strong>.");
         page.ShouldContain("No key for anthropic is stored");
         // The form has what is stored.
         page = WebUtility.HtmlDecode(await dev.ReadAsync($"/routes/{line.Id}"));
-        foreach (var part in new[] { "openai/gpt-5-mini 3", "customer=acme", "value=\"1000\"", "value=\"80\"", "value=\"2.5\"", "value=\"Monday\" checked", "Rule 2" })
+        foreach (var part in new[] { "openai/gpt-5-mini 3", "customer=acme", "value=\"1000\"", "value=\"80\"", "value=\"2.5\"", "value=\"5400\"", "value=\"Monday\" checked", "Rule 2" })
             page.ShouldContain(part);
 
         using (var saved = await dev.PostAsync($"/routes/{line.Id}?handler=Save", Fields(("Form.Name", "auto"), ("Form.Rules[0].Targets", "sandbox-small"), ("Form.Rules[0].Retries", "1"))))

@@ -167,7 +167,7 @@ public sealed partial class SavingsPagesTests : IAsyncLifetime
         await group.LearnAsync(name, 60, 0.8, keep);
         var routed = await group.CallsAsync(name, RouteReason.ClassProven, 3, NanoUsd.Round(0.001m), NanoUsd.Round(0.5m), keyId: key);
         var held = await group.CallsAsync(name, RouteReason.Holdout, 1, NanoUsd.Round(0.01m), NanoUsd.Zero, keyId: key);
-        await group.DemoteAsync(name, "Answers failed their check in 9 of 20 calls.");
+        await group.DemotedAsync(name, "Answers failed their check in 9 of 20 calls.");
         var viewer = await PortalVisitor.SignedInAsync(_product, _product.TenantId, Role.Viewer);
         var page = await viewer.ReadAsync("/routes/savings");
         var text = Text(page);

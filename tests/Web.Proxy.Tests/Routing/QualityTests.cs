@@ -263,6 +263,27 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
     }
 
     [Fact]
+    public async Task An_answer_that_breaks_off_before_it_could_be_checked_is_asked_of_the_strong_model()
+    {
+        const string Broken = "groq/sandbox-small-cut";
+        var group = await GroupAsync(Broken, samples: 0);
+        await CallAsync(group, more: Tools);
+        await TeachAsync(group, Broken, 1);
+        await ChangeAsync(group, Rules(Broken, active: true, 0, "100", null));
+        await CallAsync(group, more: Tools);
+        await Task.Delay(100, Cancel);
+        Seen? escalated = null;
+        for (var i = 0; i < 20 && escalated is null; i++)
+            if (await CallAsync(group, $"Weather {i}", more: Tools) is { Attempts.Count: 2 } twice)
+                escalated = twice;
+        escalated.ShouldNotBeNull().Status.ShouldBe(200, escalated.Text);
+        escalated.Route.ShouldEndWith("failed its check: BrokenOff");
+        escalated.Attempts.Select(a => a.GetProperty("outcome").GetString()).ShouldBe(["truncated", "completed"]);
+        await cap.Product.DrainAsync();
+        (await SumsAsync(group, Broken))!.Labels.ShouldBe(120);
+    }
+
+    [Fact]
     public async Task Failed_checks_send_a_class_back_to_the_strong_model()
     {
         const string Wrong = "groq/sandbox-large-wrong";
@@ -332,6 +353,61 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
 
         await LearnedAsync(group);
         (await SumsAsync(group)).ShouldNotBeNull().Labels.ShouldBe(4);
+    }
+
+    [Fact]
+    public async Task What_speaks_against_an_answer_of_the_candidate_is_counted()
+    {
+        var group = await GroupAsync(Good, samples: 0);
+        await CallAsync(group);
+        await TeachAsync(group, Good, 1);
+        await ChangeAsync(group, Rules(Good, active: true, 0, "100", null));
+        await ReadAsync(group);
+        Seen? routed = null;
+        var prompt = "";
+        for (var i = 0; i < 20 && routed is null; i++)
+            if (await CallAsync(group, prompt = $"Prompt {i}") is { Model: "sandbox-small" } there)
+                routed = there;
+
+        // 1. The same request again, and again: once.
+        await CallAsync(group, prompt);
+        await CallAsync(group, prompt);
+
+        // 2. Somebody says that it was bad; that it was good counts nowhere.
+        foreach (var (good, counts) in ((bool, bool)[])[(true, false), (false, true)])
+        {
+            using var feedback = await cap.Product.ApiAsync(HttpMethod.Post, "feedback", JsonContent.Create(new { request_id = routed!.Id, good }));
+            (await feedback.Content.ReadAsStringAsync(Cancel)).ShouldBe(counts ? """{"counts":true}""" : """{"counts":false}""");
+        }
+
+        using var unknown = await cap.Product.ApiAsync(HttpMethod.Post, "feedback", JsonContent.Create(new { request_id = "req_x", good = false }));
+        ((int)unknown.StatusCode).ShouldBe(404);
+
+        // 3. A tool that it called reports an error in the next turn.
+        await CallAsync(group, body: $$$"""
+            {"model":"{{{group.Name}}}","messages":[{"role":"user","content":"{{{prompt}}}"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"Error: no such city"}]}
+            """);
+        await Services.GetRequiredService<QualitySignals>().FlushAsync(Cancel);
+        var signals = (await Store.LoadAsync(Pair(group), Cancel)).Signals.Where(s => s.OfCandidate).ToDictionary(s => s.Signal?.ToString() ?? "calls", s => s.Times);
+        signals["calls"].ShouldBeGreaterThanOrEqualTo(3);
+        (signals["Regenerated"], signals["ThumbsDown"], signals["ToolError"]).ShouldBe((1, 1, 1));
+    }
+
+    [Fact]
+    public async Task In_the_middle_of_a_tool_loop_a_conversation_stays_where_it_is()
+    {
+        var group = await GroupAsync(Good, samples: 0);
+        const string Turn = """{"role":"user","content":"Weather, please?"}""";
+        const string Loop = Turn + """,{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"weather","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"rain"}""";
+        string Body(string messages) => $$"""{"model":"{{group.Name}}","messages":[{{messages}}]{{Tools}}}""";
+        (await CallAsync(group, body: Body(Turn))).Model.ShouldBe("sandbox-large");
+        await TeachAsync(group, Good, 1);
+        await ChangeAsync(group, Rules(Good, active: true, 0, "100", null));
+        await CallAsync(group, "Something else", more: Tools);
+        await Task.Delay(100, Cancel);
+        var seen = await CallAsync(group, body: Body(Loop));
+        seen.Status.ShouldBe(200, seen.Text);
+        seen.Route.ShouldEndWith("target=openai/sandbox-large; attempt=1; why=quality Conversation");
     }
 
     [Fact]

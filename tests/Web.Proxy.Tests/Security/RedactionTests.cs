@@ -1,5 +1,9 @@
 using System.Text;
+using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
+using Tokonomics.Application.Routing;
+using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Routing;
 using Tokonomics.Testing;
 using Tokonomics.Web.Proxy.Tests.Ingress;
 
@@ -120,6 +124,22 @@ public sealed class RedactionTests : IAsyncLifetime
             ((int)refused.StatusCode).ShouldBe(400);
         }
 
+        // A quality group's sample, its judge, and what was learned of them.
+        const string Group = """[{"targets":[{"model":"anthropic/claude-haiku-4-5"}],"quality":{"candidates":["anthropic/claude-sonnet-4-5"],"sample_percent":100,"sample_limit_usd":"100","judge":"anthropic/claude-opus-4-5"}}]""";
+        using (var made = await product.ApiAsync(HttpMethod.Post, "routes", new StringContent($$"""{"name":"group","rules":{{Group}}}""", Encoding.UTF8, "application/json")))
+            ((int)made.StatusCode).ShouldBe(201, await made.Content.ReadAsStringAsync());
+        foreach (var stream in (bool[])[false, true])
+            using (var answer = await product.PostAsync("/v1/chat/completions", Conversation("group", stream), product.LiveKey))
+                (await answer.Content.ReadAsStringAsync()).ShouldContain(Canary);
+        var learned = product.Services.GetRequiredService<IRoutingStore>();
+        var label = TimeSpan.FromSeconds(60);
+        for (var waited = TimeSpan.Zero; waited < label && !await Learned(); waited += TimeSpan.FromMilliseconds(50))
+            await Task.Delay(50);
+        (await Learned()).ShouldBeTrue();
+
+        async Task<bool> Learned() => await learned.PairsAsync(product.TenantId, KeyEnvironment.Live, null, default) is [var (pair, stored)] && RoutingSums.Read(stored.Sums, stored.Fingerprint) is { Labels: 2 } sums
+            && pair.Candidate == "anthropic/claude-sonnet-4-5" && sums.All is { Strong: 1.5, Candidate: 1.5 };
+
         told.ShouldAllBe(t => t.Contains("target=anthropic/claude-haiku-4-5; attempt=", StringComparison.Ordinal));
         told.ShouldContain(t => t.Contains("; attempt=3; why=fallback after", StringComparison.Ordinal));
         await product.FlushAsync();
@@ -200,10 +220,18 @@ public sealed class RedactionTests : IAsyncLifetime
             return;
         }
 
-        const string Call = $$$"""{"type":"tool_use","id":"toolu_1","name":"look_up","input":{"q":"{{{Canary}}}"}}""";
+        // The judge finds whatever comes first better; the candidate says something else.
+        if (request.Text.Contains("answer-a-", StringComparison.Ordinal))
+        {
+            await FakeProvider.SendAsync(socket, FakeProvider.Json("""{"id":"msg_1","type":"message","role":"assistant","model":"claude-opus-4-5","content":[{"type":"text","text":"{\"a\": 8, \"b\": 7}"}],"stop_reason":"end_turn","usage":{"input_tokens":9,"output_tokens":5}}"""));
+            return;
+        }
+
+        var said = request.Text.Contains("claude-sonnet-4-5", StringComparison.Ordinal) ? Canary + " differently" : Canary;
+        var call = $$$"""{"type":"tool_use","id":"toolu_1","name":"look_up","input":{"q":"{{{said}}}"}}""";
         if (!request.Text.Contains("\"stream\":true", StringComparison.Ordinal))
         {
-            await FakeProvider.SendAsync(socket, FakeProvider.Json($$$"""{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-4-5","content":[{"type":"text","text":"{{{Canary}}}"},{{{Call}}}],"stop_reason":"tool_use","usage":{"input_tokens":9,"output_tokens":5}}"""));
+            await FakeProvider.SendAsync(socket, FakeProvider.Json($$$"""{"id":"msg_1","type":"message","role":"assistant","model":"claude-haiku-4-5","content":[{"type":"text","text":"{{{Canary}}}"},{{{call}}}],"stop_reason":"tool_use","usage":{"input_tokens":9,"output_tokens":5}}"""));
             return;
         }
 
@@ -215,7 +243,7 @@ public sealed class RedactionTests : IAsyncLifetime
             $$$"""{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"{{{Canary}}}"}}""",
             """{"type":"content_block_stop","index":0}""",
             """{"type":"content_block_start","index":1,"content_block":{"type":"tool_use","id":"toolu_1","name":"look_up","input":{}}}""",
-            $$$"""{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"q\":\"{{{Canary}}}\"}"}}""",
+            $$$"""{"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"q\":\"{{{said}}}\"}"}}""",
             """{"type":"content_block_stop","index":1}""",
             """{"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"output_tokens":5}}""",
             """{"type":"message_stop"}""",

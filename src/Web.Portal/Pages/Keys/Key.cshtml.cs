@@ -73,7 +73,7 @@ public sealed class KeyModel : KeyFormPage
         // The day alone is shown: a key that ends at noon of it keeps its noon unless another day is chosen.
         if (Form.Expires == Lines.LastDay(Key.ExpiresAt, Zone))
             expires = Key.ExpiresAt;
-        if (await AskAsync(new UpdateKey(Caller, TenantId, Id, Form.Name?.Trim() ?? "", tags, expires) { Limits = Form.Limits, AllowedProviders = Lines.Read(Form.Providers), AllowedModels = Lines.Read(Form.Models) }) is null)
+        if (await AskAsync(new UpdateKey(Caller, TenantId, Id, Form.Name?.Trim() ?? "", tags, expires) { Limits = Form.Limits, AllowedProviders = Lines.Read(Form.Providers), AllowedModels = Lines.Read(Form.Models), CacheSeconds = Form.CacheSeconds }) is null)
             return Refused ?? Page();
         var (team, project) = Places.Read(Form.Place);
         if ((Form.Place ?? "") != Places.Write(Key.TeamId, Key.ProjectId) && await AskAsync(new MoveKey(Caller, TenantId, Id, team, project)) is null)

@@ -31,6 +31,8 @@ public sealed class KeyForm
 
     public string? Models { get; set; }
 
+    public int? CacheSeconds { get; set; }
+
     public CallLimits Limits => new(RequestsPerMinute, TokensPerMinute, ConcurrentRequests);
 
     public static KeyForm Of(KeyLine key, TimeZoneInfo zone) => new()
@@ -44,6 +46,7 @@ public sealed class KeyForm
         ConcurrentRequests = key.Limits.ConcurrentRequests,
         Providers = string.Join('\n', key.AllowedProviders),
         Models = string.Join('\n', key.AllowedModels),
+        CacheSeconds = key.CacheSeconds,
     };
 
     public bool HasLimits => RequestsPerMinute is not null || TokensPerMinute is not null || ConcurrentRequests is not null;
@@ -69,7 +72,7 @@ public abstract class KeyFormPage : PortalPage
 
     protected override string FieldName(string field) => field switch
     {
-        "Name" or "Tags" => "Form." + field,
+        "Name" or "Tags" or "CacheSeconds" => "Form." + field,
         "ExpiresAt" => "Form.Expires",
         "AllowedProviders" => "Form.Providers",
         "AllowedModels" => "Form.Models",

@@ -32,6 +32,7 @@ public sealed class NewModel : KeyFormPage
             Limits = Form.Limits,
             AllowedProviders = Lines.Read(Form.Providers),
             AllowedModels = Lines.Read(Form.Models),
+            CacheSeconds = Form.CacheSeconds,
         });
         return Made is null && Refused is { } refused ? refused : Page();
     }

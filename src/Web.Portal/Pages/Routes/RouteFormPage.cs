@@ -77,6 +77,8 @@ public sealed class RuleFields
 
     public bool Check { get; set; }
 
+    public int? CacheSeconds { get; set; }
+
     public static RuleFields New() => new() { Sticky = true, Check = true, FallBackOn = [.. RouteFormPage.Faults.Select(f => f.Word)] };
 
     public bool HasConditions => !string.IsNullOrWhiteSpace(Tags) || !string.IsNullOrWhiteSpace(Keys) || AtLeast is not null || AtMost is not null || Tools is not null || Streaming is not null || Days.Count > 0 || BudgetAbove is not null;
@@ -106,6 +108,7 @@ public sealed class RuleFields
             TimeoutSeconds = form.FirstByteTimeoutMs / 1000m,
             Sticky = rule.Sticky,
             Check = true,
+            CacheSeconds = form.CacheSeconds,
         };
         if (form.Quality is { } group)
             (fields.Candidates, fields.Keep, fields.Active, fields.SamplePercent, fields.SampleLimit, fields.Judge, fields.Check) =
@@ -196,6 +199,7 @@ public abstract class RouteFormPage : PortalPage
                 FirstByteTimeoutMs = r.TimeoutSeconds is { } seconds ? (int)(Math.Clamp(seconds, 0, 1000) * 1000) : null,
                 Sticky = r.Sticky,
                 Quality = group,
+                CacheSeconds = r.CacheSeconds,
             });
         }
 

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Mvc.Rendering;
+using Tokonomics.Application.Caching;
 using Tokonomics.Application.RateLimits;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.RateLimits;
@@ -79,6 +80,15 @@ public sealed class IndexModel : PortalPage
         if (!ModelState.IsValid)
             return await AgainAsync();
         return await SavedAsync(await AskAsync(new SetTenantLimits(Caller, TenantId, new CallLimits(RequestsPerMinute, TokensPerMinute, ConcurrentRequests))));
+    }
+
+    public async Task<IActionResult> OnPostEmptyCacheAsync()
+    {
+        ModelState.Clear();
+        if (await AskAsync(new EmptyCache(Caller, TenantId)) is null)
+            return Refused ?? await AgainAsync();
+        Said = "The cache is empty: every proxy knows within a second.";
+        return Redirect(To("/settings"));
     }
 
     protected override string FieldName(string field) => field == "Limits" ? nameof(RequestsPerMinute) : field;
