@@ -49,10 +49,11 @@ try {
   const first = async (path, selector) => { await page.goto(base + path); return new URL(await page.locator(selector).first().getAttribute('href'), base).pathname; };
   const call = await first('/calls', 'main tbody a[href^="/calls/"]'), budget = await first('/budgets', 'main a[href^="/budgets/bud_"]');
   if (all) {
+    const routed = await first('/calls?model=gpt-4o-mini&tag=feature%3Dsummarise', 'main tbody a[href^="/calls/"]');
     const key = await first('/keys', 'main tbody a[href^="/keys/key_"]'), route = await first('/routes', 'main a[href^="/routes/route_"]');
     await pictures(page, {
-      overview: '/overview', 'overview-test': '/overview?env=test', explore: '/explore', 'explore-customer': '/explore?by=tag%3Acustomer&range=90d', calls: '/calls', 'calls-columns': '/calls?columns=model,project,team,input,cached,output,cost,id', call,
-      keys: '/keys', 'key-new': '/keys/new', key, budgets: '/budgets', 'budget-new': '/budgets/new', budget, routes: '/routes', 'route-new': '/routes/new', route, alerts: '/alerts', 'alert-rules': '/alerts/rules', 'alert-channels': '/alerts/channels', providers: '/providers', team: '/team', projects: '/team/projects', billing: '/billing', customers: '/billing/customers', statement: '/billing/statement?customer=acme', meter: '/billing/meter', start: '/start', 'start-live': '/start?for=live',
+      overview: '/overview', 'overview-test': '/overview?env=test', explore: '/explore', 'explore-customer': '/explore?by=tag%3Acustomer&range=90d', calls: '/calls', 'call-routed': routed, 'calls-columns': '/calls?columns=model,project,team,input,cached,output,cost,id', call,
+      keys: '/keys', 'key-new': '/keys/new', key, budgets: '/budgets', 'budget-new': '/budgets/new', budget, routes: '/routes', savings: '/routes/savings', 'route-new': '/routes/new', route, alerts: '/alerts', 'alert-rules': '/alerts/rules', 'alert-channels': '/alerts/channels', providers: '/providers', team: '/team', projects: '/team/projects', billing: '/billing', customers: '/billing/customers', statement: '/billing/statement?customer=acme', meter: '/billing/meter', start: '/start', 'start-live': '/start?for=live',
       settings: '/settings', prices: '/settings/prices', tokens: '/settings/tokens', audit: '/settings/audit', data: '/settings/data', search: '/search?q=search', account: '/account', security: '/account/security', sessions: '/account/sessions', tenants: '/account/tenants', totp: '/account/totp',
     });
     // An invitation, and the operator's pages, which want two factors.
@@ -82,7 +83,7 @@ try {
     await other.fill('[name=Name]', 'Gesellschaft für die Berechnung sehr langer Namen mit beschränkter Haftung');
     await other.click('main button[type=submit]');
     await other.waitForURL('**/start');
-    await pictures(other, Object.fromEntries(['/overview', '/explore', '/calls', '/keys', '/budgets', '/routes', '/providers', '/team', '/team/projects', '/settings/prices', '/settings/tokens', '/start'].map((path) => ['empty' + path.replaceAll('/', '-'), path])));
+    await pictures(other, Object.fromEntries(['/overview', '/explore', '/calls', '/keys', '/budgets', '/routes', '/routes/savings', '/providers', '/team', '/team/projects', '/settings/prices', '/settings/tokens', '/start'].map((path) => ['empty' + path.replaceAll('/', '-'), path])));
   } else {
     await pictures(page, { overview: '/overview', explore: '/explore', budget }, { light: ['desktop'], dark: ['desktop'] });
     await pictures(page, { calls: '/calls', keys: '/keys', start: '/start?for=live', alerts: '/alerts', 'alert-rules': '/alerts/rules' }, { light: ['desktop'] });

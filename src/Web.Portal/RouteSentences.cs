@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Routing;
 
 namespace Tokonomics.Web.Portal;
@@ -81,6 +82,22 @@ internal static class RouteSentences
             if (seconds % of == 0)
                 return seconds == of ? $"1 {unit}" : $"{Number(seconds / of)} {unit}s";
         return $"{Number(seconds)} s";
+    }
+
+    /// <summary><c>Where labels prove that 95 % of the quality is kept, a/y answers instead of a/x. 3 % of the calls are compared, for $10.00 a month at most; …</c>. Null without a group.</summary>
+    public static string? Group(RouteRule rule)
+    {
+        if (rule.Quality is not { } group)
+            return null;
+        var (candidates, strong) = (Listed([.. group.Candidates], "or"), rule.Targets[0].Model);
+        var keep = (group.Keep.Target * 100).ToString("0.##", CultureInfo.InvariantCulture);
+        var does = group.Active
+            ? $"Where comparisons prove that {keep} % of the quality is kept, {candidates} answers instead of {strong}."
+            : $"It only watches whether {candidates} keeps {keep} % of the quality of {strong}; no call goes there.";
+        var comparesNone = group.SamplePercent == 0 || group.SampleLimit == NanoUsd.Zero;
+        var compares = comparesNone ? "No call is compared" : $"{group.SamplePercent} % of the calls are compared, for {Figures.Money(group.SampleLimit).Text} a month at most";
+        var judges = !comparesNone && group.Judge is { } judge ? $"; {judge} judges answers that differ" : "";
+        return $"{does} {compares}{judges}{(group.Check ? "; tool calls and JSON are checked before the client sees them" : "")}.";
     }
 
     private static string Days(IReadOnlyList<DayOfWeek> days)

@@ -7,11 +7,13 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Playwright;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
+using Tokonomics.Domain.Routing;
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Testing;
 
@@ -86,7 +88,8 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
         var key = (await mediator.Send(new CreateKey(owner, member.TenantId, "batch-eu", KeyEnvironment.Live))).Value;
         var test = (await mediator.Send(new CreateKey(owner, member.TenantId, "try", KeyEnvironment.Test))).Value;
         var budget = (await mediator.Send(new CreateBudget(owner, member.TenantId, BudgetScope.Tenant, BudgetPeriod.Month, new BudgetTerms { Limit = NanoUsd.Round(100) }))).Value;
-        var smart = (await mediator.Send(new SaveRoute(owner, member.TenantId, new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5-mini"), new TargetForm("sandbox-small")]) { When = new ConditionsForm { PromptTokensAtLeast = 1000 } }, new RuleForm([new TargetForm("sandbox-small")])])))).Value;
+        var smart = (await mediator.Send(new SaveRoute(owner, member.TenantId, new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5-mini"), new TargetForm("sandbox-small")]) { When = new ConditionsForm { PromptTokensAtLeast = 1000 }, Quality = new QualityForm(["openai/gpt-5-nano"], "10") }, new RuleForm([new TargetForm("sandbox-small")])])))).Value;
+        await TeachAsync(scope.ServiceProvider, new RoutingPair(member.TenantId, KeyEnvironment.Live, smart.Id, "openai/gpt-5-mini", "openai/gpt-5-nano"), key.Id);
         using var call = await portal.Product.PostAsync("/v1/chat/completions", ProxyCalls.Chat("sandbox-small"), test.Secret);
         call.EnsureSuccessStatusCode();
         await call.Content.ReadAsStringAsync();
@@ -118,5 +121,16 @@ public sealed class EveryPageTests(PortalInBrowser portal, ITestOutputHelper out
         return paths;
 
         static string Filled(string path, string id) => System.Text.RegularExpressions.Regex.Replace(path, @"\{[^}]+\}", id);
+    }
+
+    // So that the page of savings has all that it can have.
+    private static async Task TeachAsync(IServiceProvider services, RoutingPair pair, string keyId)
+    {
+        var group = new TaughtGroup(services.GetRequiredService<IRoutingStore>(), services.GetRequiredService<IUsageLedger>(), TimeProvider.System, pair);
+        var (good, poor) = (await group.ClassAsync(1, keyId, tools: 2), await group.ClassAsync(2, keyId, format: "json_schema", hasSystem: false));
+        await group.LearnAsync(good, 60);
+        await group.LearnAsync(poor, 5, 0.8, new QualityTarget(0.95));
+        await group.CallsAsync(good, RouteReason.ClassProven, 5, NanoUsd.Round(0.01m), NanoUsd.Round(0.02m), keyId: keyId);
+        await group.DemotedAsync(poor, "Answers failed their check in 9 of 20 calls.");
     }
 }

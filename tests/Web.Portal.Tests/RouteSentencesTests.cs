@@ -1,4 +1,5 @@
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Routing;
 
 namespace Tokonomics.Web.Portal.Tests;
@@ -45,5 +46,18 @@ public sealed class RouteSentencesTests
         RouteSentences.Goes(To(("a/x", 1), ("b/y", 1)) with { Choose = TargetChoice.Fastest, FallBackOn = RouteFaults.None }).ShouldBe("the fastest of a/x and b/y");
         RouteSentences.Manner(To(("a/x", 1), ("b/y", 1)) with { FirstByteTimeout = TimeSpan.FromSeconds(5) }).ShouldBe("One retry each, 5 s until an answer begins; a conversation stays where it began");
         RouteSentences.Manner(To(("a/x", 1)) with { Retries = 0 }).ShouldBe("No retries");
+    }
+
+    [Fact]
+    public void A_quality_group_is_said_with_what_it_does_and_what_comparing_may_cost()
+    {
+        var group = new RouteQuality { Candidates = ["b/y"], Keep = new QualityTarget(0.95), SampleLimit = NanoUsd.Round(10) };
+        string? Said(RouteQuality? quality) => RouteSentences.Group(To(("a/x", 1), ("c/z", 1)) with { Quality = quality });
+        Said(null).ShouldBeNull();
+        Said(group).ShouldBe("It only watches whether b/y keeps 95 % of the quality of a/x; no call goes there. 3 % of the calls are compared, for $10.00 a month at most; tool calls and JSON are checked before the client sees them.");
+        Said(group with { Active = true, Candidates = ["b/y", "b/w"], Judge = "j/k", Check = false, Keep = new QualityTarget(0.975) })
+            .ShouldBe("Where comparisons prove that 97.5 % of the quality is kept, b/y or b/w answers instead of a/x. 3 % of the calls are compared, for $10.00 a month at most; j/k judges answers that differ.");
+        Said(group with { SampleLimit = NanoUsd.Zero, Check = false }).ShouldEndWith("No call is compared.");
+        Said(group with { SamplePercent = 0, Judge = "j/k" }).ShouldEndWith("No call is compared; tool calls and JSON are checked before the client sees them.");
     }
 }

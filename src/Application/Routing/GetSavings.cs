@@ -12,6 +12,9 @@ namespace Tokonomics.Application.Routing;
 public sealed record GetSavings(Caller Caller, string TenantId, KeyEnvironment Environment, string? RouteId = null) : IUseCase<SavingsReport>
 {
     public Right Needs => Right.ReadUsage;
+
+    /// <summary>Groups that route nothing yet alone, and each at its own threshold alone: for suggestions.</summary>
+    public bool OnlyWatching { get; init; }
 }
 
 /// <param name="From">The calls that are counted are those from here…</param>
@@ -20,11 +23,11 @@ public sealed record SavingsReport(DateTimeOffset From, DateTimeOffset Until, IR
 
 /// <summary>A quality group of a route.</summary>
 /// <param name="Rule">Its number in the route, from 1.</param>
-/// <param name="SampleCost">What samples and judges of its route cost in the four weeks.</param>
+/// <param name="SampleCost">What its samples and their judges cost in the four weeks.</param>
 /// <param name="Realised">What calls that went to a candidate cost less than on the strong model, less what was tried in vain, in the four weeks; samples not counted.</param>
 /// <param name="RoutedCalls">Calls that went to a candidate in the four weeks.</param>
-/// <param name="Calls">All of its route's calls in them.</param>
-/// <param name="Weeks">What quality was kept, newest first: by the calls that stayed on the strong model for nothing but to tell.</param>
+/// <param name="Calls">All calls of clients in them that it decided on.</param>
+/// <param name="Weeks">What quality was kept, newest first, of the last half year: by the calls that stayed on the strong model for nothing but to tell.</param>
 /// <param name="Incidents">Newest first.</param>
 public sealed record GroupSavings(
     string RouteId, string RouteName, int Rule, string Strong, RouteQuality Quality, NanoUsd SampleCost, NanoUsd Realised, long RoutedCalls, long Calls,
@@ -47,14 +50,19 @@ public sealed record ClassSavings(TrafficClass Class, ClassFacts? Facts, string?
 
 /// <param name="Keep">What was promised.</param>
 /// <param name="Kept">Of the strong model's mean score; null where it scored nothing.</param>
-/// <param name="Low">The end of the interval of which nine in ten lie above.</param>
-/// <param name="Broken">More than a point below the promise.</param>
-public sealed record WeekKept(string Candidate, DateTimeOffset Week, QualityTarget Keep, double Labels, double? Kept, double? Low, bool Broken);
+/// <param name="Low">The end of the interval of which nine in ten lie above; so far above lies <paramref name="High"/>.</param>
+/// <param name="Broken">More than a point below the promise. Where <paramref name="High"/> isn't, few labels may be why.</param>
+public sealed record WeekKept(string Candidate, DateTimeOffset Week, QualityTarget Keep, double Labels, double? Kept, double? Low, double? High, bool Broken)
+{
+    /// <summary>Broken by more than chance explains.</summary>
+    public bool SurelyBroken => Broken && High < Keep.Target - QualityBound.Tolerance;
+}
 
 internal sealed class GetSavingsHandler(TokonomicsDbContext db, IRoutingStore store, TimeProvider time) : IRequestHandler<GetSavings, Outcome<SavingsReport>>
 {
     private const int Days = 28;
     private const int MostIncidents = 20;
+    private const int MostWeeks = 26;
     private const double NineInTen = 1.2816;
 
     public async Task<Outcome<SavingsReport>> Handle(GetSavings request, CancellationToken cancellationToken)
@@ -65,35 +73,48 @@ internal sealed class GetSavingsHandler(TokonomicsDbContext db, IRoutingStore st
         var routes = await db.Routes.AsNoTracking().Where(r => r.TenantId == tenant && (request.RouteId == null || r.Id == request.RouteId)).OrderBy(r => r.Name).ToListAsync(cancellationToken);
         if (request.RouteId is not null && routes.Count == 0)
             return Refusal.NotFound("route");
-        var read = routes.ConvertAll(r => RoutePolicy.Read(r.Id, r.Name, r.Policy).Route).OfType<ModelRoute>().Where(r => r.Rules.Any(rule => rule.Quality is not null)).ToList();
+        var read = routes.ConvertAll(r => RoutePolicy.Read(r.Id, r.Name, r.Policy).Route).OfType<ModelRoute>().Where(r => r.Rules.Any(rule => IsAsked(rule.Quality))).ToList();
         if (read.Count == 0)
             return new SavingsReport(from, until, []);
         var calls = (await store.CallsAsync(tenant, environment, request.RouteId, from, until, cancellationToken)).ToLookup(c => c.RouteId);
         var sums = await store.PairsAsync(tenant, environment, request.RouteId, cancellationToken);
-        var classes = (await store.ClassesAsync(tenant, environment, request.RouteId, cancellationToken)).ToLookup(c => c.RouteId);
+        var classes = (await store.ClassesAsync(tenant, environment, request.RouteId, cancellationToken)).Where(c => c.Class != default).ToLookup(c => c.RouteId);
+        var keyIds = classes.SelectMany(c => c).Select(c => c.KeyId).Distinct().ToList();
+        var keys = await db.Keys.AsNoTracking().Where(k => k.TenantId == tenant && keyIds.Contains(k.Id)).ToDictionaryAsync(k => k.Id, k => k.Name, cancellationToken);
         var weeks = await store.WeeksAsync(tenant, environment, request.RouteId, cancellationToken);
         var incidents = await store.IncidentsAsync(tenant, environment, request.RouteId, MostIncidents * read.Count, cancellationToken);
-        var keys = await db.Keys.AsNoTracking().Where(k => k.TenantId == tenant).ToDictionaryAsync(k => k.Id, k => k.Name, cancellationToken);
 
         var groups = new List<GroupSavings>();
         foreach (var route in read)
             for (var i = 0; i < route.Rules.Count; i++)
             {
-                if (route.Rules[i] is not { Quality: { } quality, Targets: [var strong, ..] })
+                if (route.Rules[i] is not { Quality: { } quality, Targets: [var strong, ..] } rule || !IsAsked(quality))
                     continue;
-                var own = calls[route.Id].ToList();
+                var own = CallsOf(rule, route, calls[route.Id]);
+                var thresholds = request.OnlyWatching ? [quality.Keep] : QualityTarget.Usual.Append(quality.Keep).Distinct().OrderBy(k => k.Target).ToList();
                 groups.Add(new GroupSavings(
                     route.Id, route.Name, i + 1, strong.Model, quality, Cost(own.Where(IsSample)), new NanoUsd(own.Where(c => !IsSample(c)).Sum(c => c.SavedNano)), own.Where(IsRouted).Sum(c => c.Calls), own.Where(IsClients).Sum(c => c.Calls),
                     [.. quality.Candidates.Select(model => Candidate(
-                        model, quality, sums.FirstOrDefault(s => s.Pair.RouteId == route.Id && s.Pair.Strong == strong.Model && s.Pair.Candidate == model).Sums, own, classes[route.Id].ToDictionary(c => c.Class), keys))],
-                    [.. weeks.Where(w => w.Pair.RouteId == route.Id && w.Pair.Strong == strong.Model && quality.Candidates.Contains(w.Pair.Candidate)).Select(Kept)],
+                        model, quality.Keep, thresholds, sums.FirstOrDefault(s => s.Pair.RouteId == route.Id && s.Pair.Strong == strong.Model && s.Pair.Candidate == model).Sums, own, classes[route.Id].ToDictionary(c => c.Class), keys))],
+                    [.. weeks.Where(w => w.Pair.RouteId == route.Id && w.Pair.Strong == strong.Model && quality.Candidates.Contains(w.Pair.Candidate)).Take(MostWeeks * quality.Candidates.Count).Select(Kept)],
                     [.. incidents.Where(e => e.RouteId == route.Id && quality.Candidates.Contains(e.Candidate)).Take(MostIncidents)]));
             }
 
         return new SavingsReport(from, until, groups);
+
+        bool IsAsked(RouteQuality? quality) => quality is not null && !(request.OnlyWatching && quality.Active);
     }
 
-    private static CandidateSavings Candidate(string model, RouteQuality quality, StoredSums? stored, List<RoutedCalls> calls, Dictionary<TrafficClass, ClassFacts> facts, Dictionary<string, string> keys)
+    // The store counts by route. Where several groups share one, a group's calls are those of the models that it names, and what two of them name is in both.
+    private static List<RoutedCalls> CallsOf(RouteRule rule, ModelRoute route, IEnumerable<RoutedCalls> calls)
+    {
+        if (route.Rules.Count(r => r.Quality is not null) < 2)
+            return [.. calls];
+        var models = rule.Models.Append(rule.Quality!.Judge).OfType<string>().ToList();
+        return [.. calls.Where(c => models.Any(m => c.Model == m || c.Model.EndsWith("/" + m, StringComparison.Ordinal)))];
+    }
+
+    private static CandidateSavings Candidate(string model, QualityTarget own, List<QualityTarget> targets, StoredSums? stored, List<RoutedCalls> calls, Dictionary<TrafficClass, ClassFacts> facts, Dictionary<string, string> keys)
     {
         var sums = stored is null ? null : RoutingSums.Read(stored.Sums, stored.Fingerprint);
         var all = sums?.All ?? default;
@@ -102,11 +123,12 @@ internal sealed class GetSavingsHandler(TokonomicsDbContext db, IRoutingStore st
         foreach (var name in sums?.Classes.Keys ?? [])
             volumes.TryAdd(name, 0);
         var thresholds = new List<ThresholdSavings>();
-        foreach (var keep in QualityTarget.Usual.Append(quality.Keep).Distinct().OrderBy(k => k.Target))
+        var known = sums ?? new RoutingSums(default);
+        var learned = RoutingModel.Of(known);
+        foreach (var keep in targets)
         {
-            var known = sums ?? new RoutingSums(default);
-            var (total, byClass) = SavingEstimate.Of(known, RoutingPolicy.Of(known, keep), volumes);
-            thresholds.Add(new ThresholdSavings(keep, keep == quality.Keep, total, [.. byClass
+            var (total, byClass) = SavingEstimate.Of(known, RoutingPolicy.Of(known, keep, learned), volumes);
+            thresholds.Add(new ThresholdSavings(keep, keep == own, total, [.. byClass
                 .OrderByDescending(c => c.Value.Saving.Value).ThenByDescending(c => c.Value.Calls).ThenBy(c => c.Key)
                 .Select(c => new ClassSavings(
                     c.Key, facts.GetValueOrDefault(c.Key), facts.TryGetValue(c.Key, out var of) ? keys.GetValueOrDefault(of.KeyId) : null, c.Value,
@@ -129,12 +151,12 @@ internal sealed class GetSavingsHandler(TokonomicsDbContext db, IRoutingStore st
     {
         var keep = new QualityTarget(week.KeepPermille / 1000d);
         if (week.StrongSum <= 0)
-            return new WeekKept(week.Pair.Candidate, week.Week, keep, week.Labels, null, null, false);
+            return new WeekKept(week.Pair.Candidate, week.Week, keep, week.Labels, null, null, null, false);
         var kept = week.CandidateSum / week.StrongSum;
         // Of candidate − kept × strong, whose mean is zero: its spread over the strong model's mean is that of the ratio. One loss more than were seen.
         var squares = week.CandidateSquares - (2 * kept * week.Products) + (kept * kept * week.StrongSquares) + 1;
-        var low = kept - (NineInTen * Math.Sqrt(Math.Max(0, squares)) / week.StrongSum);
-        return new WeekKept(week.Pair.Candidate, week.Week, keep, week.Labels, kept, low, kept < keep.Target - QualityBound.Tolerance);
+        var about = NineInTen * Math.Sqrt(Math.Max(0, squares)) / week.StrongSum;
+        return new WeekKept(week.Pair.Candidate, week.Week, keep, week.Labels, kept, kept - about, kept + about, kept < keep.Target - QualityBound.Tolerance);
     }
 
     private static bool IsSample(RoutedCalls calls) => calls.Reason is RouteReason.Shadow or RouteReason.Judge;
@@ -155,12 +177,14 @@ public sealed record GetSuggestions(Caller Caller, string TenantId, KeyEnvironme
 
 public sealed record SavingSuggestions(IReadOnlyList<SavingSuggestion> Suggestions);
 
-/// <summary>In a month, a class or all of a group's calls could cost less.</summary>
-/// <param name="KeyName">Whose calls; null where it is about all.</param>
+/// <summary>In a month, the calls of a class could cost so much less. Of several candidates the one that saves most.</summary>
+/// <param name="Rule">Its number in the route, from 1.</param>
+/// <param name="KeyName">Whose calls; null where the key is gone.</param>
+/// <param name="Facts">Null for the class of all that are too many.</param>
 /// <param name="Kept">Of the strong model's quality.</param>
 /// <param name="Low">The end of the interval of which nine in ten lie above.</param>
 /// <param name="Saving">In thirty days, with its interval of nine in ten.</param>
-public sealed record SavingSuggestion(string RouteId, string RouteName, string Strong, string Candidate, QualityTarget Keep, string? KeyName, ClassFacts? Facts, double Kept, double Low, NanoUsd Saving, NanoUsd SavingLow, NanoUsd SavingHigh);
+public sealed record SavingSuggestion(string RouteId, string RouteName, int Rule, string Strong, string Candidate, QualityTarget Keep, string? KeyName, ClassFacts? Facts, double Kept, double Low, NanoUsd Saving, NanoUsd SavingLow, NanoUsd SavingHigh);
 
 internal sealed class GetSuggestionsHandler(IMediator sender) : IRequestHandler<GetSuggestions, Outcome<SavingSuggestions>>
 {
@@ -168,22 +192,21 @@ internal sealed class GetSuggestionsHandler(IMediator sender) : IRequestHandler<
 
     public async Task<Outcome<SavingSuggestions>> Handle(GetSuggestions request, CancellationToken cancellationToken)
     {
-        var report = await sender.Send(new GetSavings(request.Caller, request.TenantId, request.Environment), cancellationToken);
+        var report = await sender.Send(new GetSavings(request.Caller, request.TenantId, request.Environment) { OnlyWatching = true }, cancellationToken);
         if (report.Refusal is { } refusal)
             return refusal;
         var days = (decimal)(report.Value.Until - report.Value.From).TotalDays;
         NanoUsd Month(NanoUsd amount) => NanoUsd.Round(amount.Usd * MonthDays / days);
         var found =
             from g in report.Value.Groups
-            where !g.Quality.Active
             from c in g.Candidates
             from t in c.Thresholds
-            where t.IsOwn
             from one in t.Classes
-            where one.Saving is { RoutedShare: > 0, QualityKept: not null, QualityLow: not null } && one.Saving.SavingLow > NanoUsd.Zero
+            // What is promised of all calls together may be missed by one class of them: such a one is no suggestion.
+            where one.Saving is { RoutedShare: > 0, QualityLow: not null } && one.Saving.QualityKept >= t.Keep.Target && one.Saving.SavingLow > NanoUsd.Zero
             orderby one.Saving.Saving.Value descending
-            select new SavingSuggestion(
-                g.RouteId, g.RouteName, g.Strong, c.Model, t.Keep, one.KeyName, one.Facts, one.Saving.QualityKept!.Value, one.Saving.QualityLow!.Value, Month(one.Saving.Saving), Month(one.Saving.SavingLow), Month(one.Saving.SavingHigh));
-        return new SavingSuggestions([.. found.Take(Math.Max(0, request.Most))]);
+            select (Of: (g.RouteId, g.Rule, one.Class), Suggestion: new SavingSuggestion(
+                g.RouteId, g.RouteName, g.Rule, g.Strong, c.Model, t.Keep, one.KeyName, one.Facts, one.Saving.QualityKept!.Value, one.Saving.QualityLow!.Value, Month(one.Saving.Saving), Month(one.Saving.SavingLow), Month(one.Saving.SavingHigh)));
+        return new SavingSuggestions([.. found.DistinctBy(f => f.Of).Take(Math.Max(0, request.Most)).Select(f => f.Suggestion)]);
     }
 }

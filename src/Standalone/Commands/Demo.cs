@@ -75,11 +75,13 @@ internal static class DemoCommand
         var places = await new DemoWorld(db, mediator, time).MakeAsync(found, cancellationToken);
         await Console.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{found.Name} ({found.Id}): {events:N0} calls over {days} days"));
 
+        var groups = await DemoGroups.MakeAsync(mediator, places, book, seed, now, cancellationToken);
         var watch = Stopwatch.StartNew();
-        await FillAsync(services.GetRequiredService<IUsageLedger>(), new DemoTraffic(places, book, seed, now, days).Calls(events), watch, cancellationToken);
+        await FillAsync(services.GetRequiredService<IUsageLedger>(), new DemoTraffic(places, book, seed, now, days).Calls(events).Select(groups.Mark), watch, cancellationToken);
         await DemoRefusals.WriteAsync(services.GetRequiredService<IRefusals>(), places, seed, now, days, events, cancellationToken);
         await BudgetsAsync(services, found, places, now, cancellationToken);
         await RoutesAsync(mediator, found, cancellationToken);
+        await groups.TeachAsync(services.GetRequiredService<IRoutingStore>(), cancellationToken);
         await Console.Out.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"done in {watch.Elapsed.TotalSeconds:F0} s"));
 
         var url = services.GetRequiredService<IOptions<PortalOptions>>().Value.PublicUrl.ToString().TrimEnd('/');

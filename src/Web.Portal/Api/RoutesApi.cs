@@ -1,6 +1,7 @@
 using System.Text.Json;
 using MediatR;
 using Tokonomics.Application.Routing;
+using Tokonomics.Domain.Ledger;
 using Tokonomics.Web.Portal.Frame;
 
 namespace Tokonomics.Web.Portal.Api;
@@ -19,6 +20,10 @@ internal static class RoutesApi
         routes.MapGet("/{id}", async (HttpContext http, IMediator mediator, string id) =>
             (await mediator.Send(new ListRoutes(http.Caller(), http.Tenant(), id), http.RequestAborted)).Answer(l => RouteShape.Of(l.Routes[0])))
             .Produces<RouteShape>().WithSummary("One route");
+        routes.MapGet("/savings", (HttpContext http, IMediator mediator, string? environment) => SavingsAsync(http, mediator, null, environment))
+            .Produces<SavingsApi.ReportShape>().WithSummary("What quality groups could save at each threshold, by the comparisons of the tenant's own calls, and what they have saved");
+        routes.MapGet("/{id}/savings", (HttpContext http, IMediator mediator, string id, string? environment) => SavingsAsync(http, mediator, id, environment))
+            .Produces<SavingsApi.ReportShape>().WithSummary("The same of one route");
         routes.MapPost("", async (HttpContext http, IMediator mediator) =>
         {
             var (form, refused) = await ReadAsync(http);
@@ -33,6 +38,10 @@ internal static class RoutesApi
             (await mediator.Send(new DeleteRoute(http.Caller(), http.Tenant(), id), http.RequestAborted)).Answer(_ => null))
             .Produces(204).WithSummary("Takes a route away: its name is then a model's again, or nothing's");
     }
+
+    private static async Task<IResult> SavingsAsync(HttpContext http, IMediator mediator, string? id, string? environment) => QueryWord.TryRead<KeyEnvironment>(environment, out var known)
+        ? (await mediator.Send(new GetSavings(http.Caller(), http.Tenant(), known ?? KeyEnvironment.Live, id), http.RequestAborted)).Answer(r => SavingsApi.ReportShape.Of(r, known ?? KeyEnvironment.Live))
+        : QueryWord.Unknown<KeyEnvironment>("environment", environment!);
 
     // By hand: what is wrong in a rule is told in a sentence that says which, a field that there isn't by its name.
     private static async Task<(RouteForm? Form, IResult? Refused)> ReadAsync(HttpContext http)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Mvc.Rendering;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
@@ -41,6 +42,7 @@ public sealed class Places(TeamList all)
         BudgetScopeKind.Team => $"team {Name(scope.Value)}",
         BudgetScopeKind.Project => $"project {Name(scope.Value)}",
         BudgetScopeKind.Key => $"key {keyNames.GetValueOrDefault(scope.Value!, scope.Value!)}",
+        _ when scope.Name == SampleBudgets.Tag && scope.Value is { } route => $"comparing answers, {route}",
         _ => scope.Value is null ? $"each {scope.Name}" : $"{scope.Name}={scope.Value}",
     };
 }

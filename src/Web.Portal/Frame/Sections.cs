@@ -12,6 +12,8 @@ internal static class Sections
 
     public static IReadOnlyList<(string Path, string Name)> Alerts(PortalPage page) => Of(page, ("/alerts", "Alerts", Right.ReadUsage), ("/alerts/rules", "Rules", Right.ReadUsage), ("/alerts/channels", "Channels", Right.ReadKeys));
 
+    public static IReadOnlyList<(string Path, string Name)> Routing(PortalPage page) => Of(page, ("/routes", "Routes", Right.ReadKeys), ("/routes/savings", "Savings", Right.ReadUsage));
+
     public static IReadOnlyList<(string Path, string Name)> Team(PortalPage page) => Of(page, ("/team", "Members", Right.ManageTeams), ("/team/projects", "Teams and projects", Right.ReadUsage));
 
     public static readonly IReadOnlyList<(string Path, string Name)> Operator = [("/operator", "Tenants"), ("/operator/accounts", "Accounts"), ("/operator/system", "System"), ("/operator/jobs", "Jobs"), ("/operator/audit", "Audit log")];

@@ -63,6 +63,8 @@ public sealed class PipelineTests
             (Right.ManageBudgets, c => Send(new CreateBudget(c, t, BudgetScope.Key(of.LiveKey.Id), BudgetPeriod.Day, terms))),
             (Right.ManageBudgets, c => Send(new UpdateBudget(c, t, budget, terms))),
             (Right.ReadKeys, c => Send(new ListRoutes(c, t))),
+            (Right.ReadUsage, c => Send(new GetSavings(c, t, KeyEnvironment.Live))),
+            (Right.ReadUsage, c => Send(new GetSuggestions(c, t, KeyEnvironment.Live))),
             (Right.ManageKeys, c => Send(new SaveRoute(c, t, new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5")])])))),
             (Right.ManageKeys, c => Send(new UpdateRoute(c, t, "route_x", new RouteForm("smart", [new RuleForm([new TargetForm("openai/gpt-5")])])))),
             (Right.ManageKeys, c => Send(new EmptyCache(c, t))),

@@ -19,7 +19,7 @@ public sealed class NewModel : RouteFormPage
         if (!await FirstTimeAsync())
             return Redirect(To("/routes"));
         // Who may not is refused by the use case, whatever was typed.
-        if (await AskAsync(new SaveRoute(Caller, TenantId, form ?? new RouteForm("", []))) is not { } saved)
+        if (await SaveAsync(new SaveRoute(Caller, TenantId, form ?? new RouteForm("", []))) is not { } saved)
             return Refused ?? Page();
         Said = Saving(saved);
         return Redirect(To("/routes"));

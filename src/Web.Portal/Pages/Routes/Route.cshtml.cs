@@ -42,7 +42,7 @@ public sealed class RouteModel : RouteFormPage
             return Page();
         if (!await FirstTimeAsync())
             return Redirect(To($"/routes/{Id}"));
-        if (await AskAsync(new UpdateRoute(Caller, TenantId, Id, form ?? new RouteForm("", []))) is not { } saved)
+        if (await SaveAsync(new UpdateRoute(Caller, TenantId, Id, form ?? new RouteForm("", []))) is not { } saved)
             return Refused ?? Page();
         Said = Saving(saved);
         return Redirect(To($"/routes/{Id}"));

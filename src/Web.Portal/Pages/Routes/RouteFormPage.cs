@@ -1,6 +1,10 @@
 using Microsoft.AspNetCore.Mvc;
+using Microsoft.AspNetCore.Mvc.ModelBinding;
 using Microsoft.AspNetCore.Mvc.Rendering;
 using Tokonomics.Application.Routing;
+using Tokonomics.Application.Tenants;
+using Tokonomics.Domain.Budgets;
+using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Routing;
 using Tokonomics.Web.Portal.Frame;
 
@@ -55,17 +59,37 @@ public sealed class RuleFields
 
     public bool Sticky { get; set; }
 
+    /// <summary>Cheaper models, one a line; none: the rule has no quality group.</summary>
+    public string? Candidates { get; set; }
+
+    /// <summary>What is kept of the quality, percent.</summary>
+    public decimal? Keep { get; set; } = 95;
+
+    /// <summary>False: the group only watches.</summary>
+    public bool Active { get; set; }
+
+    public int? SamplePercent { get; set; } = 3;
+
+    /// <summary>USD a month.</summary>
+    public string? SampleLimit { get; set; } = "10.00";
+
+    public string? Judge { get; set; }
+
+    public bool Check { get; set; }
+
     public int? CacheSeconds { get; set; }
 
-    public static RuleFields New() => new() { Sticky = true, FallBackOn = [.. RouteFormPage.Faults.Select(f => f.Word)] };
+    public static RuleFields New() => new() { Sticky = true, Check = true, FallBackOn = [.. RouteFormPage.Faults.Select(f => f.Word)] };
 
     public bool HasConditions => !string.IsNullOrWhiteSpace(Tags) || !string.IsNullOrWhiteSpace(Keys) || AtLeast is not null || AtMost is not null || Tools is not null || Streaming is not null || Days.Count > 0 || BudgetAbove is not null;
+
+    public bool HasGroup => !string.IsNullOrWhiteSpace(Candidates);
 
     public static RuleFields Of(RouteRule rule)
     {
         var form = RoutePolicy.Form(new ModelRoute { Id = "", Name = "x", Rules = [rule] }).Rules[0];
         var when = rule.When;
-        return new RuleFields
+        var fields = new RuleFields
         {
             Tags = Lines.Tags(when.Tags),
             Keys = string.Join('\n', when.Keys),
@@ -83,8 +107,13 @@ public sealed class RuleFields
             FallBackOn = [.. form.FallBackOn!],
             TimeoutSeconds = form.FirstByteTimeoutMs / 1000m,
             Sticky = rule.Sticky,
+            Check = true,
             CacheSeconds = form.CacheSeconds,
         };
+        if (form.Quality is { } group)
+            (fields.Candidates, fields.Keep, fields.Active, fields.SamplePercent, fields.SampleLimit, fields.Judge, fields.Check) =
+                (string.Join('\n', group.Candidates), group.KeepPercent, group.Active, group.SamplePercent, group.SampleLimitUsd, group.Judge, group.Check);
+        return fields;
     }
 }
 
@@ -146,6 +175,7 @@ public abstract class RouteFormPage : PortalPage
 
             if (targets.Count == 0)
                 ModelState.AddModelError(at + nameof(r.Targets), "Name at least one model.");
+            var group = r.HasGroup ? Group(r, targets, at) : null;
             if (!ModelState.IsValid)
                 continue;
             var hasHours = r.Days.Count > 0 || !string.IsNullOrEmpty(r.From) || !string.IsNullOrEmpty(r.To);
@@ -168,11 +198,66 @@ public abstract class RouteFormPage : PortalPage
                 FallBackOn = [.. r.FallBackOn],
                 FirstByteTimeoutMs = r.TimeoutSeconds is { } seconds ? (int)(Math.Clamp(seconds, 0, 1000) * 1000) : null,
                 Sticky = r.Sticky,
+                Quality = group,
                 CacheSeconds = r.CacheSeconds,
             });
         }
 
         return ModelState.IsValid ? new RouteForm(Form.Name?.Trim() ?? "", rules) : null;
+    }
+
+    // What is wrong stands at its field; what only the tenant's other things tell, such as a provider that there isn't, is placed by SaveAsync afterwards.
+    private QualityForm Group(RuleFields r, List<TargetForm> targets, string at)
+    {
+        var candidates = Lines.Read(r.Candidates);
+        void Wrong(string field, string says) => ModelState.AddModelError(at + field, says);
+        if (candidates.Count > RouteQuality.MostCandidates)
+            Wrong(nameof(r.Candidates), $"Name {RouteQuality.MostCandidates} cheaper models at most; these are {candidates.Count}.");
+        if (candidates.FirstOrDefault(c => !ModelRoute.IsName(c)) is { } odd)
+            Wrong(nameof(r.Candidates), $"'{odd}' is no model: write provider/model, or a model's name.");
+        if (candidates.Distinct(StringComparer.Ordinal).Count() < candidates.Count)
+            Wrong(nameof(r.Candidates), "Name each model once.");
+        if (candidates.FirstOrDefault(c => targets.Any(t => t.Model == c)) is { } target)
+            Wrong(nameof(r.Candidates), $"'{target}' is among the rule's models already: a cheaper one stands here only.");
+        if (r.Choose != TargetChoice.Ordered)
+            Wrong(nameof(r.Choose), "With a cheaper model beside it, the first model is the one that it is compared with: choose the first that can be had.");
+        if (r.Keep is not (>= 50 and <= 100) && IsReadable(at + nameof(r.Keep)))
+            Wrong(nameof(r.Keep), "Say what is kept of the quality, 50 to 100 percent.");
+        if (r.SamplePercent is not (>= 0 and <= RouteQuality.MostSamplePercent) && IsReadable(at + nameof(r.SamplePercent)))
+            Wrong(nameof(r.SamplePercent), $"Say of how many percent of the calls two answers are compared, 0 to {RouteQuality.MostSamplePercent}.");
+        var limit = r.SampleLimit?.Trim().TrimStart('$') ?? "";
+        if (NanoUsd.Parse(limit) is not { } usd || usd < NanoUsd.Zero || usd > Budget.MaxLimit)
+            Wrong(nameof(r.SampleLimit), "Say what comparing may cost in a month, in USD, such as 10.00; 0 compares nothing.");
+        var judge = r.Judge?.Trim();
+        if (!string.IsNullOrEmpty(judge) && !ModelRoute.IsName(judge))
+            Wrong(nameof(r.Judge), $"'{judge}' is no model: write provider/model, or a model's name.");
+        return new QualityForm(candidates, limit) { KeepPercent = r.Keep ?? 95, Active = r.Active, SamplePercent = r.SamplePercent ?? 0, Judge = string.IsNullOrEmpty(judge) ? null : judge, Check = r.Check };
+    }
+
+    private bool IsReadable(string field) => ModelState.GetFieldValidationState(field) != ModelValidationState.Invalid;
+
+    /// <summary>Asks a use case that saves the form: where what is wrong is about a model of a quality group, it is said at that field.</summary>
+    protected async Task<RouteSaved?> SaveAsync(IUseCase<RouteSaved> request)
+    {
+        if (await AskAsync(request) is { } saved)
+            return saved;
+        foreach (var error in ModelState[""]?.Errors.ToList() ?? [])
+            for (var i = 0; i < Form.Rules.Count; i++)
+                if (error.ErrorMessage.StartsWith($"Rule {i + 1}: ", StringComparison.Ordinal) && FieldOf(Form.Rules[i], error.ErrorMessage) is { } field)
+                {
+                    ModelState[""]!.Errors.Remove(error);
+                    ModelState.AddModelError($"Form.Rules[{i}].{field}", error.ErrorMessage[$"Rule {i + 1}: ".Length..]);
+                }
+
+        return null;
+    }
+
+    private static string? FieldOf(RuleFields rule, string error)
+    {
+        bool IsAbout(string model) => error.Contains($"'{model}'", StringComparison.Ordinal);
+        return !rule.HasGroup || Lines.Read(rule.Targets).Any(t => IsAbout(t.Split(' ')[0])) ? null
+            : Lines.Read(rule.Candidates).Any(IsAbout) ? nameof(rule.Candidates)
+            : rule.Judge?.Trim() is { Length: > 0 } judge && IsAbout(judge) ? nameof(rule.Judge) : null;
     }
 
     /// <summary>What is said after it was saved.</summary>

@@ -26,6 +26,7 @@ public sealed class IndexModel : PortalPage
         ("/budgets/new", "New budget", "set create cap limit", Right.ManageBudgets),
         ("/routes", "Routes", "routing model fallback failover retry weighted cheapest fastest", Right.ReadKeys),
         ("/routes/new", "New route", "make create routing model fallback", Right.ManageKeys),
+        ("/routes/savings", "Savings", "quality group cheaper model candidate threshold holdout samples labels shadow routing", Right.ReadUsage),
         ("/alerts", "Alerts", "notifications threshold exhausted overrun", Right.ReadUsage),
         ("/alerts/rules", "Alert rules", "mute snooze quiet hours night weekend sensitivity spike burn floor ratio", Right.ReadUsage),
         ("/alerts/channels", "Alert channels", "slack mail email webhook teams discord pagerduty notify", Right.ReadKeys),

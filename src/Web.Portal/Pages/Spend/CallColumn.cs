@@ -40,7 +40,7 @@ public sealed record CallColumn(string Name, string Title, bool IsNumber = false
     /// <param name="money">Writes the column's amounts.</param>
     public IHtmlContent Cell(UsageEvent call, Application.Ledger.SpendNames names, Func<NanoUsd?, Figure> money) => Name switch
     {
-        "model" => TwoPart(call.ResponseModel ?? call.RequestModel ?? "–", call.Provider),
+        "model" => Marked(TwoPart(call.ResponseModel ?? call.RequestModel ?? "–", call.Provider), SavingsSentences.Mark(call)),
         "tags" => TwoPart(CallsModel.TagOf(call, "feature"), CallsModel.TagOf(call, "customer")),
         "key" => Text(names.Of(call.KeyId)),
         "project" => Text(call.ProjectId is { } project ? names.Of(project) : "–"),
@@ -71,6 +71,13 @@ public sealed record CallColumn(string Name, string Title, bool IsNumber = false
         var content = Text(first ?? "");
         if (!string.IsNullOrEmpty(second))
             content.AppendHtml(" <span class=\"faint\">").Append(second).AppendHtml("</span>");
+        return content;
+    }
+
+    private static HtmlContentBuilder Marked(HtmlContentBuilder content, string? mark)
+    {
+        if (mark is not null)
+            content.AppendHtml(" <span class=\"badge-soft\">").Append(mark).AppendHtml("</span>");
         return content;
     }
 

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Application.Routing;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
@@ -22,6 +23,9 @@ public sealed class OverviewModel(IPalettePlaces palette, TimeProvider time, IOp
 
     public IReadOnlyList<BudgetLine> Budgets { get; private set; } = [];
 
+    /// <summary>What comparisons say could be saved; mostly none.</summary>
+    public IReadOnlyList<SavingSuggestion> Suggestions { get; private set; } = [];
+
     public DateTimeOffset Now { get; } = time.GetUtcNow();
 
     public string BaseUrl { get; } = options.Value.PublicUrl.ToString().TrimEnd('/');
@@ -37,7 +41,10 @@ public sealed class OverviewModel(IPalettePlaces palette, TimeProvider time, IOp
         Colours = await palette.ColoursAsync(TenantId, SpendDimension.Of(SummaryDimension.Model), overview.Days, Cancel);
         View = SpendView.Read(new QueryCollection(), TenantId, Environment, Zone, Now);
         if (await AskAsync(new ListBudgets(Caller, TenantId)) is { } budgets)
-            Budgets = [.. budgets.Budgets.Where(b => b.Budget.Environment == Environment)];
+            Budgets = [.. budgets.Budgets.Where(b => b.Budget.Environment == Environment && b.Budget.Scope.Name != SampleBudgets.Tag)]; // those stand beside what they buy, on the page of savings
+        // One cheap query where no group only watches.
+        if (overview.HasCalls && await AskAsync(new GetSuggestions(Caller, TenantId, Environment)) is { } found)
+            Suggestions = found.Suggestions;
         return Page();
     }
 
