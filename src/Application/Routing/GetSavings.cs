@@ -93,7 +93,7 @@ internal sealed class GetSavingsHandler(TokonomicsDbContext db, IRoutingStore st
                 var own = CallsOf(rule, route, calls[route.Id]);
                 var thresholds = request.OnlyWatching ? [quality.Keep] : QualityTarget.Usual.Append(quality.Keep).Distinct().OrderBy(k => k.Target).ToList();
                 groups.Add(new GroupSavings(
-                    route.Id, route.Name, i + 1, strong.Model, quality, Cost(own.Where(IsSample)), new NanoUsd(own.Where(c => !IsSample(c)).Sum(c => c.SavedNano)), own.Where(IsRouted).Sum(c => c.Calls), own.Where(IsClients).Sum(c => c.Calls),
+                    route.Id, route.Name, i + 1, strong.Model, quality, Cost(own.Where(IsSample)), new NanoUsd(own.Where(c => !IsSample(c)).Sum(c => c.SavedNano)), own.Where(c => IsRouted(c, quality)).Sum(c => c.Calls), own.Where(IsClients).Sum(c => c.Calls),
                     [.. quality.Candidates.Select(model => Candidate(
                         model, quality.Keep, thresholds, sums.FirstOrDefault(s => s.Pair.RouteId == route.Id && s.Pair.Strong == strong.Model && s.Pair.Candidate == model).Sums, own, classes[route.Id].ToDictionary(c => c.Class), keys))],
                     [.. weeks.Where(w => w.Pair.RouteId == route.Id && w.Pair.Strong == strong.Model && quality.Candidates.Contains(w.Pair.Candidate)).Take(MostWeeks * quality.Candidates.Count).Select(Kept)],
@@ -161,7 +161,9 @@ internal sealed class GetSavingsHandler(TokonomicsDbContext db, IRoutingStore st
 
     private static bool IsSample(RoutedCalls calls) => calls.Reason is RouteReason.Shadow or RouteReason.Judge;
 
-    private static bool IsRouted(RoutedCalls calls) => calls.Reason is RouteReason.ClassProven or RouteReason.PromptProven;
+    // A turn in the middle of a tool loop is where its conversation is; a candidate may be written by its name alone.
+    private static bool IsRouted(RoutedCalls calls, RouteQuality quality) => calls.Reason is RouteReason.ClassProven or RouteReason.PromptProven
+        || (calls.Reason == RouteReason.Conversation && quality.Candidates.Any(c => c == calls.Model || calls.Model.EndsWith($"/{c}", StringComparison.Ordinal)));
 
     // An escalated call has been counted where it went first.
     private static bool IsClients(RoutedCalls calls) => !IsSample(calls) && calls.Reason != RouteReason.Escalated;
