@@ -46,7 +46,7 @@ public sealed record Pool(PoolSource Source, IReadOnlyList<Row> Train, IReadOnly
     public const int Mixed = 9;
 
     /// <param name="folder">With the files.</param>
-    /// <param name="split">What is measured on: <c>dev</c>, or another that the files have.</param>
+    /// <param name="split">What is measured on: <c>dev</c>, or another that the files have; <c>train</c> for what is chosen: <see cref="Trials.Part"/>.</param>
     public static IReadOnlyList<Pool> Read(string folder, string split, IEnumerable<PoolSource> sources)
     {
         var secret = "the evaluation's own secret"u8.ToArray();
@@ -75,7 +75,8 @@ public sealed record Pool(PoolSource Source, IReadOnlyList<Row> Train, IReadOnly
             var assumed = rows.Exists(r => !r.HasCosts && (r.Split == "train" || r.Split == split));
             IReadOnlyList<Row> Of(string name) => [.. rows.Where(r => r.Split == name).Select(r => assumed ? Assumed(r.Row) : r.Row)];
             Row Assumed(Row row) => row with { Label = row.Label with { StrongCost = NanoUsd.Round(1), CandidateCost = NanoUsd.Round((decimal)source.Ratio) } };
-            return new Pool(source, Of("train"), Of(split), assumed);
+            var train = Of("train");
+            return new Pool(source, train, split == "train" ? train : Of(split), assumed);
         }
     }
 

@@ -17,6 +17,16 @@ public static class Trials
 
     private static readonly PairFingerprint Pair = PairFingerprint.Of("strong", "1", "candidate", "1");
 
+    /// <summary>Where labels and what is measured come from the same split: two thirds for the ones, the others for the other, another part in each draw. Otherwise the pool as it is.</summary>
+    public static Pool Part(Pool pool, int seed)
+    {
+        if (pool.Train != pool.Test)
+            return pool;
+        var rows = pool.Train.ToArray();
+        new Random(-seed - 1).Shuffle(rows);
+        return pool with { Train = rows[..(rows.Length * 2 / 3)], Test = rows[(rows.Length * 2 / 3)..] };
+    }
+
     /// <summary>Visits the sums after each of the numbers of labels, in one draw.</summary>
     public static void Draw(Pool pool, int seed, IReadOnlyList<int> labels, Action<int, RoutingSums> visit)
     {
