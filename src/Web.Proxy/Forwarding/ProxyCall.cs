@@ -1,3 +1,4 @@
+using System.Text;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Caching;
 using Tokonomics.Application.Dialects;
@@ -61,7 +62,7 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     public bool WatchesAnswerId { get; set; }
 
     /// <summary>Null where it wasn't found: in the beginning of the answer, in one piece.</summary>
-    public byte[]? AnswerId { get; private set; }
+    public string? AnswerId { get; private set; }
 
     /// <summary>The meter and the copy get the provider's next bytes.</summary>
     public void Feed(ReadOnlySpan<byte> bytes)
@@ -70,7 +71,7 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
         {
             WatchesAnswerId = false;
             if (bytes.IndexOf("\"resp_"u8) is >= 0 and var at && bytes[(at + 1)..] is var rest && rest.IndexOf((byte)'"') is > 0 and <= 128 and var length)
-                AnswerId = rest[..length].ToArray();
+                AnswerId = Encoding.UTF8.GetString(rest[..length]);
         }
 
         Reader?.Feed(bytes);

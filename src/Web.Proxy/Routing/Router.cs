@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Providers;
 using Tokonomics.Application.Routing;
@@ -140,7 +141,7 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
     public void PinAnswer(RoutedCall routed, PlannedTarget target, ProxyCall call)
     {
         if (call.AnswerId is { } id)
-            conversations.Set(RequestOutline.OfAnswer($"{call.Key!.Id} {routed.RouteName}", id), target.Written);
+            conversations.Set(RequestOutline.OfAnswer($"{call.Key!.Id} {routed.RouteName}", Encoding.UTF8.GetBytes(id)), target.Written);
     }
 
     private (List<PlannedTarget> Targets, List<string> Problems) Reach(IReadOnlyList<RouteTarget> wanted, ProxyCall call, string? pathProvider, bool passThrough)
