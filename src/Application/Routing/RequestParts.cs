@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Tokonomics.Application.Routing;
 
 /// <summary>Where in a request's body stands what routing looks at. Of a body of any dialect whose messages are <c>messages</c>, <c>contents</c> or <c>input</c>; whatever it holds, reading it throws nothing.</summary>
@@ -38,151 +36,128 @@ public ref struct RequestParts
     public static RequestParts Of(ReadOnlySpan<byte> body)
     {
         var parts = default(RequestParts);
-        try
+        var json = new JsonSkim(body);
+        if (!json.Enter((byte)'{'))
+            return parts;
+        while (json.Property(out var name))
         {
-            var reader = new Utf8JsonReader(body);
-            if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-                return default;
-            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+            var value = json.Value();
+            switch (name)
             {
-                if (reader.ValueTextEquals("tools"u8) || reader.ValueTextEquals("functions"u8))
-                {
-                    reader.Read();
-                    var array = reader.TokenType == JsonTokenType.StartArray;
-                    var tools = Value(ref reader, body);
+                case var _ when name.SequenceEqual("tools"u8) || name.SequenceEqual("functions"u8):
                     // More than the brackets and white space: an empty list offers none.
-                    if (array && tools[1..^1].ContainsAnyExcept(" \t\r\n"u8))
+                    if (value is [(byte)'[', .., (byte)']'] && value[1..^1].ContainsAnyExcept(" \t\r\n"u8))
                     {
                         parts.HasTools = true;
-                        parts.Tools = tools;
+                        parts.Tools = value;
                     }
-                }
-                else if (reader.ValueTextEquals("system"u8) || reader.ValueTextEquals("systemInstruction"u8) || reader.ValueTextEquals("system_instruction"u8) || reader.ValueTextEquals("instructions"u8))
-                {
-                    reader.Read();
-                    parts.Instructions = Value(ref reader, body);
-                }
-                else if (reader.ValueTextEquals("response_format"u8) || reader.ValueTextEquals("text"u8) || reader.ValueTextEquals("output_config"u8) || reader.ValueTextEquals("output_format"u8) || reader.ValueTextEquals("generationConfig"u8) || reader.ValueTextEquals("generation_config"u8))
-                {
-                    reader.Read();
-                    parts.Format = Value(ref reader, body);
-                }
-                else if (reader.ValueTextEquals("previous_response_id"u8))
-                {
-                    reader.Read();
-                    parts.Previous = reader.TokenType == JsonTokenType.String ? Value(ref reader, body) : default;
-                }
-                else if (reader.ValueTextEquals("messages"u8) || reader.ValueTextEquals("contents"u8) || reader.ValueTextEquals("input"u8))
-                {
-                    reader.Read();
-                    if (reader.TokenType == JsonTokenType.StartArray)
-                        Messages(ref reader, body, ref parts);
+
+                    break;
+                case var _ when name.SequenceEqual("system"u8) || name.SequenceEqual("systemInstruction"u8) || name.SequenceEqual("system_instruction"u8) || name.SequenceEqual("instructions"u8):
+                    parts.Instructions = value;
+                    break;
+                case var _ when name.SequenceEqual("response_format"u8) || name.SequenceEqual("text"u8) || name.SequenceEqual("output_config"u8) || name.SequenceEqual("output_format"u8) || name.SequenceEqual("generationConfig"u8) || name.SequenceEqual("generation_config"u8):
+                    parts.Format = value;
+                    break;
+                case var _ when name.SequenceEqual("previous_response_id"u8):
+                    parts.Previous = value is [(byte)'"', .., (byte)'"'] ? value : default;
+                    break;
+                case var _ when name.SequenceEqual("messages"u8) || name.SequenceEqual("contents"u8) || name.SequenceEqual("input"u8):
+                    if (value is [(byte)'[', ..])
+                    {
+                        Messages(value, ref parts);
+                    }
                     else
-                        parts.First = parts.Asked = Value(ref reader, body);
-                }
-                else
-                {
-                    reader.Skip();
-                }
+                    {
+                        parts.First = value;
+                        parts.Asked = value;
+                    }
+
+                    break;
             }
-        }
-        catch (JsonException)
-        {
-            // What was read until then is what is known; the provider says what is wrong with it.
         }
 
         return parts;
     }
 
-    private static void Messages(scoped ref Utf8JsonReader reader, ReadOnlySpan<byte> body, ref RequestParts parts)
+    private static void Messages(ReadOnlySpan<byte> list, ref RequestParts parts)
     {
-        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        var json = new JsonSkim(list);
+        json.Enter((byte)'[');
+        while (json.Item())
         {
-            var message = Value(ref reader, body);
-            var instructs = IsInstruction(message);
-            parts.ToolLast = !instructs && IsToolResult(message);
-            if (parts.ToolLast)
+            var message = json.Value();
+            var (speaker, isToolResult) = Look(message);
+            parts.ToolLast = isToolResult;
+            if (isToolResult)
                 parts.ToolResult = message;
-            else if (RoleIs(message, "user"u8) || !HasRole(message))
+            else if (speaker == Speaker.User)
                 parts.Asked = message;
             parts.GoesOn |= !parts.First.IsEmpty;
             if (parts.GoesOn)
                 continue;
-            if (instructs && parts.Instructions.IsEmpty)
+            if (speaker == Speaker.Instructor && parts.Instructions.IsEmpty)
                 parts.Instructions = message;
-            else if (!instructs)
+            else if (speaker != Speaker.Instructor)
                 parts.First = message;
         }
     }
 
-    private static ReadOnlySpan<byte> Value(scoped ref Utf8JsonReader reader, ReadOnlySpan<byte> body)
+    private enum Speaker
     {
-        var start = (int)reader.TokenStartIndex;
-        reader.Skip();
-        return body[start..(int)reader.BytesConsumed];
+        User, Instructor, Other,
     }
 
-    private static bool IsInstruction(ReadOnlySpan<byte> message) => RoleIs(message, "system"u8) || RoleIs(message, "developer"u8);
-
-    private static bool RoleIs(ReadOnlySpan<byte> message, ReadOnlySpan<byte> role)
+    // Results of tools. Chat: role "tool" or "function". Responses: an item of type function_call_output. Messages: a block of type tool_result. Gemini: a part functionResponse.
+    private static (Speaker Speaker, bool IsToolResult) Look(ReadOnlySpan<byte> message)
     {
-        var reader = new Utf8JsonReader(message);
-        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-            return false;
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        var json = new JsonSkim(message);
+        if (!json.Enter((byte)'{'))
+            return (Speaker.Other, false);
+        var (speaker, named, result) = (Speaker.User, false, false);
+        while (json.Property(out var name))
         {
-            var isRole = reader.ValueTextEquals("role"u8);
-            reader.Read();
-            if (isRole)
-                return reader.TokenType == JsonTokenType.String && reader.ValueTextEquals(role);
-            reader.Skip();
-        }
-
-        return false;
-    }
-
-    private static bool HasRole(ReadOnlySpan<byte> message)
-    {
-        var reader = new Utf8JsonReader(message);
-        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-            return false;
-        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-        {
-            if (reader.ValueTextEquals("role"u8) || reader.ValueTextEquals("type"u8))
-                return true;
-            reader.Read();
-            reader.Skip();
-        }
-
-        return false;
-    }
-
-    // Chat: role "tool" or "function". Responses: an item of type function_call_output. Messages: a block of type tool_result. Gemini: a part functionResponse.
-    private static bool IsToolResult(ReadOnlySpan<byte> message)
-    {
-        var reader = new Utf8JsonReader(message);
-        while (reader.Read())
-        {
-            if (reader.TokenType != JsonTokenType.PropertyName)
-                continue;
-            if (reader.CurrentDepth <= 3 && (reader.ValueTextEquals("functionResponse"u8) || reader.ValueTextEquals("function_response"u8)))
-                return true;
-            var (isRole, isType) = (reader.CurrentDepth == 1 && reader.ValueTextEquals("role"u8), reader.CurrentDepth <= 3 && reader.ValueTextEquals("type"u8));
-            reader.Read();
-            if (reader.TokenType != JsonTokenType.String)
+            var value = json.Value();
+            if (name.SequenceEqual("role"u8))
             {
-                // What a tool answered may look like anything: it is not looked into.
-                if (reader.CurrentDepth > 3)
-                    reader.Skip();
-                continue;
+                named = true;
+                speaker = value.SequenceEqual("\"user\""u8) ? Speaker.User : value.SequenceEqual("\"system\""u8) || value.SequenceEqual("\"developer\""u8) ? Speaker.Instructor : Speaker.Other;
+                result |= value.SequenceEqual("\"tool\""u8) || value.SequenceEqual("\"function\""u8);
             }
+            else if (name.SequenceEqual("type"u8))
+            {
+                // An item of Responses that is no message says nothing of whose it is.
+                if (!named && !value.SequenceEqual("\"message\""u8))
+                    speaker = Speaker.Other;
+                result |= IsResult(value);
+            }
+            else if ((name.SequenceEqual("content"u8) || name.SequenceEqual("parts"u8)) && value is [(byte)'[', ..])
+            {
+                result |= HasResult(value);
+            }
+        }
 
-            if (isRole && (reader.ValueTextEquals("tool"u8) || reader.ValueTextEquals("function"u8)))
-                return true;
-            if (isType && (reader.ValueTextEquals("tool_result"u8) || reader.ValueTextEquals("function_call_output"u8)))
-                return true;
+        return (speaker, result && speaker != Speaker.Instructor);
+    }
+
+    private static bool HasResult(ReadOnlySpan<byte> parts)
+    {
+        var json = new JsonSkim(parts);
+        json.Enter((byte)'[');
+        while (json.Item())
+        {
+            var part = new JsonSkim(json.Value());
+            if (!part.Enter((byte)'{'))
+                continue;
+            while (part.Property(out var name))
+                if ((name.SequenceEqual("type"u8) && IsResult(part.Value())) || name.SequenceEqual("functionResponse"u8) || name.SequenceEqual("function_response"u8))
+                    return true;
+                else if (!name.SequenceEqual("type"u8))
+                    part.Value();
         }
 
         return false;
     }
+
+    private static bool IsResult(ReadOnlySpan<byte> type) => type.SequenceEqual("\"tool_result\""u8) || type.SequenceEqual("\"function_call_output\""u8);
 }

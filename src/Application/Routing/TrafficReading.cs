@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Tokonomics.Domain.Routing;
@@ -16,6 +17,9 @@ public sealed record TrafficReading(TrafficClass Class, double[] Features, int T
 
     // A longer message is read at its two ends, where it stands.
     private const int MostMessageBytes = 128 * 1024;
+
+    // Of what stands within each other; deeper than any dialect's.
+    private const int MostLevels = 4;
 
     /// <param name="secret">The tenant's, 16 bytes or more.</param>
     public static TrafficReading Of(in RequestParts parts, ReadOnlySpan<byte> secret, string keyId)
@@ -47,28 +51,75 @@ public sealed record TrafficReading(TrafficClass Class, double[] Features, int T
     // Its strings that are text: content itself, or the parts' text.
     private static int Text(ReadOnlySpan<byte> message, Span<char> buffer)
     {
+        if (message is [(byte)'"', ..])
+            return Unescaped(message, buffer);
+        var json = new JsonSkim(message);
         var length = 0;
-        try
+        if (!json.Enter((byte)'{'))
+            return 0;
+        while (json.Property(out var name))
         {
-            var reader = new Utf8JsonReader(message);
-            var isText = true; // an input that is a string alone
-            while (reader.Read())
+            var value = json.Value();
+            if (name.SequenceEqual("text"u8) || name.SequenceEqual("content"u8) || name.SequenceEqual("parts"u8))
+                length += Any(value, buffer[length..], length > 0, MostLevels);
+        }
+
+        return length;
+    }
+
+    private static int Any(ReadOnlySpan<byte> value, Span<char> buffer, bool more, int levels)
+    {
+        if (value is [(byte)'"', ..])
+        {
+            if (!more || buffer.IsEmpty)
+                return Unescaped(value, buffer);
+            buffer[0] = '\n';
+            return 1 + Unescaped(value, buffer[1..]);
+        }
+
+        var list = new JsonSkim(value);
+        var length = 0;
+        if (levels == 0 || !list.Enter((byte)'['))
+            return 0;
+        while (list.Item())
+        {
+            var part = new JsonSkim(list.Value());
+            if (!part.Enter((byte)'{'))
+                continue;
+            while (part.Property(out var name))
             {
-                if (reader.TokenType == JsonTokenType.PropertyName)
-                {
-                    isText = reader.ValueTextEquals("text"u8) || reader.ValueTextEquals("content"u8);
-                }
-                else if (reader.TokenType == JsonTokenType.String && isText)
-                {
-                    if (length > 0)
-                        buffer[length++] = '\n';
-                    length += reader.CopyString(buffer[length..]);
-                }
+                var inner = part.Value();
+                if (name.SequenceEqual("text"u8) || name.SequenceEqual("content"u8))
+                    length += Any(inner, buffer[length..], more || length > 0, levels - 1);
             }
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
+
+        return length;
+    }
+
+    // A character takes a byte at least: there is room for all of them.
+    private static int Unescaped(ReadOnlySpan<byte> text, Span<char> buffer)
+    {
+        text = text is [(byte)'"', .. var between, (byte)'"'] ? between : text[1..];
+        var length = 0;
+        while (!text.IsEmpty)
         {
-            // Not UTF-8: what came before is what there is.
+            var escape = text.IndexOf((byte)'\\');
+            length += Encoding.UTF8.GetChars(escape < 0 ? text : text[..escape], buffer[length..]);
+            if (escape < 0 || escape + 1 >= text.Length)
+                break;
+            var (letter, taken) = text[escape + 1] switch
+            {
+                (byte)'n' => ('\n', 2),
+                (byte)'t' => ('\t', 2),
+                (byte)'r' => ('\r', 2),
+                (byte)'b' => ('\b', 2),
+                (byte)'f' => ('\f', 2),
+                (byte)'u' when text.Length >= escape + 6 && ushort.TryParse(text.Slice(escape + 2, 4), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code) => ((char)code, 6),
+                var other => ((char)other, 2),
+            };
+            buffer[length++] = letter;
+            text = text[Math.Min(text.Length, escape + taken)..];
         }
 
         return length;
@@ -85,23 +136,45 @@ public sealed record TrafficReading(TrafficClass Class, double[] Features, int T
     private static List<string> ToolNames(ReadOnlySpan<byte> tools)
     {
         var names = new List<string>();
-        if (tools.IsEmpty)
-            return names;
-        var reader = new Utf8JsonReader(tools);
-        while (reader.Read())
-        {
-            if (reader.TokenType != JsonTokenType.PropertyName)
-                continue;
-            var isName = reader.ValueTextEquals("name"u8);
-            var isSchema = reader.ValueTextEquals("parameters"u8) || reader.ValueTextEquals("input_schema"u8) || reader.ValueTextEquals("parametersJsonSchema"u8);
-            reader.Read();
-            if (isSchema)
-                reader.Skip();
-            else if (isName && reader.TokenType == JsonTokenType.String)
-                names.Add(reader.GetString()!);
-        }
-
+        if (!tools.IsEmpty)
+            Names(tools, names, MostLevels);
         return names;
+    }
+
+    private static void Names(ReadOnlySpan<byte> list, List<string> names, int levels)
+    {
+        var json = new JsonSkim(list);
+        if (levels == 0 || !json.Enter((byte)'['))
+            return;
+        while (json.Item())
+        {
+            var tool = new JsonSkim(json.Value());
+            if (!tool.Enter((byte)'{'))
+                continue;
+            while (tool.Property(out var name))
+            {
+                var value = tool.Value();
+                if (name.SequenceEqual("name"u8))
+                    names.Add(Encoding.UTF8.GetString(value));
+                else if (name.SequenceEqual("function"u8))
+                    Named(value, names);
+                else if (name.SequenceEqual("functionDeclarations"u8) || name.SequenceEqual("function_declarations"u8))
+                    Names(value, names, levels - 1);
+            }
+        }
+    }
+
+    private static void Named(ReadOnlySpan<byte> function, List<string> names)
+    {
+        var json = new JsonSkim(function);
+        if (!json.Enter((byte)'{'))
+            return;
+        while (json.Property(out var name))
+        {
+            var value = json.Value();
+            if (name.SequenceEqual("name"u8))
+                names.Add(Encoding.UTF8.GetString(value));
+        }
     }
 
     private static (string Format, byte[] Schema) FormatOf(ReadOnlySpan<byte> json)
@@ -109,22 +182,29 @@ public sealed record TrafficReading(TrafficClass Class, double[] Features, int T
         var format = "text";
         if (json.IsEmpty)
             return (format, []);
-        var reader = new Utf8JsonReader(json);
-        while (reader.Read())
+        try
         {
-            if (reader.TokenType != JsonTokenType.PropertyName)
-                continue;
-            var isSchema = reader.ValueTextEquals("json_schema"u8) || reader.ValueTextEquals("schema"u8) || reader.ValueTextEquals("responseSchema"u8) || reader.ValueTextEquals("response_schema"u8) || reader.ValueTextEquals("responseJsonSchema"u8);
-            reader.Read();
-            if (isSchema && reader.TokenType == JsonTokenType.StartObject)
+            var reader = new Utf8JsonReader(json);
+            while (reader.Read())
             {
-                var start = (int)reader.TokenStartIndex;
-                reader.Skip();
-                return ("json_schema", json[start..(int)reader.BytesConsumed].ToArray());
-            }
+                if (reader.TokenType != JsonTokenType.PropertyName)
+                    continue;
+                var isSchema = reader.ValueTextEquals("json_schema"u8) || reader.ValueTextEquals("schema"u8) || reader.ValueTextEquals("responseSchema"u8) || reader.ValueTextEquals("response_schema"u8) || reader.ValueTextEquals("responseJsonSchema"u8);
+                reader.Read();
+                if (isSchema && reader.TokenType == JsonTokenType.StartObject)
+                {
+                    var start = (int)reader.TokenStartIndex;
+                    reader.Skip();
+                    return ("json_schema", json[start..(int)reader.BytesConsumed].ToArray());
+                }
 
-            if (reader.TokenType == JsonTokenType.String && (reader.ValueTextEquals("json_object"u8) || reader.ValueTextEquals("application/json"u8)))
-                format = "json";
+                if (reader.TokenType == JsonTokenType.String && (reader.ValueTextEquals("json_object"u8) || reader.ValueTextEquals("application/json"u8)))
+                    format = "json";
+            }
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // The provider says what is wrong with it.
         }
 
         return (format, []);

@@ -69,6 +69,36 @@ public sealed class TrafficReadingTests
         read.Class.ShouldBe(Read(Chat()).Class);
     }
 
+    [Fact]
+    public void Bytes_without_sense_are_read_within_their_ends()
+    {
+        var random = new Random(7);
+        var seeds = new[] { Chat(more: Two), """{"contents":[{"parts":[{"text":"Hi","functionResponse":{}}]}],"tools":[{"functionDeclarations":[{"name":"f"}]}]}""", """{"input":[{"type":"function_call_output","output":"x"}],"previous_response_id":"resp_1"}""" };
+        for (var i = 0; i < 20_000; i++)
+        {
+            var bytes = Encoding.UTF8.GetBytes(seeds[i % seeds.Length]);
+            for (var changes = random.Next(1, 5); changes > 0; changes--)
+                bytes[random.Next(bytes.Length)] = (byte)"{}[]\",:\\ x\u00ff"[random.Next(11)];
+            var parts = RequestParts.Of(bytes.AsSpan(0, random.Next(bytes.Length + 1)));
+            TrafficReading.Of(parts, Secret, "key_1").Features.ShouldAllBe(f => double.IsFinite(f));
+        }
+    }
+
+    [Fact]
+    public void What_stands_within_itself_without_end_is_not_followed()
+    {
+        var deep = string.Concat(Enumerable.Repeat("""{"content":[""", 100_000));
+        Read("{\"messages\":[" + deep).Tools.ShouldBe(0);
+        Read("{\"tools\":[" + string.Concat(Enumerable.Repeat("""{"functionDeclarations":[""", 100_000)) + "1]").Tools.ShouldBe(0);
+    }
+
+    [Fact]
+    public void Texts_are_read_as_a_parser_reads_them()
+    {
+        foreach (var text in (string[])["a \"quoted\" word\\", "line\none\ttwo\r\n", "\u00e4\u20ac\ud83d\ude00 é", "\b\f/", new string('x', 5000) + "\"", ""])
+            Read(System.Text.Json.JsonSerializer.Serialize(new { messages = new[] { new { role = "user", content = text } } })).Features.ShouldBe(Features(text));
+    }
+
     private static double[] Features(string text)
     {
         var features = new double[PromptFeatures.Count];
