@@ -26,6 +26,26 @@ internal ref struct JsonSkim(ReadOnlySpan<byte> json)
         return true;
     }
 
+    /// <summary>Goes out of the object or array whose end this is.</summary>
+    /// <param name="bracket">Its last character.</param>
+    public void Leave(byte bracket)
+    {
+        Space();
+        if (_at < _json.Length && _json[_at] == bracket)
+            _at++;
+    }
+
+    /// <summary>Where the next begins.</summary>
+    public int Here()
+    {
+        Space();
+        return _at;
+    }
+
+    /// <summary>What has been passed since.</summary>
+    /// <param name="start">As <see cref="Here"/> told it.</param>
+    public readonly ReadOnlySpan<byte> Since(int start) => _json[start.._at];
+
     /// <summary>The next property's name, as it is written between its quotes; then comes <see cref="Value"/>.</summary>
     /// <returns>False at the object's end.</returns>
     public bool Property(out ReadOnlySpan<byte> name)

@@ -41,6 +41,13 @@ public ref struct RequestParts
             return parts;
         while (json.Property(out var name))
         {
+            if ((name.SequenceEqual("messages"u8) || name.SequenceEqual("contents"u8) || name.SequenceEqual("input"u8)) && json.Enter((byte)'['))
+            {
+                Messages(ref json, ref parts);
+                json.Leave((byte)']');
+                continue;
+            }
+
             var value = json.Value();
             switch (name)
             {
@@ -63,16 +70,8 @@ public ref struct RequestParts
                     parts.Previous = value is [(byte)'"', .., (byte)'"'] ? value : default;
                     break;
                 case var _ when name.SequenceEqual("messages"u8) || name.SequenceEqual("contents"u8) || name.SequenceEqual("input"u8):
-                    if (value is [(byte)'[', ..])
-                    {
-                        Messages(value, ref parts);
-                    }
-                    else
-                    {
-                        parts.First = value;
-                        parts.Asked = value;
-                    }
-
+                    parts.First = value;
+                    parts.Asked = value;
                     break;
             }
         }
@@ -80,14 +79,13 @@ public ref struct RequestParts
         return parts;
     }
 
-    private static void Messages(ReadOnlySpan<byte> list, ref RequestParts parts)
+    private static void Messages(ref JsonSkim json, ref RequestParts parts)
     {
-        var json = new JsonSkim(list);
-        json.Enter((byte)'[');
         while (json.Item())
         {
-            var message = json.Value();
-            var (speaker, isToolResult) = Look(message);
+            var start = json.Here();
+            var (speaker, isToolResult) = Look(ref json);
+            var message = json.Since(start);
             parts.ToolLast = isToolResult;
             if (isToolResult)
                 parts.ToolResult = message;
@@ -109,11 +107,14 @@ public ref struct RequestParts
     }
 
     // Results of tools. Chat: role "tool" or "function". Responses: an item of type function_call_output. Messages: a block of type tool_result. Gemini: a part functionResponse.
-    private static (Speaker Speaker, bool IsToolResult) Look(ReadOnlySpan<byte> message)
+    private static (Speaker Speaker, bool IsToolResult) Look(ref JsonSkim json)
     {
-        var json = new JsonSkim(message);
         if (!json.Enter((byte)'{'))
+        {
+            json.Value();
             return (Speaker.Other, false);
+        }
+
         var (speaker, named, result) = (Speaker.User, false, false);
         while (json.Property(out var name))
         {
@@ -137,6 +138,7 @@ public ref struct RequestParts
             }
         }
 
+        json.Leave((byte)'}');
         return (speaker, result && speaker != Speaker.Instructor);
     }
 

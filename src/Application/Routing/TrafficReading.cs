@@ -16,7 +16,7 @@ public sealed record TrafficReading(TrafficClass Class, double[] Features, int T
     private const int MostInstructionBytes = 64 * 1024;
 
     // A longer message is read at its two ends, where it stands.
-    private const int MostMessageBytes = 128 * 1024;
+    private const int MostMessageBytes = 48 * 1024;
 
     // Of what stands within each other; deeper than any dialect's.
     private const int MostLevels = 4;
@@ -100,7 +100,8 @@ public sealed record TrafficReading(TrafficClass Class, double[] Features, int T
     // A character takes a byte at least: there is room for all of them.
     private static int Unescaped(ReadOnlySpan<byte> text, Span<char> buffer)
     {
-        text = text is [(byte)'"', .. var between, (byte)'"'] ? between : text[1..];
+        if (text is [(byte)'"', .. var between, (byte)'"'])
+            text = between;
         var length = 0;
         while (!text.IsEmpty)
         {
@@ -128,8 +129,8 @@ public sealed record TrafficReading(TrafficClass Class, double[] Features, int T
     private static int Ends(ReadOnlySpan<byte> message, Span<char> buffer)
     {
         var half = MostMessageBytes / 2;
-        var length = Encoding.UTF8.GetChars(message[..half], buffer);
-        return length + Encoding.UTF8.GetChars(message[^half..], buffer[length..]);
+        var length = Unescaped(message[..half], buffer);
+        return length + Unescaped(message[^half..], buffer[length..]);
     }
 
     // Chat: {"type":"function","function":{"name":…}}. Messages: {"name":…}. Gemini: {"functionDeclarations":[{"name":…}]}. What a schema calls name stands deeper than any of them.
