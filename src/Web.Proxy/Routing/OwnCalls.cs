@@ -32,15 +32,12 @@ internal sealed class OwnCalls(Admission admission, Settlement settlement, Upstr
         (call.Provider, call.Match, call.RequestModel, call.Credential, call.HoldsWhole) = (target.Provider, target.Match, target.Model, target.Credential, true);
         using var copy = new AnswerCopy(buffers, MaxAnswerBytes);
         call.Copy = copy;
-        if (target.Translator is { } translator)
-        {
-            var request = translator.Request(body, new TranslationTarget(target.Model, target.Provider.Name, Stream: false, target.MaxOutput, target.Provider.StreamUsageOnDemand));
-            if (request.IsRefused)
-                return null;
-            call.Match = target.Provider.Routes.Find("POST", request.Path) ?? target.Match;
-            call.Translation = new CallTranslation(translator, request, JsonArray: false);
-        }
-
+        var asked = target.Request(body, streams: false);
+        if (asked.Refusal is not null)
+            return null;
+        call.Match = asked.Match;
+        if (asked.Translated is { } translated)
+            call.Translation = new CallTranslation(target.Translator!, translated, JsonArray: false);
         if (CallPeek.Problem(call, body) is not null)
             return null;
         try

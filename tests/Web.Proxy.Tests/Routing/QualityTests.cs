@@ -111,6 +111,27 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
         Services.GetRequiredService<QualityGroups>().Spoil(pair);
     }
 
+    // A group that routes, with as many labels of its one class as prove it.
+    private async Task<Group> ProvenAsync(string candidate, string more = "", int samples = 0)
+    {
+        var group = await GroupAsync(candidate, samples: 0);
+        await CallAsync(group, more: more);
+        await TeachAsync(group, candidate, 1);
+        await ChangeAsync(group, Rules(candidate, active: true, samples, "100", null));
+        await CallAsync(group, more: more);
+        await Task.Delay(100, Cancel);
+        return group;
+    }
+
+    // The first of some prompts for which it is so: two in a hundred conversations stay on the strong model.
+    private async Task<Seen> FirstAsync(Group group, Func<Seen, bool> isSo, bool stream = false, string more = "")
+    {
+        for (var i = 0; i < 20; i++)
+            if (await CallAsync(group, $"Prompt {i}", stream, more) is var seen && isSo(seen))
+                return seen;
+        throw new ShouldAssertException("no call was so");
+    }
+
     [Fact]
     public async Task A_group_that_only_watches_learns_from_samples_and_routes_nothing()
     {
@@ -138,17 +159,9 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
     [Fact]
     public async Task Once_the_labels_prove_it_calls_go_to_the_candidate_and_say_what_they_saved()
     {
-        var group = await GroupAsync();
-        await CallAsync(group);
-        await LearnedAsync(group);
-        await TeachAsync(group, Good, 1);
-        await ChangeAsync(group, Rules(Good, active: true, 0, "100", null));
-        await ReadAsync(group);
-        Seen? routed = null;
-        for (var i = 0; i < 20 && routed is null; i++)
-            if (await CallAsync(group, $"Prompt {i}", stream: i % 2 == 0) is { Model: "sandbox-small" } there)
-                routed = there;
-        routed.ShouldNotBeNull().Route.ShouldEndWith($"target=groq/sandbox-small; attempt=1; why=quality ClassProven");
+        var group = await ProvenAsync(Good);
+        var routed = await FirstAsync(group, s => s.Model == "sandbox-small");
+        routed.Route.ShouldEndWith($"target=groq/sandbox-small; attempt=1; why=quality ClassProven");
         var row = (await RowsAsync(group)).First(r => r.Reason == RouteReason.ClassProven);
         row.Model.ShouldBe(Good);
         row.SavedNano.ShouldBeGreaterThan(row.CostNano); // ten times as dear in, twenty times out
@@ -215,12 +228,7 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
     public async Task A_tool_call_that_fails_its_check_is_asked_of_the_strong_model_once_and_both_are_billed(bool stream)
     {
         const string Wrong = "groq/sandbox-small-wrong";
-        var group = await GroupAsync(Wrong, samples: 0);
-        await CallAsync(group, more: Tools);
-        await TeachAsync(group, Wrong, 1);
-        await ChangeAsync(group, Rules(Wrong, active: true, 0, "100", null));
-        await CallAsync(group, more: Tools);
-        await Task.Delay(100, Cancel);
+        var group = await ProvenAsync(Wrong, Tools);
         var (escalated, before) = ((Seen?)null, cap.Bill);
         for (var i = 0; i < 20 && escalated is null; i++)
         {
@@ -244,19 +252,11 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
     [Fact]
     public async Task A_tool_call_that_is_well_goes_to_the_client_as_it_came()
     {
-        var group = await GroupAsync(Good, samples: 0);
-        await CallAsync(group, more: Tools);
-        await TeachAsync(group, Good, 1);
-        await ChangeAsync(group, Rules(Good, active: true, 0, "100", null));
-        await CallAsync(group, more: Tools);
-        await Task.Delay(100, Cancel);
+        var group = await ProvenAsync(Good, Tools);
         foreach (var stream in (bool[])[false, true])
         {
-            Seen? routed = null;
-            for (var i = 0; i < 20 && routed is null; i++)
-                if (await CallAsync(group, $"Weather {i}", stream, Tools) is { Model: "sandbox-small" } there)
-                    routed = there;
-            routed.ShouldNotBeNull().Attempts.Count.ShouldBe(1);
+            var routed = await FirstAsync(group, s => s.Model == "sandbox-small", stream, more: Tools);
+            routed.Attempts.Count.ShouldBe(1);
             AnswerReading.Of("openai-chat", System.Text.Encoding.UTF8.GetBytes(routed.Text), stream, ProviderQuirks.None)!.Calls.ShouldBe([new MadeCall("weather", """{"city":"sandbox"}""")]);
             routed.Text.ShouldContain(stream ? "data: [DONE]" : "\"finish_reason\":\"tool_calls\"");
         }
@@ -266,17 +266,9 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
     public async Task An_answer_that_breaks_off_before_it_could_be_checked_is_asked_of_the_strong_model()
     {
         const string Broken = "groq/sandbox-small-cut";
-        var group = await GroupAsync(Broken, samples: 0);
-        await CallAsync(group, more: Tools);
-        await TeachAsync(group, Broken, 1);
-        await ChangeAsync(group, Rules(Broken, active: true, 0, "100", null));
-        await CallAsync(group, more: Tools);
-        await Task.Delay(100, Cancel);
-        Seen? escalated = null;
-        for (var i = 0; i < 20 && escalated is null; i++)
-            if (await CallAsync(group, $"Weather {i}", more: Tools) is { Attempts.Count: 2 } twice)
-                escalated = twice;
-        escalated.ShouldNotBeNull().Status.ShouldBe(200, escalated.Text);
+        var group = await ProvenAsync(Broken, Tools);
+        var escalated = await FirstAsync(group, s => s.Attempts.Count == 2, more: Tools);
+        escalated.Status.ShouldBe(200, escalated.Text);
         escalated.Route.ShouldEndWith("failed its check: BrokenOff");
         escalated.Attempts.Select(a => a.GetProperty("outcome").GetString()).ShouldBe(["truncated", "completed"]);
         await cap.Product.DrainAsync();
@@ -287,12 +279,7 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
     public async Task Failed_checks_send_a_class_back_to_the_strong_model()
     {
         const string Wrong = "groq/sandbox-large-wrong";
-        var group = await GroupAsync(Wrong, samples: 0);
-        await CallAsync(group, more: Tools);
-        await TeachAsync(group, Wrong, 1);
-        await ChangeAsync(group, Rules(Wrong, active: true, 0, "100", null));
-        await CallAsync(group, more: Tools);
-        await Task.Delay(100, Cancel);
+        var group = await ProvenAsync(Wrong, Tools);
         for (var i = 0; i < 60; i++)
             await CallAsync(group, $"Weather {i}", more: Tools);
         await Services.GetRequiredService<QualitySignals>().FlushAsync(Cancel);
@@ -309,12 +296,7 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
     [Fact]
     public async Task A_holdout_stays_on_the_strong_model_and_says_what_quality_is_kept()
     {
-        var group = await GroupAsync();
-        await CallAsync(group);
-        await LearnedAsync(group);
-        await TeachAsync(group, Good, 1);
-        await ChangeAsync(group, Rules(Good, active: true, 1, "100", null));
-        await ReadAsync(group);
+        var group = await ProvenAsync(Good, samples: 1);
         await Parallel.ForEachAsync(Enumerable.Range(0, 400), Cancel, async (i, _) => (await CallAsync(group, $"Prompt number {i}")).Status.ShouldBe(200));
         await LearnedAsync(group);
         var rows = await RowsAsync(group);
@@ -358,11 +340,7 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
     [Fact]
     public async Task What_speaks_against_an_answer_of_the_candidate_is_counted()
     {
-        var group = await GroupAsync(Good, samples: 0);
-        await CallAsync(group);
-        await TeachAsync(group, Good, 1);
-        await ChangeAsync(group, Rules(Good, active: true, 0, "100", null));
-        await ReadAsync(group);
+        var group = await ProvenAsync(Good);
         Seen? routed = null;
         var prompt = "";
         for (var i = 0; i < 20 && routed is null; i++)
@@ -413,12 +391,7 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
     [Fact]
     public async Task A_tool_loop_at_the_candidate_stays_there_and_says_what_it_saves()
     {
-        var group = await GroupAsync(Good, samples: 0);
-        await CallAsync(group, more: Tools);
-        await TeachAsync(group, Good, 1);
-        await ChangeAsync(group, Rules(Good, active: true, 0, "100", null));
-        await CallAsync(group, more: Tools);
-        await Task.Delay(100, Cancel);
+        var group = await ProvenAsync(Good, Tools);
         for (var i = 0; i < 20; i++)
         {
             var turn = $$"""{"role":"user","content":"Weather {{i}}?"}""";
