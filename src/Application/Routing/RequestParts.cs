@@ -36,7 +36,7 @@ public ref struct RequestParts
     public static RequestParts Of(ReadOnlySpan<byte> body)
     {
         var parts = default(RequestParts);
-        var json = new JsonSkim(body);
+        var json = new JsonWalk(body);
         if (!json.Enter((byte)'{'))
             return parts;
         while (json.Property(out var name))
@@ -79,7 +79,7 @@ public ref struct RequestParts
         return parts;
     }
 
-    private static void Messages(ref JsonSkim json, ref RequestParts parts)
+    private static void Messages(ref JsonWalk json, ref RequestParts parts)
     {
         while (json.Item())
         {
@@ -107,7 +107,7 @@ public ref struct RequestParts
     }
 
     // Results of tools. Chat: role "tool" or "function". Responses: an item of type function_call_output. Messages: a block of type tool_result. Gemini: a part functionResponse.
-    private static (Speaker Speaker, bool IsToolResult) Look(ref JsonSkim json)
+    private static (Speaker Speaker, bool IsToolResult) Look(ref JsonWalk json)
     {
         if (!json.Enter((byte)'{'))
         {
@@ -144,11 +144,11 @@ public ref struct RequestParts
 
     private static bool HasResult(ReadOnlySpan<byte> parts)
     {
-        var json = new JsonSkim(parts);
+        var json = new JsonWalk(parts);
         json.Enter((byte)'[');
         while (json.Item())
         {
-            var part = new JsonSkim(json.Value());
+            var part = new JsonWalk(json.Value());
             if (!part.Enter((byte)'{'))
                 continue;
             while (part.Property(out var name))

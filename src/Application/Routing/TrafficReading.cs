@@ -53,7 +53,7 @@ public sealed record TrafficReading(TrafficClass Class, double[] Features, int T
     {
         if (message is [(byte)'"', ..])
             return Unescaped(message, buffer);
-        var json = new JsonSkim(message);
+        var json = new JsonWalk(message);
         var length = 0;
         if (!json.Enter((byte)'{'))
             return 0;
@@ -77,13 +77,13 @@ public sealed record TrafficReading(TrafficClass Class, double[] Features, int T
             return 1 + Unescaped(value, buffer[1..]);
         }
 
-        var list = new JsonSkim(value);
+        var list = new JsonWalk(value);
         var length = 0;
         if (levels == 0 || !list.Enter((byte)'['))
             return 0;
         while (list.Item())
         {
-            var part = new JsonSkim(list.Value());
+            var part = new JsonWalk(list.Value());
             if (!part.Enter((byte)'{'))
                 continue;
             while (part.Property(out var name))
@@ -144,12 +144,12 @@ public sealed record TrafficReading(TrafficClass Class, double[] Features, int T
 
     private static void Names(ReadOnlySpan<byte> list, List<string> names, int levels)
     {
-        var json = new JsonSkim(list);
+        var json = new JsonWalk(list);
         if (levels == 0 || !json.Enter((byte)'['))
             return;
         while (json.Item())
         {
-            var tool = new JsonSkim(json.Value());
+            var tool = new JsonWalk(json.Value());
             if (!tool.Enter((byte)'{'))
                 continue;
             while (tool.Property(out var name))
@@ -167,7 +167,7 @@ public sealed record TrafficReading(TrafficClass Class, double[] Features, int T
 
     private static void Named(ReadOnlySpan<byte> function, List<string> names)
     {
-        var json = new JsonSkim(function);
+        var json = new JsonWalk(function);
         if (!json.Enter((byte)'{'))
             return;
         while (json.Property(out var name))

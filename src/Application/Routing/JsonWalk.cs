@@ -6,7 +6,8 @@ namespace Tokonomics.Application.Routing;
 /// Finds its way through JSON by its brackets and quotes alone, some ten times as fast as a reader that validates: for bodies that have been peeked at before, whose faults the provider tells. Whatever the
 /// bytes are it stays within them and throws nothing; of what is no JSON it finds something or nothing.
 /// </summary>
-internal ref struct JsonSkim(ReadOnlySpan<byte> json)
+/// <remarks>For what is there as a whole; of what arrives in pieces <see cref="Dialects.JsonSkimmer"/> finds values at declared paths.</remarks>
+internal ref struct JsonWalk(ReadOnlySpan<byte> json)
 {
     private static readonly SearchValues<byte> InString = SearchValues.Create("\"\\"u8);
     private static readonly SearchValues<byte> Structure = SearchValues.Create("\"{}[]"u8);
