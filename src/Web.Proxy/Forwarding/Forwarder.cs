@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Net.Sockets;
-using System.Security.Authentication;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Budgets;
@@ -146,7 +143,7 @@ internal sealed class Forwarder(
                 await Task.Delay(wait, time, context.RequestAborted);
             }
         }
-        catch (Exception e) when (ClientsFault(e) is { } status)
+        catch (Exception e) when (UpstreamFaults.ClientsFault(e) is { } status)
         {
             context.Response.Headers.Connection = "close";
             await RefuseAsync(context, shape, call, new Refusal(status, "bad_request_body", BodyFault(status)));
@@ -275,10 +272,10 @@ internal sealed class Forwarder(
             if ((int)answer.StatusCode < 200)
                 throw new HttpRequestException(HttpRequestError.InvalidResponse);
             call.Status = (int)answer.StatusCode;
-            call.ProviderRequestId = ProviderRequestId(answer);
+            call.ProviderRequestId = UpstreamFaults.ProviderRequestId(answer);
 
             // An answer that a route has somewhere else to go from is read for what it cost, and for nothing else.
-            next = routed?.Next(RoutedCall.FaultOf(call.Status), call.Status, RetryAfter(answer), again: true);
+            next = routed?.Next(RoutedCall.FaultOf(call.Status), call.Status, UpstreamFaults.RetryAfter(answer, time.GetUtcNow()), again: true);
             if (next is not null)
             {
                 await Relay.ReadAsync(answer, call, upstream);
@@ -323,7 +320,7 @@ internal sealed class Forwarder(
                 return next;
             await new Refusal(504, "provider_timeout", $"{provider.Name} sent nothing within {timeout}; it may still be working on the request, and may charge for it", call.RetryAfter).WriteAsync(context, shape);
         }
-        catch (Exception e) when (ClientsFault(e) is { } status)
+        catch (Exception e) when (UpstreamFaults.ClientsFault(e) is { } status)
         {
             // A free route's body is relayed unread: what is wrong with it shows in the middle of sending.
             call.Outcome = CallOutcome.ClientGone;
@@ -334,8 +331,8 @@ internal sealed class Forwarder(
         {
             // A cancellation of nobody's but the connection pool's is Proxy:ConnectTimeout: the request never left.
             call.Outcome = CallOutcome.Unreachable;
-            call.NeverLeft = NeverLeft(e);
-            var why = Why(e);
+            call.NeverLeft = UpstreamFaults.NeverLeft(e);
+            var why = UpstreamFaults.Why(e);
             Log.Unreachable(log, call.RequestId, provider.Name, why);
             if (answer is null && (next = routed?.Next(RouteFaults.Unreachable, 0, null, call.Claim is null || call.NeverLeft)) is not null)
                 return next;
@@ -366,19 +363,6 @@ internal sealed class Forwarder(
         }
 
         return null;
-    }
-
-    // By either header: seconds or a date, and the milliseconds of OpenAI's and Azure's own.
-    private TimeSpan? RetryAfter(HttpResponseMessage answer)
-    {
-        if (answer.Headers.NonValidated.TryGetValues("retry-after-ms", out var values) && decimal.TryParse(values.ToString(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var ms) && ms < 1_000_000_000)
-            return TimeSpan.FromTicks((long)(ms * TimeSpan.TicksPerMillisecond));
-        return answer.Headers.RetryAfter switch
-        {
-            { Delta: { } delta } => delta,
-            { Date: { } date } => date - time.GetUtcNow(),
-            _ => null,
-        };
     }
 
     private Refusal? Authenticate(PresentedKey presented, out KeySnapshot key)
@@ -460,41 +444,6 @@ internal sealed class Forwarder(
         return call.Credential is null && !provider.Guarded
             ? new Refusal(401, "no_provider_key", $"no key for {provider.Name} is stored: add one in the portal, or send your own where your SDK takes its API key and the metering key in X-Tokonomics-Key")
             : null;
-    }
-
-    // In our own words: an exception of the HTTP client quotes what the provider sent.
-    private static string Why(Exception e) => e switch
-    {
-        AddressRefusedException refused => refused.Message,
-        { InnerException: AddressRefusedException refused } => refused.Message,
-        OperationCanceledException => "it doesn't accept connections in time",
-        { InnerException: AuthenticationException } => "its certificate is not valid",
-        { InnerException: SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData } } => "its host name can't be resolved",
-        { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } => "it refuses connections",
-        HttpRequestException { HttpRequestError: HttpRequestError.ConfigurationLimitExceeded } => "its answer's headers are too large",
-        HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse } => "its answer is not HTTP",
-        _ => "it closed the connection before it answered",
-    };
-
-    // No connection was made, so that no byte of the request can have reached anybody.
-    internal static bool NeverLeft(Exception e) => e is AddressRefusedException or OperationCanceledException or { InnerException: AddressRefusedException }
-        or HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError or HttpRequestError.ConnectionError or HttpRequestError.SecureConnectionError };
-
-    // The status that the client's own body earns; null where something else failed.
-    private static int? ClientsFault(Exception e) => e switch
-    {
-        BadHttpRequestException bad => bad.StatusCode,
-        OverflowException => 400, // the size of a chunk, inside an IOException of Kestrel's
-        { InnerException: { } inner } => ClientsFault(inner),
-        _ => null,
-    };
-
-    internal static string? ProviderRequestId(HttpResponseMessage answer)
-    {
-        foreach (var name in (ReadOnlySpan<string>)["x-request-id", "request-id", "apim-request-id", "x-generation-id"])
-            if (answer.Headers.NonValidated.TryGetValues(name, out var values) && values.ToString() is { Length: > 0 and <= 128 } id)
-                return id;
-        return null;
     }
 
     /// <summary>The error shape that the client of a path most likely reads, for refusals that come before its route is known for sure.</summary>

@@ -72,18 +72,18 @@ internal sealed class OwnCalls(Admission admission, Settlement settlement, Upstr
             call.Sent = true;
             upstream.CancelAfter(call.Provider!.FirstByteTimeout);
             answer = await clients.For(call.Provider).SendAsync(message, upstream.Token);
-            (call.Status, call.ProviderRequestId) = ((int)answer.StatusCode, Forwarder.ProviderRequestId(answer));
+            (call.Status, call.ProviderRequestId) = ((int)answer.StatusCode, UpstreamFaults.ProviderRequestId(answer));
             upstream.CancelAfter(call.Provider.IdleTimeout);
             await Relay.ReadAsync(answer, call, upstream, call.Provider.IdleTimeout);
         }
         catch (Exception e) when (e is HttpRequestException or IOException or AddressRefusedException)
         {
-            (call.Outcome, call.NeverLeft) = (CallOutcome.Unreachable, Forwarder.NeverLeft(e));
+            (call.Outcome, call.NeverLeft) = (CallOutcome.Unreachable, UpstreamFaults.NeverLeft(e));
         }
         catch (OperationCanceledException e)
         {
             // A cancellation of nobody's but the connection pool's: the request never left.
-            (call.Outcome, call.NeverLeft) = cancellationToken.IsCancellationRequested ? (CallOutcome.CutByProxy, false) : upstream.IsCancellationRequested ? (CallOutcome.TimedOut, false) : (CallOutcome.Unreachable, Forwarder.NeverLeft(e));
+            (call.Outcome, call.NeverLeft) = cancellationToken.IsCancellationRequested ? (CallOutcome.CutByProxy, false) : upstream.IsCancellationRequested ? (CallOutcome.TimedOut, false) : (CallOutcome.Unreachable, UpstreamFaults.NeverLeft(e));
         }
         finally
         {
