@@ -8,6 +8,9 @@ namespace Tokonomics.Application.Routing;
 /// <summary>Adds labels to what is known of a pair, lets old ones fade, and begins anew where a model or a price is another.</summary>
 public sealed class RoutingLearner(IRoutingStore store, TimeProvider time)
 {
+    /// <summary>Classes of a route on a node, and of a pair; what comes after is of one class. A system prompt with the time in it would make one of each call.</summary>
+    public const int MostClasses = 500;
+
     /// <summary>Labels of a month ago weigh so much.</summary>
     private const double KeptInMonth = 0.9;
 
@@ -32,7 +35,7 @@ public sealed class RoutingLearner(IRoutingStore store, TimeProvider time)
                 sums = new RoutingSums(fingerprint);
             if (before is not null && now - before.ChangedAt is var since && since > TimeSpan.FromDays(1))
                 sums.Fade(Math.Pow(KeptInMonth, since / Month));
-            sums.Learn(label, RoutingModel.Of(sums));
+            sums.Learn(sums.Classes.Count < MostClasses || sums.Classes.ContainsKey(label.Class) ? label : label with { Class = default }, RoutingModel.Of(sums));
             return new PairChange(
                 new StoredSums(fingerprint, sums.ToBytes(), strong.Model ?? before?.StrongAnswered ?? "", candidate.Model ?? before?.CandidateAnswered ?? "", now),
                 keep is { } target ? new KeptLabel(WeekOf(now), (int)Math.Round(target.Target * 1000), label.Strong, label.Candidate) : null,

@@ -19,9 +19,6 @@ namespace Tokonomics.Web.Proxy.Routing;
 /// </summary>
 internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner learner, QualitySignals signals, Fingerprints fingerprints, PriceBook prices, TimeProvider time, ILogger<QualityGroups> log)
 {
-    /// <summary>Classes of a route on a node; what comes after is of one class. A system prompt with the time in it would make one of each call.</summary>
-    public const int MostClasses = 500;
-
     private const int HundredPercent = 100;
 
     /// <summary>What was learned is read again when it is older than that.</summary>
@@ -29,6 +26,7 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
 
     private readonly ConcurrentDictionary<string, byte[]> _secrets = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<(RoutingPair, PairFingerprint, QualityTarget), LearnedPair> _learned = new();
+    private readonly ConcurrentDictionary<(RoutingPair, string Version), (PairFingerprint Print, long At)> _prints = new();
     private readonly ConcurrentDictionary<(string TenantId, KeyEnvironment, string RouteId), ConcurrentDictionary<TrafficClass, bool>> _classes = new();
 
     /// <param name="candidates">Those that can be reached.</param>
@@ -142,12 +140,22 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
     {
         var book = key.Tenant.Prices ?? prices;
         var pair = new RoutingPair(key.Tenant.Id, key.Environment, routeId, strong.Written, candidate.Written);
-        var fingerprint = RoutingLearner.FingerprintOf(
-            pair, CallRating.Model(book, strong.Provider.Name, strong.Model, null, key.Environment, at), CallRating.Model(book, candidate.Provider.Name, candidate.Model, null, key.Environment, at), at);
+        var fingerprint = FingerprintOf(book, pair, strong, candidate, key.Environment, at);
         var learned = _learned.GetOrAdd((pair, fingerprint, keep), static _ => new LearnedPair());
         if (learned.IsDue(time.GetTimestamp(), ReadEvery.Ticks * time.TimestampFrequency / TimeSpan.TicksPerSecond))
             _ = Task.Run(() => ReadAsync(pair, fingerprint, keep, learned));
         return new PairStanding(pair, fingerprint, candidate, learned);
+    }
+
+    // The same for some seconds: a rate changes from one day to the next.
+    private PairFingerprint FingerprintOf(PriceBook book, RoutingPair pair, PlannedTarget strong, PlannedTarget candidate, KeyEnvironment environment, DateTimeOffset at)
+    {
+        if (_prints.TryGetValue((pair, book.Version), out var known) && time.GetElapsedTime(known.At) < ReadEvery)
+            return known.Print;
+        var print = RoutingLearner.FingerprintOf(
+            pair, CallRating.Model(book, strong.Provider.Name, strong.Model, null, environment, at), CallRating.Model(book, candidate.Provider.Name, candidate.Model, null, environment, at), at);
+        _prints[(pair, book.Version)] = (print, time.GetTimestamp());
+        return print;
     }
 
     private async Task ReadAsync(RoutingPair pair, PairFingerprint fingerprint, QualityTarget keep, LearnedPair learned)
@@ -177,7 +185,7 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
         var known = _classes.GetOrAdd((key.Tenant.Id, key.Environment, routeId), static _ => new());
         if (known.ContainsKey(traffic.Class))
             return traffic;
-        if (known.Count >= MostClasses)
+        if (known.Count >= RoutingLearner.MostClasses)
             traffic = traffic with { Class = default };
         if (known.TryAdd(traffic.Class, true))
             _ = Task.Run(async () =>

@@ -27,7 +27,7 @@ internal sealed partial class Samples(OwnCalls calls, Lazy<Router> router, Routi
     /// <summary>Longer requests aren't sampled: they are kept in memory until they are compared.</summary>
     public const int MaxRequestBytes = 512 * 1024;
 
-    private const int Waiting = 64;
+    private const int Waiting = 32;
     private const int AtOnce = 4;
 
     private static readonly string[] AnswerHeaders = ["anthropic-version", "anthropic-beta", "openai-beta"];
