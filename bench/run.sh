@@ -53,6 +53,8 @@ CONF
 nginx_conf provider "server { listen 127.0.0.1:$provider backlog=4096; root $work/html; error_page 405 =200 \$uri;
   location = /plain/v1/chat/completions { default_type application/json; alias $work/html/plain; error_page 405 =200 /plain-file; }
   location = /stream/v1/chat/completions { default_type text/event-stream; alias $work/html/stream; error_page 405 =200 /stream-file; }
+  location = /stream/chat/completions { default_type text/event-stream; alias $work/html/stream; error_page 405 =200 /stream-file; }
+  location = /plain/chat/completions { default_type application/json; alias $work/html/plain; error_page 405 =200 /plain-file; }
   location = /plain-file { default_type application/json; alias $work/html/plain; }
   location = /stream-file { default_type text/event-stream; alias $work/html/stream; } }"
 provider_pid=${pids[-1]}
@@ -120,7 +122,7 @@ model() { case $1 in direct|nginx|tokonomics) [ $2 = stream ] && echo deepseek-c
 
 for kind in plain stream; do # each answers what it should, and a first warm-up
   for target in "${targets[@]}"; do
-    body=$(curl -sf -X POST -H "Authorization: Bearer $key" -d '{"model":"'"$(model $target $kind)"'","messages":[]'"$([ $kind = stream ] && echo ',"stream":true')"'}' "$(url $target $kind)")
+    body=$(curl -sf -X POST -H "Authorization: Bearer $key" -d '{"model":"'"$(model $target $kind)"'","messages":[]'"$([ $kind = stream ] && echo ',"stream":true')"'}' "$(url $target $kind)") || { echo "$target refuses $kind" >&2; exit 1; }
     [[ $body == *chatcmpl-bench* ]] || { echo "$target does not answer $kind: $body" >&2; exit 1; }
     wrk -t1 -c8 -d"${seconds}s" -s "$(lua $target $kind)" "$(url $target $kind)" >/dev/null
   done
