@@ -111,7 +111,7 @@ internal sealed class GetSavingsHandler(TokonomicsDbContext db, IRoutingStore st
         if (route.Rules.Count(r => r.Quality is not null) < 2)
             return [.. calls];
         var models = rule.Models.Append(rule.Quality!.Judge).OfType<string>().ToList();
-        return [.. calls.Where(c => models.Any(m => c.Model == m || c.Model.EndsWith("/" + m, StringComparison.Ordinal)))];
+        return [.. calls.Where(c => models.Any(m => RouteTarget.IsCalled(m, c.Model)))];
     }
 
     private static CandidateSavings Candidate(string model, QualityTarget own, List<QualityTarget> targets, StoredSums? stored, List<RoutedCalls> calls, Dictionary<TrafficClass, ClassFacts> facts, Dictionary<string, string> keys)
@@ -150,20 +150,20 @@ internal sealed class GetSavingsHandler(TokonomicsDbContext db, IRoutingStore st
     private static WeekKept Kept(KeptWeek week)
     {
         var keep = new QualityTarget(week.KeepPermille / 1000d);
-        if (week.StrongSum <= 0)
-            return new WeekKept(week.Pair.Candidate, week.Week, keep, week.Labels, null, null, null, false);
-        var kept = week.CandidateSum / week.StrongSum;
+        var scores = week.Scores;
+        if (scores.Strong <= 0)
+            return new WeekKept(week.Pair.Candidate, week.Week, keep, scores.Count, null, null, null, false);
+        var kept = scores.Candidate / scores.Strong;
         // Of candidate − kept × strong, whose mean is zero: its spread over the strong model's mean is that of the ratio. One loss more than were seen.
-        var squares = week.CandidateSquares - (2 * kept * week.Products) + (kept * kept * week.StrongSquares) + 1;
-        var about = NineInTen * Math.Sqrt(Math.Max(0, squares)) / week.StrongSum;
-        return new WeekKept(week.Pair.Candidate, week.Week, keep, week.Labels, kept, kept - about, kept + about, kept < keep.Target - QualityBound.Tolerance);
+        var about = NineInTen * Math.Sqrt(Math.Max(0, scores.MarginSquares(kept) + 1)) / scores.Strong;
+        return new WeekKept(week.Pair.Candidate, week.Week, keep, scores.Count, kept, kept - about, kept + about, kept < keep.Target - QualityBound.Tolerance);
     }
 
     private static bool IsSample(RoutedCalls calls) => calls.Reason is RouteReason.Shadow or RouteReason.Judge;
 
-    // A turn in the middle of a tool loop is where its conversation is; a candidate may be written by its name alone.
+    // A turn in the middle of a tool loop is where its conversation is.
     private static bool IsRouted(RoutedCalls calls, RouteQuality quality) => calls.Reason is RouteReason.ClassProven or RouteReason.PromptProven
-        || (calls.Reason == RouteReason.Conversation && quality.Candidates.Any(c => c == calls.Model || calls.Model.EndsWith($"/{c}", StringComparison.Ordinal)));
+        || (calls.Reason == RouteReason.Conversation && quality.Candidates.Any(c => RouteTarget.IsCalled(c, calls.Model)));
 
     // An escalated call has been counted where it went first.
     private static bool IsClients(RoutedCalls calls) => !IsSample(calls) && calls.Reason != RouteReason.Escalated;

@@ -39,7 +39,7 @@ internal sealed class GiveFeedbackHandler(TokonomicsDbContext db, IUsageQueries 
         var route = row is null ? null : RoutePolicy.Read(row.Id, row.Name, row.Policy).Route;
         foreach (var rule in route?.Rules ?? [])
             foreach (var candidate in rule.Quality?.Candidates ?? [])
-                if (candidate == answered.RequestModel || candidate == $"{answered.Provider}/{answered.RequestModel}")
+                if (RouteTarget.IsCalled(candidate, $"{answered.Provider}/{answered.RequestModel}"))
                 {
                     await learner.SignalAsync(
                         new RoutingPair(request.TenantId, answered.Environment, mark.RouteId, rule.Targets[0].Model, candidate), [new SignalCount(mark.Class, true, WeakSignal.ThumbsDown, 1)], cancellationToken);

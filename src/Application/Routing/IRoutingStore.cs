@@ -20,7 +20,7 @@ public sealed record StoredSums(PairFingerprint Fingerprint, byte[] Sums, string
 public sealed record KeptLabel(DateTimeOffset Week, int KeepPermille, double Strong, double Candidate);
 
 /// <summary>Weeks of labels like those of <see cref="KeptLabel"/>.</summary>
-public sealed record KeptWeek(RoutingPair Pair, DateTimeOffset Week, int KeepPermille, double Labels, double StrongSum, double CandidateSum, double StrongSquares, double CandidateSquares, double Products);
+public sealed record KeptWeek(RoutingPair Pair, DateTimeOffset Week, int KeepPermille, PairedSums Scores);
 
 /// <summary>What happened to a group.</summary>
 /// <param name="Class">Null where it is about all classes.</param>
@@ -48,8 +48,8 @@ public sealed record PairChange(StoredSums? Sums, KeptLabel? Kept = null, IReadO
 /// <summary>What quality groups have learned: sums, never a word of a request or an answer.</summary>
 public interface IRoutingStore
 {
-    /// <summary>The sums of a pair and the weak signals of its classes; null and none where nothing was learned.</summary>
-    Task<(StoredSums? Sums, IReadOnlyList<SignalCount> Signals)> LoadAsync(RoutingPair pair, CancellationToken cancellationToken);
+    /// <summary>The sums of a pair; null where nothing was learned.</summary>
+    Task<StoredSums?> LoadAsync(RoutingPair pair, CancellationToken cancellationToken);
 
     /// <summary>Reads a pair and changes it, while nobody else does; <paramref name="change"/> may be asked again.</summary>
     Task ChangeAsync(RoutingPair pair, Func<StoredSums?, PairChange> change, CancellationToken cancellationToken);

@@ -47,7 +47,13 @@ public enum RouteFaults : byte
 /// <summary>A model at a provider that a rule sends calls to.</summary>
 /// <param name="Model"><c>provider/model</c>, or a model's name alone where a provider that the key can reach lists it.</param>
 /// <param name="Weight">1 to 1000; its share where the choice is by weight.</param>
-public sealed record RouteTarget(string Model, int Weight = 1);
+public sealed record RouteTarget(string Model, int Weight = 1)
+{
+    /// <summary>Whether what a route writes is the model that was called.</summary>
+    /// <param name="written"><c>provider/model</c>, or a model's name alone.</param>
+    /// <param name="called"><c>provider/model</c>.</param>
+    public static bool IsCalled(string written, string called) => written == called || written.AsSpan().SequenceEqual(called.AsSpan(called.IndexOf('/', StringComparison.Ordinal) + 1));
+}
 
 /// <summary>Hours of the week by the clocks of the tenant's time zone.</summary>
 /// <param name="Days">The days on which they begin.</param>

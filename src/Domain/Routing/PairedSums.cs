@@ -65,13 +65,17 @@ public struct PairedSums
             to.Write(value);
     }
 
-    internal static PairedSums Read(BinaryReader from) => new()
+    /// <summary>Sums that were kept one by one.</summary>
+    public static PairedSums Of(double count, double strong, double candidate, double strongSquares, double candidateSquares, double products) => new()
     {
-        Count = from.ReadDouble(),
-        Strong = from.ReadDouble(),
-        Candidate = from.ReadDouble(),
-        StrongSquares = from.ReadDouble(),
-        CandidateSquares = from.ReadDouble(),
-        Products = from.ReadDouble(),
+        Count = count,
+        Strong = strong,
+        Candidate = candidate,
+        StrongSquares = strongSquares,
+        CandidateSquares = candidateSquares,
+        Products = products,
     };
+
+    // Arguments are evaluated in their order.
+    internal static PairedSums Read(BinaryReader from) => Of(from.ReadDouble(), from.ReadDouble(), from.ReadDouble(), from.ReadDouble(), from.ReadDouble(), from.ReadDouble());
 }

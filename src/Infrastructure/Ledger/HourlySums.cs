@@ -1,5 +1,4 @@
 using System.Data.Common;
-using System.Globalization;
 using Tokonomics.Domain.Ledger;
 
 namespace Tokonomics.Infrastructure.Ledger;
@@ -8,8 +7,6 @@ namespace Tokonomics.Infrastructure.Ledger;
 internal sealed class HourlySums(string table, string first, string second)
 {
     private const string Key = "tenant_id, environment, hour, provider, model, key_id, project_id, team_id";
-
-    private const int RowsInStatement = 500;
 
     private readonly SortedDictionary<(string Tenant, int Environment, long Hour, string Provider, string Model, string Key, string Project, string Team), (long First, long Second)> _rows = new(ByText);
 
@@ -22,27 +19,8 @@ internal sealed class HourlySums(string table, string first, string second)
     }
 
     /// <param name="storable">How the store has to have a text; null where it takes any.</param>
-    public void Write(DbTransaction transaction, Func<string, string>? storable)
-    {
-        foreach (var chunk in _rows.Chunk(RowsInStatement))
-        {
-            using var command = transaction.Command("");
-            var values = chunk.Select((row, i) =>
-            {
-                var k = row.Key;
-                object[] cells = [k.Tenant, k.Environment, k.Hour, k.Provider, k.Model, k.Key, k.Project, k.Team, row.Value.First, row.Value.Second];
-                return "(" + string.Join(", ", cells.Select((cell, j) => command.Add(string.Create(CultureInfo.InvariantCulture, $"@v{i}_{j}"), cell is string text && storable is not null ? storable(text) : cell).ParameterName)) + ")";
-            });
-            command.CommandText = $"""
-                INSERT INTO {table} ({Key}, {first}, {second}) VALUES {string.Join(", ", values)}
-                ON CONFLICT ({Key}) DO UPDATE SET {first} = {Sum(first)}, {second} = {Sum(second)}
-                """;
-            command.ExecuteNonQuery();
-        }
-    }
-
-    // Saturates rather than overflows, as the other rollups do.
-    private string Sum(string column) => $"CASE WHEN {table}.{column} > 9000000000000000000 - abs(excluded.{column}) THEN 9000000000000000000 ELSE {table}.{column} + excluded.{column} END";
+    public void Write(DbTransaction transaction, Func<string, string>? storable) => SummedRows.Add(
+        transaction, table, Key, [first, second], _rows.Select(row => (object[])[row.Key.Tenant, row.Key.Environment, row.Key.Hour, row.Key.Provider, row.Key.Model, row.Key.Key, row.Key.Project, row.Key.Team, row.Value.First, row.Value.Second]), storable);
 
     private static readonly Comparer<(string, int, long, string, string, string, string, string)> ByText = Comparer<(string, int, long, string, string, string, string, string)>.Create((a, b) =>
         string.CompareOrdinal(a.Item1, b.Item1) is not 0 and var tenant ? tenant

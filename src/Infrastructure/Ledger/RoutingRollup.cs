@@ -1,5 +1,4 @@
 using System.Data.Common;
-using System.Globalization;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Routing;
 
@@ -10,7 +9,6 @@ internal static class RoutingRollup
 {
     private const string Key = "tenant_id, environment, route_id, class, day, reason, model";
     private const long Day = 24 * Measures.Hour;
-    private const int RowsInStatement = 500;
 
     /// <param name="storable">How the store has to have a text; null where it takes any.</param>
     public static void Add(DbTransaction transaction, IReadOnlyList<UsageEvent> added, Func<string, string>? storable = null)
@@ -28,21 +26,7 @@ internal static class RoutingRollup
             rows[name] = (key, sum.Calls + 1, sum.Cost + (usage.Cost?.Value ?? 0), sum.Saved + (usage.Saved?.Value ?? 0));
         }
 
-        if (rows is null)
-            return;
-        foreach (var chunk in rows.Values.Chunk(RowsInStatement))
-        {
-            using var command = transaction.Command("");
-            var values = chunk.Select((row, i) =>
-            {
-                object[] cells = [.. row.Key, row.Calls, row.Cost, row.Saved];
-                return "(" + string.Join(", ", cells.Select((cell, j) => command.Add(string.Create(CultureInfo.InvariantCulture, $"@r{i}_{j}"), cell is string text && storable is not null ? storable(text) : cell).ParameterName)) + ")";
-            });
-            command.CommandText = $"""
-                INSERT INTO routing_daily ({Key}, calls, cost_nano, saved_nano) VALUES {string.Join(", ", values)}
-                ON CONFLICT ({Key}) DO UPDATE SET calls = routing_daily.calls + excluded.calls, cost_nano = routing_daily.cost_nano + excluded.cost_nano, saved_nano = routing_daily.saved_nano + excluded.saved_nano
-                """;
-            command.ExecuteNonQuery();
-        }
+        if (rows is not null)
+            SummedRows.Add(transaction, "routing_daily", Key, ["calls", "cost_nano", "saved_nano"], rows.Values.Select(row => (object[])[.. row.Key, row.Calls, row.Cost, row.Saved]), storable);
     }
 }

@@ -18,12 +18,11 @@ public sealed class SqlRoutingStore(ISqlStore store) : IRoutingStore
     private const string OfRoute = "tenant_id = @tenant AND environment = @environment AND (@route = '' OR route_id = @route)";
     private const string Calls = "Calls";
 
-    public Task<(StoredSums? Sums, IReadOnlyList<SignalCount> Signals)> LoadAsync(RoutingPair pair, CancellationToken cancellationToken) => Task.Run<(StoredSums?, IReadOnlyList<SignalCount>)>(
+    public Task<StoredSums?> LoadAsync(RoutingPair pair, CancellationToken cancellationToken) => Task.Run(
         () =>
         {
             using var connection = store.Open();
-            var sums = connection.Command(null, $"SELECT {SumsColumns} FROM routing_sums WHERE {OfPair}", Key(pair)).Rows(row => Sums(row, 0));
-            return (sums.FirstOrDefault(), connection.Command(null, $"SELECT class, of_candidate, signal, times FROM routing_signals WHERE {OfPair}", Key(pair)).Rows(Signal));
+            return connection.Command(null, $"SELECT {SumsColumns} FROM routing_sums WHERE {OfPair}", Key(pair)).Rows(row => Sums(row, 0)).FirstOrDefault();
         },
         cancellationToken);
 
@@ -36,9 +35,9 @@ public sealed class SqlRoutingStore(ISqlStore store) : IRoutingStore
             if (sums is not null)
                 transaction.Execute(
                     $"""
-                    INSERT INTO routing_sums ({PairColumns}, {SumsColumns}, version) VALUES ({PairValues}, @fingerprint, @sums, @strong_answered, @candidate_answered, @at, 1)
+                    INSERT INTO routing_sums ({PairColumns}, {SumsColumns}) VALUES ({PairValues}, @fingerprint, @sums, @strong_answered, @candidate_answered, @at)
                     ON CONFLICT ({PairColumns}) DO UPDATE SET fingerprint = excluded.fingerprint, sums = excluded.sums, strong_answered = excluded.strong_answered, candidate_answered = excluded.candidate_answered,
-                        changed_at = excluded.changed_at, version = routing_sums.version + 1
+                        changed_at = excluded.changed_at
                     """,
                     [.. Key(pair), ("@fingerprint", unchecked((long)sums.Fingerprint.Key)), ("@sums", sums.Sums), ("@strong_answered", sums.StrongAnswered), ("@candidate_answered", sums.CandidateAnswered), ("@at", UsageRow.Micros(sums.ChangedAt))]);
             if (kept is not null)
@@ -119,7 +118,7 @@ public sealed class SqlRoutingStore(ISqlStore store) : IRoutingStore
         Route(tenantId, environment, routeId),
         row => new KeptWeek(
             new RoutingPair(tenantId, environment, row.GetString(0), row.GetString(1), row.GetString(2)), UsageRow.Time(row.GetInt64(3)), (int)row.GetInt64(4),
-            row.GetDouble(5), row.GetDouble(6), row.GetDouble(7), row.GetDouble(8), row.GetDouble(9), row.GetDouble(10)),
+            PairedSums.Of(row.GetDouble(5), row.GetDouble(6), row.GetDouble(7), row.GetDouble(8), row.GetDouble(9), row.GetDouble(10))),
         cancellationToken);
 
     public Task<IReadOnlyList<RoutingIncident>> IncidentsAsync(string tenantId, KeyEnvironment environment, string? routeId, int most, CancellationToken cancellationToken) => Read(

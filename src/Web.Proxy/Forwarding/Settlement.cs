@@ -188,9 +188,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
             return null;
         if (call.IsExtra)
             return NanoUsd.Zero - spent;
-        if (call.InsteadOf is not { } strong)
-            return NanoUsd.Zero;
-        if (usage.Usage.IsEmpty)
+        if (call.InsteadOf is not { } strong || usage.Usage.IsEmpty)
             return NanoUsd.Zero;
         return CallRating.Rate(book, usage with { Provider = strong.Provider.Name, RequestModel = strong.Model, ResponseModel = null, OtherModels = [], PricingHints = "" }).Cost is { } instead ? instead - spent : null;
     }

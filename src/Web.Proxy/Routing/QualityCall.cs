@@ -14,6 +14,9 @@ internal sealed record QualityCall(string RouteId, RouteQuality Group, TrafficRe
     /// <summary>The candidate's answer failed its check.</summary>
     public bool Escalated { get; set; }
 
+    /// <summary>By which the same request is known again for some minutes; null before anybody asked.</summary>
+    public string? Repeat { get; set; }
+
     public bool IsCandidate(PlannedTarget target) => Chosen?.Candidate.Written == target.Written;
 
     /// <summary>A candidate's answer that a program can find fault with is looked at before it is handed on.</summary>

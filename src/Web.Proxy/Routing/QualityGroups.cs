@@ -163,7 +163,7 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
         var at = time.GetTimestamp();
         try
         {
-            var (sums, _) = await store.LoadAsync(pair, CancellationToken.None);
+            var sums = await store.LoadAsync(pair, CancellationToken.None);
             var read = sums is null ? null : RoutingSums.Read(sums.Sums, fingerprint);
             learned.CandidateAnswered = sums?.CandidateAnswered ?? "";
             learned.Policy = read is null ? null : RoutingPolicy.Of(read, keep);

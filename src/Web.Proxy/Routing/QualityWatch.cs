@@ -51,13 +51,14 @@ internal sealed class QualityWatch(QualityGroups groups, Samples samples, Buffer
     /// <summary>The call is about to be sent: perhaps once more, minutes after it was answered.</summary>
     public void Begin(ProxyCall call, RoutedCall routed, ReadOnlySpan<byte> body)
     {
-        if (call.Attempt == 1 && _answered.TryGetValue<(RoutingPair Pair, TrafficClass Class)?>(Name(call, body), out var earlier) && earlier is var (pair, name))
+        var quality = routed.Quality!;
+        if (call.Attempt == 1 && _answered.Count > 0 && _answered.TryGetValue<(RoutingPair Pair, TrafficClass Class)?>(Name(call, quality, body), out var earlier) && earlier is var (pair, name))
         {
             groups.Regenerated(pair, name);
-            Remember(call, body, null);
+            Remember(quality.Repeat!, null);
         }
 
-        if (routed.Quality is { Sample: not null, Escalated: false } quality && routed.Target.Written == quality.Strong.Written)
+        if (quality is { Sample: not null, Escalated: false } && routed.Target.Written == quality.Strong.Written)
             call.Copy = new AnswerCopy(buffers, OwnCalls.MaxAnswerBytes);
     }
 
@@ -67,20 +68,17 @@ internal sealed class QualityWatch(QualityGroups groups, Samples samples, Buffer
     {
         var quality = routed.Quality!;
         groups.Ended(quality, target, call);
-        if (quality.IsCandidate(target) && !quality.Escalated && call is { Status: 200, Outcome: CallOutcome.Completed } && !_answered.TryGetValue(Name(call, body.Span), out _))
-            Remember(call, body.Span, (quality.Chosen!.Pair, quality.Traffic.Class));
+        if (quality.IsCandidate(target) && !quality.Escalated && call is { Status: 200, Outcome: CallOutcome.Completed } && !_answered.TryGetValue(Name(call, quality, body.Span), out _))
+            Remember(quality.Repeat!, (quality.Chosen!.Pair, quality.Traffic.Class));
         if (target.Written == quality.Strong.Written && !quality.Escalated)
             samples.Offer(request, call, quality, routed.RouteName, routed.ClientDialect, body);
     }
 
-    private void Remember(ProxyCall call, ReadOnlySpan<byte> body, (RoutingPair, TrafficClass)? by) =>
-        _answered.Set(Name(call, body), by, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Again });
+    private void Remember(string request, (RoutingPair, TrafficClass)? by) =>
+        _answered.Set(request, by, new MemoryCacheEntryOptions { Size = 1, AbsoluteExpirationRelativeToNow = Again });
 
-    private static string Name(ProxyCall call, ReadOnlySpan<byte> body)
-    {
-        var hash = SHA256.HashData(body.Length <= HashedBytes ? body : body[^HashedBytes..]);
-        return $"{call.Key!.Id}/{body.Length}/{Convert.ToHexString(hash, 0, 16)}";
-    }
+    private static string Name(ProxyCall call, QualityCall quality, ReadOnlySpan<byte> body) =>
+        quality.Repeat ??= $"{call.Key!.Id}/{body.Length}/{Convert.ToHexString(SHA256.HashData(body.Length <= HashedBytes ? body : body[^HashedBytes..]), 0, 16)}";
 
     public void Dispose() => _answered.Dispose();
 }

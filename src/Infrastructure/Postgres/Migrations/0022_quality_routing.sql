@@ -15,7 +15,6 @@ CREATE TABLE routing_sums (
     sums               bytea            NOT NULL,
     strong_answered    text COLLATE "C" NOT NULL,  -- the models as the providers named them; '' before the first label
     candidate_answered text COLLATE "C" NOT NULL,
-    version            bigint           NOT NULL,  -- counts its changes: whoever changes it has read the one before
     changed_at         bigint           NOT NULL,
     PRIMARY KEY (tenant_id, environment, route_id, strong, candidate)
 );

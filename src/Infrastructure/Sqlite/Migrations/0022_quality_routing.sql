@@ -15,7 +15,6 @@ CREATE TABLE routing_sums (
     sums               BLOB    NOT NULL,
     strong_answered    TEXT    NOT NULL,  -- the models as the providers named them; '' before the first label
     candidate_answered TEXT    NOT NULL,
-    version            INTEGER NOT NULL,  -- counts its changes: whoever changes it has read the one before
     changed_at         INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, environment, route_id, strong, candidate)
 ) STRICT;
