@@ -11,7 +11,7 @@ namespace Tokonomics.Infrastructure.Budgets;
 /// The budgets' part of appending to the ledger, in its transaction: each new event counts on every open account that it lies in, held there or
 /// not, and what leases covered is taken off them.
 /// </summary>
-/// <param name="events">A table with the columns of usage_events.</param>
+/// <param name="events">A table with the columns of usage_events, as it stands behind FROM.</param>
 /// <param name="isNew">Which of its rows were added by the transaction.</param>
 internal sealed class BudgetPosting(ISqlStore store, string events, string isNew)
 {
@@ -20,6 +20,9 @@ internal sealed class BudgetPosting(ISqlStore store, string events, string isNew
         """;
 
     private readonly string _notOpen = BudgetRows.NotOpen(store, events, isNew);
+
+    /// <summary>What is asked of the new rows of each batch.</summary>
+    internal IReadOnlyList<string> Questions => [_newByAccount, _notOpen];
 
     /// <param name="added">The events that were new.</param>
     /// <param name="parameters">What <c>isNew</c> needs.</param>

@@ -23,7 +23,8 @@ public static class HostSetup
     /// <param name="configure">Settings over all others; tests give their own here.</param>
     public static WebApplicationBuilder CreateBuilder(string application, string url, IEnumerable<KeyValuePair<string, string?>>? defaults = null, Action<WebApplicationBuilder>? configure = null)
     {
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, ApplicationName = application });
+        // Settings are read once. To watch their files, .NET watches every folder below the one that it was started in: each write to the journal there would be told to it.
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, ApplicationName = application, Args = ["--hostBuilder:reloadConfigOnChange=false"] });
         builder.Configuration.AddInMemoryCollection(defaults ?? []);
         builder.Configuration.AddEnvironmentVariables();
         // ASP.NET's own switch would believe X-Forwarded-* of everybody; here Proxy:TrustedProxies says whom to believe.

@@ -16,7 +16,7 @@ internal static class Rollups
     private static string KeepDearest(string table) =>
         $"dearest_nano = CASE WHEN {table}.dearest_nano > excluded.dearest_nano THEN {table}.dearest_nano ELSE excluded.dearest_nano END, counted = {table}.counted + excluded.counted";
 
-    /// <param name="events">A table with the columns of usage_events.</param>
+    /// <param name="events">A table with the columns of usage_events, as it stands behind FROM.</param>
     /// <param name="where">Which of its rows are new.</param>
     public static string AddHourly(string events, string where) => $"""
         INSERT INTO usage_hourly ({HourlyKey}, {Measures.Columns}, {Dearest})
@@ -29,7 +29,7 @@ internal static class Rollups
     public static string AddHourlyTags(ISqlStore store, string events, string where) => $"""
         INSERT INTO usage_hourly_tags ({TagKey}, {Measures.Columns}, {Dearest})
         SELECT tenant_id, environment, t.key, at - at % {Measures.Hour}, t.value, provider, model, {Measures.SumOfEvents}, {DearestOfEvents}
-        FROM {events}, {store.EachTag($"{events}.tags")} AS t WHERE {where}
+        FROM {events}, {store.EachTag("tags")} AS t WHERE {where}
         GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
         ON CONFLICT ({TagKey}) DO UPDATE SET {Measures.AddExcluded("usage_hourly_tags")}, {KeepDearest("usage_hourly_tags")}
         """;

@@ -6,6 +6,18 @@ using Tokonomics.Domain.Money;
 
 namespace Tokonomics.Infrastructure.Ledger;
 
+/// <summary>Takes the values of a row, one after another, each of its column's own width.</summary>
+internal interface IRowWriter
+{
+    void Text(string? value);
+
+    void Long(long? value);
+
+    void Int(int value);
+
+    void Short(short value);
+}
+
 /// <summary>How an event stands in a row of <c>usage_events</c>: the one place that knows the order of its columns.</summary>
 internal static class UsageRow
 {
@@ -26,51 +38,52 @@ internal static class UsageRow
 
     public static DateTimeOffset Time(long micros) => DateTimeOffset.UnixEpoch.AddTicks(micros * TimeSpan.TicksPerMicrosecond);
 
-    /// <summary>The values in the order of <see cref="Columns"/>: texts and numbers of the columns' own widths, null for none.</summary>
-    public static IEnumerable<object?> Values(UsageEvent e)
+    /// <summary>Writes the values in the order of <see cref="Columns"/>.</summary>
+    public static void Write<TRow>(UsageEvent e, TRow row)
+        where TRow : IRowWriter
     {
-        yield return e.RequestId;
-        yield return e.Attempt;
-        yield return e.TenantId;
-        yield return e.KeyId;
-        yield return e.TeamId ?? "";
-        yield return e.ProjectId ?? "";
-        yield return (short)e.Environment;
-        yield return Micros(e.At);
-        yield return e.Provider;
-        yield return e.Dialect;
-        yield return e.Operation;
-        yield return e.RequestModel;
-        yield return e.ResponseModel;
-        yield return e.ResponseModel ?? e.RequestModel ?? "";
-        yield return e.Usage.ToString();
-        yield return e.Usage.InputTokens;
-        yield return e.Usage.CacheReadTokens;
-        yield return e.Usage.CacheWriteTokens;
-        yield return e.Usage.Count(UsageUnit.CacheWrite1h);
-        yield return e.Usage.OutputTokens;
-        yield return e.Usage.Count(UsageUnit.Reasoning);
-        yield return e.UsageSource.ToString();
-        yield return e.PricingHints;
-        yield return e.Cost?.Value;
-        yield return e.PriceStatus.ToString();
-        yield return e.PriceVersion;
-        yield return e.ProviderCost?.Value;
-        yield return e.Status;
-        yield return e.Outcome.ToString();
-        yield return e.FinishReason;
-        yield return (short)(e.Streamed ? 1 : 0);
-        yield return Math.Max(0, e.Latency.Ticks / TimeSpan.TicksPerMicrosecond);
-        yield return e.FirstByte is { } first ? Math.Max(0, first.Ticks / TimeSpan.TicksPerMicrosecond) : null;
-        yield return e.RequestBytes;
-        yield return e.ResponseBytes;
-        yield return e.ProviderRequestId;
-        yield return KeyTags.Write(e.Tags);
-        yield return ModelUsage.Write(e.OtherModels);
-        yield return e.UpperBound?.Value;
-        yield return e.BudgetCost?.Value;
-        yield return e.Routed;
-        yield return e.Saved?.Value;
+        row.Text(e.RequestId);
+        row.Int(e.Attempt);
+        row.Text(e.TenantId);
+        row.Text(e.KeyId);
+        row.Text(e.TeamId ?? "");
+        row.Text(e.ProjectId ?? "");
+        row.Short((short)e.Environment);
+        row.Long(Micros(e.At));
+        row.Text(e.Provider);
+        row.Text(e.Dialect);
+        row.Text(e.Operation);
+        row.Text(e.RequestModel);
+        row.Text(e.ResponseModel);
+        row.Text(e.ResponseModel ?? e.RequestModel ?? "");
+        row.Text(e.Usage.ToString());
+        row.Long(e.Usage.InputTokens);
+        row.Long(e.Usage.CacheReadTokens);
+        row.Long(e.Usage.CacheWriteTokens);
+        row.Long(e.Usage.Count(UsageUnit.CacheWrite1h));
+        row.Long(e.Usage.OutputTokens);
+        row.Long(e.Usage.Count(UsageUnit.Reasoning));
+        row.Text(e.UsageSource.ToString());
+        row.Text(e.PricingHints);
+        row.Long(e.Cost?.Value);
+        row.Text(e.PriceStatus.ToString());
+        row.Text(e.PriceVersion);
+        row.Long(e.ProviderCost?.Value);
+        row.Int(e.Status);
+        row.Text(e.Outcome.ToString());
+        row.Text(e.FinishReason);
+        row.Short((short)(e.Streamed ? 1 : 0));
+        row.Long(Math.Max(0, e.Latency.Ticks / TimeSpan.TicksPerMicrosecond));
+        row.Long(e.FirstByte is { } first ? Math.Max(0, first.Ticks / TimeSpan.TicksPerMicrosecond) : null);
+        row.Long(e.RequestBytes);
+        row.Long(e.ResponseBytes);
+        row.Text(e.ProviderRequestId);
+        row.Text(KeyTags.Write(e.Tags));
+        row.Text(ModelUsage.Write(e.OtherModels));
+        row.Long(e.UpperBound?.Value);
+        row.Long(e.BudgetCost?.Value);
+        row.Text(e.Routed);
+        row.Long(e.Saved?.Value);
     }
 
     /// <summary>Reads a row selected by <see cref="ColumnList"/>.</summary>

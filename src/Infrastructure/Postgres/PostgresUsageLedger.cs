@@ -101,7 +101,11 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
         using (var writer = connection.BeginBinaryImport(Copy))
         {
             foreach (var usage in batch.Values)
-                Write(writer, usage);
+            {
+                writer.StartRow();
+                UsageRow.Write(usage, new CopiedRow(writer));
+            }
+
             writer.Complete();
         }
 
@@ -125,32 +129,27 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
         return (added.Count, notOpen);
     }
 
-    private static void Write(NpgsqlBinaryImporter writer, UsageEvent usage)
+    private readonly struct CopiedRow(NpgsqlBinaryImporter writer) : IRowWriter
     {
-        writer.StartRow();
-        foreach (var value in UsageRow.Values(usage))
+        public void Text(string? value)
         {
-            switch (value)
-            {
-                case null:
-                    writer.WriteNull();
-                    break;
-                case string text:
-                    writer.Write(Storable(text), NpgsqlDbType.Text);
-                    break;
-                case long number:
-                    writer.Write(number, NpgsqlDbType.Bigint);
-                    break;
-                case int number:
-                    writer.Write(number, NpgsqlDbType.Integer);
-                    break;
-                case short number:
-                    writer.Write(number, NpgsqlDbType.Smallint);
-                    break;
-                default:
-                    throw new InvalidOperationException($"A column of usage_events was given a {value.GetType()}.");
-            }
+            if (value is null)
+                writer.WriteNull();
+            else
+                writer.Write(Storable(value), NpgsqlDbType.Text);
         }
+
+        public void Long(long? value)
+        {
+            if (value is { } number)
+                writer.Write(number, NpgsqlDbType.Bigint);
+            else
+                writer.WriteNull();
+        }
+
+        public void Int(int value) => writer.Write(value, NpgsqlDbType.Integer);
+
+        public void Short(short value) => writer.Write(value, NpgsqlDbType.Smallint);
     }
 
     /// <summary>

@@ -17,9 +17,20 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
 {
     private const string New = "usage_events.rowid > @after";
 
-    private readonly BudgetPosting _budgets = new(database, "usage_events", New);
+    // Without its indexes: to have rows in the order of their groups SQLite would go through one of them from end to end, for each batch again.
+    private readonly BudgetPosting _budgets = new(database, database.RowByRow("usage_events"), New);
     private readonly SemaphoreSlim _turn = new(1, 1);
     private Prepared? _prepared;
+
+    /// <summary>Every statement that reads the new rows of a batch. None may cost more the longer the ledger is.</summary>
+    internal IReadOnlyList<string> OverNewRows
+    {
+        get
+        {
+            using var prepared = new Prepared(database);
+            return [prepared.Hourly.CommandText, prepared.HourlyTags.CommandText, prepared.Pairs.CommandText, prepared.Late.CommandText, .. _budgets.Questions];
+        }
+    }
 
     public async Task<int> AppendAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken)
     {
@@ -58,10 +69,8 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
         foreach (var usage in events)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var column = 0;
-            foreach (var value in UsageRow.Values(usage))
-                prepared.Insert.Parameters[column++].Value = value ?? DBNull.Value;
-            if (prepared.Insert.ExecuteNonQuery() > 0)
+            UsageRow.Write(usage, prepared.Insert);
+            if (prepared.Insert.Execute() > 0)
                 added.Add(usage);
         }
 
@@ -102,19 +111,19 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
         {
             Connection = database.OpenFile();
             LastRow = Command("SELECT coalesce(max(rowid), 0) FROM usage_events");
-            Insert = Command(
-                $"INSERT INTO usage_events ({UsageRow.ColumnList}) VALUES ({string.Join(", ", UsageRow.Columns.Select(c => "@" + c))}) ON CONFLICT (request_id, attempt) DO NOTHING", UsageRow.Columns);
-            Hourly = Command(Rollups.AddHourly("usage_events", New), "after");
-            HourlyTags = Command(Rollups.AddHourlyTags(database, "usage_events", New), "after");
-            Pairs = Command(Rollups.AddPairs(database, "usage_events", New), "after");
-            Late = Command(Rollups.NoteLate("usage_events", New), "after", "late");
+            Insert = new BoundStatement(Connection, $"INSERT INTO usage_events ({UsageRow.ColumnList}) VALUES ({string.Join(", ", UsageRow.Columns.Select(_ => "?"))}) ON CONFLICT (request_id, attempt) DO NOTHING");
+            var events = database.RowByRow("usage_events");
+            Hourly = Command(Rollups.AddHourly(events, New), "after");
+            HourlyTags = Command(Rollups.AddHourlyTags(database, events, New), "after");
+            Pairs = Command(Rollups.AddPairs(database, events, New), "after");
+            Late = Command(Rollups.NoteLate(events, New), "after", "late");
         }
 
         public SqliteConnection Connection { get; }
 
         public SqliteCommand LastRow { get; }
 
-        public SqliteCommand Insert { get; }
+        public BoundStatement Insert { get; }
 
         public SqliteCommand Hourly { get; }
 
@@ -125,7 +134,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
         public SqliteCommand Late { get; }
 
         public void Enlist(SqliteTransaction transaction) =>
-            LastRow.Transaction = Insert.Transaction = Hourly.Transaction = HourlyTags.Transaction = Pairs.Transaction = Late.Transaction = transaction;
+            LastRow.Transaction = Hourly.Transaction = HourlyTags.Transaction = Pairs.Transaction = Late.Transaction = transaction;
 
         public void Dispose()
         {

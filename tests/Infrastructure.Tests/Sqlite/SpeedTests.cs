@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Infrastructure.Sqlite;
 
 namespace Tokonomics.Tests.Sqlite;
 
@@ -22,5 +23,29 @@ public sealed class SpeedTests(ITestOutputHelper output)
         var rate = 29_000 / watch.Elapsed.TotalSeconds;
         output.WriteLine($"{rate:f0} events/s in batches of 1000 over {hours} h, rollups and fsync included");
         rate.ShouldBeGreaterThan(1000);
+    }
+
+    [Fact]
+    public async Task No_statement_of_a_batch_goes_through_the_whole_ledger()
+    {
+        await using var store = new TempStore();
+        await store.Get<IUsageLedger>().AppendAsync(Some.Events(7, 100), Cancel);
+        var statements = ((SqliteUsageLedger)store.Get<IUsageLedger>()).OverNewRows;
+        statements.Count.ShouldBe(6);
+        using var connection = store.Get<SqliteDatabase>().OpenFile();
+        foreach (var statement in statements)
+        {
+            using var explain = connection.CreateCommand();
+            explain.CommandText = "EXPLAIN QUERY PLAN " + statement;
+            foreach (var parameter in new[] { "@after", "@late" })
+                if (statement.Contains(parameter, StringComparison.Ordinal))
+                    explain.Parameters.AddWithValue(parameter, 1);
+            var plan = new List<string>();
+            using var rows = explain.ExecuteReader();
+            while (rows.Read())
+                plan.Add(rows.GetString(3));
+            plan.ShouldContain(step => step.StartsWith("SEARCH usage_events USING INTEGER PRIMARY KEY", StringComparison.Ordinal), statement);
+            plan.ShouldNotContain(step => step.StartsWith("SCAN usage_events", StringComparison.Ordinal), statement);
+        }
     }
 }

@@ -51,7 +51,10 @@ public sealed class ChangeTests(SharedFleet shared, ITestOutputHelper output)
         {
             await caps.AllowAsync(3m);
             var each = await fleet.BudgetAsync("0.01", new { type = "tag", key = "newcomer" });
-            await Task.Delay(1000, Cancel);
+            // Known everywhere when each proxy refuses what is larger than the budget: this is about values that are new, not about the budget.
+            for (var proxy = 0; proxy < 3; proxy++)
+                while ((await fleet.CallAsync(proxy, 0, 0, stream: false, 6000, Cancel, tag: $"newcomer=larger{proxy}")).Status == 200)
+                    await Task.Delay(100, Cancel);
             await using var watch = new Watch(fleet, caps);
             var values = Enumerable.Range(0, 5).Select(i => $"n{Guid.NewGuid():n}").ToList();
             var answers = new ConcurrentBag<(string Value, int Status, string Code)>();
@@ -61,9 +64,9 @@ public sealed class ChangeTests(SharedFleet shared, ITestOutputHelper output)
                 answers.Add((value, status, code));
             })));
             var told = await Books.CheckAsync(fleet, watch, "");
-            var posted = (await fleet.AccountsAsync()).Where(a => a.Budget == each).ToList();
+            var posted = (await fleet.AccountsAsync()).Where(a => a.Budget == each && a.Posted > 0).ToList();
             posted.Count.ShouldBe(values.Count);
-            posted.ShouldAllBe(a => a.Posted <= 10_000_000 && a.Posted > 0);
+            posted.ShouldAllBe(a => a.Posted <= 10_000_000);
             var admitted = answers.Where(a => a.Status == 200).GroupBy(a => a.Value).Select(g => g.Count()).ToList();
             admitted.Count.ShouldBe(values.Count);
             // 1,000 tokens at 2 USD a million are 2,000,000 n$: five are the cap, and a little is for the input.
