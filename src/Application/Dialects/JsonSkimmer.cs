@@ -86,7 +86,7 @@ internal sealed class JsonSkimmer(JsonPaths paths, IJsonSink sink)
                     return;
 
                 case At.InString:
-                    InString(s, ref i);
+                    InString(s, ref i, i);
                     continue;
 
                 case At.InBlind or At.InBlindString:
@@ -182,9 +182,9 @@ internal sealed class JsonSkimmer(JsonPaths paths, IJsonSink sink)
                 return;
 
             case (byte)'"':
-                Keep(s.Slice(i, 1));
                 i++;
                 _at = At.InString;
+                InString(s, ref i, i - 1);
                 return;
 
             case (byte)'-' or (byte)'t' or (byte)'f' or (byte)'n' or (byte)'N' or (byte)'I' or (>= (byte)'0' and <= (byte)'9'):
@@ -265,9 +265,9 @@ internal sealed class JsonSkimmer(JsonPaths paths, IJsonSink sink)
         _buffered = needed;
     }
 
-    private void InString(ReadOnlySpan<byte> s, ref int i)
+    // start: where what of the value stands in this piece begins.
+    private void InString(ReadOnlySpan<byte> s, ref int i, int start)
     {
-        var start = i;
         if (_escaped)
             Escape(s[i++]);
         while (i < s.Length)

@@ -14,7 +14,7 @@ internal struct ShortText
     {
         if (json.Length is < 3 or > MaxBytes || json[0] != '"')
             return;
-        _json ??= new byte[MaxBytes];
+        Room(json.Length);
         json.CopyTo(_json);
         _length = json.Length;
     }
@@ -24,10 +24,17 @@ internal struct ShortText
     {
         if (text.IsEmpty || text.Length > MaxBytes - 2)
             return;
-        _json ??= new byte[MaxBytes];
-        _json[0] = _json[text.Length + 1] = (byte)'"';
+        Room(text.Length + 2);
+        _json![0] = _json[text.Length + 1] = (byte)'"';
         text.CopyTo(_json.AsSpan(1));
         _length = text.Length + 2;
+    }
+
+    // Most names are short, and a stream says the same one again and again.
+    private void Room(int bytes)
+    {
+        if (_json is null || _json.Length < bytes)
+            _json = new byte[bytes <= 32 ? 32 : MaxBytes];
     }
 
     public readonly bool Is(ReadOnlySpan<byte> text) =>

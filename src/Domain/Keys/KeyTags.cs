@@ -61,10 +61,21 @@ public static class KeyTags
     {
         if (tags.Count == 0)
             return "{}";
+        if (tags is [var (only, text)] && IsPlain(text) && !only.AsSpan().ContainsAnyInRange('A', 'Z') && IsPlain(only))
+            return $"{{\"{only}\":\"{text}\"}}";
         var sorted = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var (name, value) in tags)
             sorted[name.ToLowerInvariant()] = value;
         return JsonSerializer.Serialize(sorted);
+    }
+
+    // Of characters that JSON has as they are, however strict who writes it is.
+    private static bool IsPlain(string text)
+    {
+        foreach (var c in text)
+            if (!char.IsAsciiLetterOrDigit(c) && c is not ('_' or '.' or '-' or ' ' or ':' or '/' or '@'))
+                return false;
+        return true;
     }
 
     /// <summary>Reads what <see cref="Write"/> writes.</summary>

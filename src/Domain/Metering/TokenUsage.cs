@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using System.Text;
 
 namespace Tokonomics.Domain.Metering;
 
@@ -89,17 +88,20 @@ public struct TokenUsage : IEquatable<TokenUsage>
     {
         if (_reported == 0)
             return "";
-        var text = new StringBuilder(64);
+        var text = new DefaultInterpolatedStringHandler(0, 0, CultureInfo.InvariantCulture, stackalloc char[256]);
+        var next = "";
         for (var i = 0; i < Units; i++)
         {
             if ((_reported & (1u << i)) == 0)
                 continue;
-            if (text.Length > 0)
-                text.Append(',');
-            text.Append(Names[i]).Append('=').Append(_counts[i].ToString(CultureInfo.InvariantCulture));
+            text.AppendLiteral(next);
+            text.AppendLiteral(Names[i]);
+            text.AppendLiteral("=");
+            text.AppendFormatted(_counts[i]);
+            next = ",";
         }
 
-        return text.ToString();
+        return text.ToStringAndClear();
     }
 
     private static readonly string[] Names = Enum.GetNames<UsageUnit>();

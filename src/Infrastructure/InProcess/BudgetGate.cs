@@ -234,18 +234,23 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
 
     public HoldRefusal? Tightest(Hold hold)
     {
-        HoldRefusal? tightest = null;
+        var (tightest, least) = (default(GateAccount), NanoUsd.Zero);
         for (var i = 0; i < hold.Count; i++)
         {
             var account = (GateAccount)hold.LeaseAt(i);
             account.Sync.Enter();
-            var standing = account.Refusal();
+            var unspent = account.Limit > account.SpentInAll ? account.Limit - account.SpentInAll : NanoUsd.Zero;
             account.Sync.Exit();
-            if (tightest is null || standing.Unspent < tightest.Unspent)
-                tightest = standing;
+            if (tightest is null || unspent < least)
+                (tightest, least) = (account, unspent);
         }
 
-        return tightest;
+        if (tightest is null)
+            return null;
+        tightest.Sync.Enter();
+        var standing = tightest.Refusal();
+        tightest.Sync.Exit();
+        return standing;
     }
 
     public int? MostUsed(Hold hold)
@@ -255,10 +260,10 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
         {
             var account = (GateAccount)hold.LeaseAt(i);
             account.Sync.Enter();
-            var standing = account.Refusal();
+            var (limit, spent) = (account.Limit, account.SpentInAll);
             account.Sync.Exit();
             // One that no call has met has not been read here: nothing of it is known to be spent.
-            var used = standing.Limit > NanoUsd.Zero ? (int)Int128.Min(100, (Int128)standing.Spent.Value * 100 / standing.Limit.Value) : standing.Budget.Limit > NanoUsd.Zero ? 0 : 100;
+            var used = limit > NanoUsd.Zero ? (int)Int128.Min(100, (Int128)spent.Value * 100 / limit.Value) : account.Slot.Budget.Limit > NanoUsd.Zero ? 0 : 100;
             most = most > used ? most : used;
         }
 

@@ -104,10 +104,14 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
     public HoldRefusal Refusal()
     {
         var since = SpentSince;
-        var spent = _posted + since;
         var held = _leased > since ? _leased - since : NanoUsd.Zero;
-        return new HoldRefusal(Slot.Budget, Account.Subject, _limit, spent, held, Window.ResetsAt);
+        return new HoldRefusal(Slot.Budget, Account.Subject, _limit, _posted + since, held, Window.ResetsAt);
     }
+
+    /// <summary>As the truth last said it: 0 before it was asked.</summary>
+    public NanoUsd Limit => _limit;
+
+    public NanoUsd SpentInAll => _posted + SpentSince;
 
     /// <summary>Completes when a hold on it ends.</summary>
     public TaskCompletionSource Changed() => _changed is { Task.IsCompleted: false } waiting ? waiting : _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -24,6 +24,9 @@ public sealed class UpstreamClients : IDisposable
         _guarded = Invoker(connectTimeout, allowPrivateAddresses ? null : (context, ct) => AddressGuard.ConnectAsync(context.DnsEndPoint, resolve, ct));
     }
 
+    /// <param name="every">The way to all providers.</param>
+    public UpstreamClients(HttpMessageInvoker every) => (_trusted, _guarded) = (every, every);
+
     public HttpMessageInvoker For(Provider provider) => provider.Guarded ? _guarded : _trusted;
 
     private static HttpMessageInvoker Invoker(TimeSpan connectTimeout, Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>>? connect) =>

@@ -66,19 +66,19 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         var book = call.Key!.Tenant.Prices ?? prices;
         var usage = Event(call, metered, book);
         var (cost, status) = Rate(book, call, metered, usage);
-        usage = usage with { Cost = cost, PriceStatus = status, Saved = Saved(call, book, usage, cost) };
+        var (bound, counted) = (default(NanoUsd?), cost);
         if (call.Hold.State == HoldState.Held)
         {
-            var counted = Counted(call, metered, cost);
-            usage = usage with { UpperBound = call.Hold.UpperBound, BudgetCost = counted == cost ? null : counted };
-            gate.Settle(call.Hold, counted);
+            (bound, counted) = (call.Hold.UpperBound, Counted(call, metered, cost));
+            gate.Settle(call.Hold, counted.Value);
         }
 
         if (call.Quota.State == HoldState.Held)
             gate.Settle(call.Quota, CallQuota.Counts(usage.Outcome) ? CallQuota.One : NanoUsd.Zero);
-        if (call.Hold.Count > 0 || call.Quota.Count > 0)
-            usage = usage with { Charges = call.Charges() };
-
+        usage = usage with
+        {
+            Cost = cost, PriceStatus = status, Saved = Saved(call, book, usage, cost), UpperBound = bound, BudgetCost = counted == cost ? null : counted, Charges = call.Charges(),
+        };
         call.Event = usage;
         call.FreeOfCharge = call.NeverLeft || (usage is { Outcome: CallOutcome.Completed, Status: >= 300 } && cost == NanoUsd.Zero);
         recorder.Record(usage, call.Ticket, last: true);

@@ -89,6 +89,23 @@ internal static class UpstreamRequest
     // The address is put together from checked parts and must not be normalised again: what was matched is what is sent.
     private static Uri Address(Uri baseUrl, string path, string query)
     {
+        if (query.Length > 0)
+            return Made(baseUrl, path, query);
+        ref var known = ref Addresses[path.GetHashCode(StringComparison.Ordinal) & (Addresses.Length - 1)];
+        if (Volatile.Read(ref known) is { } one && ReferenceEquals(one.Base, baseUrl) && one.Path == path)
+            return one.Address;
+        var address = Made(baseUrl, path, query);
+        Volatile.Write(ref known, new KnownAddress(baseUrl, path, address));
+        return address;
+    }
+
+    // Most calls go to few addresses, each of which takes longer to read than to find.
+    private static readonly KnownAddress?[] Addresses = new KnownAddress?[64];
+
+    private sealed record KnownAddress(Uri Base, string Path, Uri Address);
+
+    private static Uri Made(Uri baseUrl, string path, string query)
+    {
         var root = baseUrl.AbsolutePath.TrimEnd('/');
         return new Uri($"{baseUrl.GetLeftPart(UriPartial.Authority)}{root}/{path}{query}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
     }

@@ -48,7 +48,9 @@ public sealed class SandboxServer : IHostedService, IAsyncDisposable
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = [], EnvironmentName = Environments.Production });
+        // Its files of settings are none of its business, and are not watched either: that would be each folder below the one that the process was started in.
+        var builder = WebApplication.CreateSlimBuilder(
+            new WebApplicationOptions { Args = ["--hostBuilder:reloadConfigOnChange=false"], EnvironmentName = Environments.Production, ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.Sources.Clear(); // the host's own URLs and settings are not the sandbox's
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton<IHostLifetime, OwnersLifetime>();
