@@ -15,7 +15,7 @@ public static class Bounds
     /// <param name="provider">The provider's name, as in the providers' data.</param>
     /// <param name="model">The model as it will be sent.</param>
     /// <param name="peek">The request.</param>
-    public static MostUse Of(string dialect, string provider, string model, in RequestPeek peek)
+    public static MostUse Of(string dialect, string provider, string model, RequestPeek peek)
     {
         if (peek.Extent is not { } extent)
             return new MostUse { Unbounded = NoBound.Unpriced };
@@ -38,7 +38,7 @@ public static class Bounds
             Choices = Math.Max(1, peek.Choices),
             ReasonsBeyondLimit = BoundsFacts.ReasonsBeyondLimit(model),
             WritesCacheFor1h = extent.CacheLifetimeSaid,
-            Hints = peek.PricingHints ?? "",
+            Hints = peek.PricingHints,
             Settled = Settled(extent),
         };
         use = Media(use, model, extent);
@@ -69,11 +69,11 @@ public static class Bounds
     /// Whether the output of a stream can be counted as it passes, so that it may be paid for in slices: the model thinks in the open, the provider
     /// stops billing when the connection closes, one run makes one answer, and the dialect has an ending for it.
     /// </summary>
-    public static bool CountsAsItPasses(string dialect, Provider provider, string model, in RequestPeek peek) =>
+    public static bool CountsAsItPasses(string dialect, Provider provider, string model, RequestPeek peek) =>
         !provider.BillsAfterDisconnect && peek.Choices <= 1 && peek.Extent is { ServerTools: ServerTools.None, ThinkingBudget: null } && StreamCut.Knows(dialect) && !BoundsFacts.ReasonsUnseen(model);
 
     /// <summary>The lowest limit to which a request may be clamped: Anthropic takes no thinking budget below 1,024, and wants the limit above it.</summary>
-    public static long LeastLimit(string dialect, in RequestPeek peek) =>
+    public static long LeastLimit(string dialect, RequestPeek peek) =>
         dialect == "anthropic-messages" && peek.Extent?.ThinkingBudget is not null ? BoundsClamp.LeastThinkingBudget + 1 : UpperBound.LeastLimit;
 
     // Every byte of the body may be a token, its structure included: what templates put around a message is less than the JSON around it.
@@ -155,7 +155,7 @@ public static class Bounds
         return use with { Runs = runs, LimitIsPerRun = true, Fees = fees };
     }
 
-    private static MostUse Images(in MostUse use, string model, in RequestPeek peek) => use with
+    private static MostUse Images(in MostUse use, string model, RequestPeek peek) => use with
     {
         OutputLimit = BoundsFacts.Has(model, "gpt-image-1") ? BoundsFacts.GptImage1Tokens : null,
         Pieces = peek.Units,

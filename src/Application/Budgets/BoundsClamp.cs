@@ -13,7 +13,7 @@ public static class BoundsClamp
     public const long LeastThinkingBudget = 1024;
 
     /// <summary>Whether <see cref="Splices"/> can set a limit in that request.</summary>
-    public static bool CanLimit(Dialect dialect, string provider, in RequestPeek peek) => peek.Extent is { Brace: >= 0 } && dialect.OutputLimit(provider) is not null;
+    public static bool CanLimit(Dialect dialect, string provider, RequestPeek peek) => peek.Extent is { Brace: >= 0 } && dialect.OutputLimit(provider) is not null;
 
     /// <summary>The splices that set the limit, in the order of their offsets and not overlapping.</summary>
     /// <param name="dialect">The request's dialect.</param>
@@ -21,7 +21,7 @@ public static class BoundsClamp
     /// <param name="peek">The request, as this dialect has read it.</param>
     /// <param name="limit">The limit, tokens for each choice.</param>
     /// <returns>Empty where the dialect has no limit that could be set, or the body is none that can be changed.</returns>
-    public static IReadOnlyList<Splice> Splices(Dialect dialect, string provider, in RequestPeek peek, long limit)
+    public static IReadOnlyList<Splice> Splices(Dialect dialect, string provider, RequestPeek peek, long limit)
     {
         if (peek.Extent is not { Brace: >= 0 } extent || dialect.OutputLimit(provider) is not { } field)
             return [];

@@ -84,7 +84,7 @@ internal sealed class CallForecast(
         {
             var call = new MeteredCall(book, provider, DialectCatalogue.Find(match.Route.Dialect)!, peek, model, peek.Stream || match.PathStreams, match.Head, key.Id, key.Environment, now);
             var plan = HoldPlan.Of(call, outputs);
-            var estimate = new CallEstimate(provider.Name, model, key.Environment, book.Version, null, Figures(call, plan, match), null, null, false, from, null, rooms);
+            var estimate = new CallEstimate(provider.Name, model, key.Environment, book.Version, null, Figures(call, plan), null, null, false, from, null, rooms);
             if (holding.Count == 0)
                 return estimate;
             if (plan.Unbounded && holding.Find(r => r.Budget.Mode == BudgetMode.Strict) is { } strict)
@@ -140,7 +140,7 @@ internal sealed class CallForecast(
     public static RequestPeek PeekOf(RouteMatch match, Provider? provider, ReadOnlyMemory<byte> body) => DialectCatalogue.Find(match.Route.Dialect)!.Peek(
         new RequestFacts(match.PathModel, "application/json", match.PathStreams, provider?.Quirks ?? ProviderQuirks.None, provider?.StreamUsageOnDemand ?? false), body.Span);
 
-    private EstimateFigures Figures(in MeteredCall call, in HoldPlan plan, RouteMatch match)
+    private EstimateFigures Figures(in MeteredCall call, in HoldPlan plan)
     {
         var (bound, peek) = (plan.Bound, call.Peek);
         var output = bound is { Why: NoBound.None, OutputTokens: 0 } ? 0 : outputs.AtPercentile(call.KeyId, call.Model, 95);
@@ -151,22 +151,7 @@ internal sealed class CallForecast(
             usage[UsageUnit.Input] = peek.PromptTokens;
         if (output > 0)
             usage[UsageUnit.Output] = usage.Count(UsageUnit.Output) + output;
-        var hints = peek.PricingHints ?? "";
-        var likely = CallRating.Rate(call.Prices, new UsageEvent
-        {
-            RequestId = "",
-            TenantId = "",
-            KeyId = call.KeyId,
-            Provider = call.Provider.Name,
-            Dialect = call.Dialect.Name,
-            Operation = match.Route.Template,
-            RequestModel = call.Model,
-            Usage = usage,
-            PricingHints = call.Head is null ? hints : string.Join(';', hints.Split(';', StringSplitOptions.RemoveEmptyEntries).Append($"{CallRating.RouteHint}={call.Head}").Order(StringComparer.Ordinal)),
-            PriceVersion = call.Prices.Version,
-            Environment = call.Environment,
-            At = call.At,
-        }).Cost;
+        var likely = CallRating.Rate(call.Prices, new RatedUse(call.Provider.Name, call.Model, null, usage, [], CallRating.Hints(peek.PricingHints, call.Head), call.Environment, call.At)).Cost;
         var bounded = bound.Most is not null;
         // Where they are known, the bound is above: a guess that is not would only confuse.
         if (likely > bound.Most)

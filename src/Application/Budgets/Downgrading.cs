@@ -21,7 +21,7 @@ public static class Downgrading
     /// mean on <c>/v1</c>.
     /// </summary>
     /// <returns>Null where the budget doesn't, or the request names its model in no place that could be changed.</returns>
-    public static CheaperModel? To(Budget budget, ProviderCatalogue catalogue, PriceBook prices, KeySnapshot key, Provider provider, in RequestPeek peek, RouteMatch match, DateTimeOffset at)
+    public static CheaperModel? To(Budget budget, ProviderCatalogue catalogue, PriceBook prices, KeySnapshot key, Provider provider, RequestPeek peek, RouteMatch match, DateTimeOffset at)
     {
         if (budget.Action != BudgetAction.Downgrade)
             return null;

@@ -18,7 +18,7 @@ public static class RepeatableRequest
 
     /// <param name="dialect">In which the provider is asked.</param>
     /// <param name="body">As it is asked.</param>
-    public static bool Is(string dialect, in RequestPeek peek, ReadOnlySpan<byte> body)
+    public static bool Is(string dialect, RequestPeek peek, ReadOnlySpan<byte> body)
     {
         if (!Dialects.Contains(dialect) || peek.Extent is not { } extent)
             return false;

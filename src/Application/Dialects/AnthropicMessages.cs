@@ -49,7 +49,7 @@ internal sealed class AnthropicMessages : Dialect
 
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, Shape);
 
-    public override ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response) => new Reader(peek, response);
+    public override ResponseReader Read(in RequestFacts request, RequestPeek peek, in ResponseFacts response) => new Reader(peek, response);
 
     private struct Pass
     {
@@ -80,7 +80,7 @@ internal sealed class AnthropicMessages : Dialect
         }
     }
 
-    private sealed class Reader(in RequestPeek peek, in ResponseFacts response) : SkimmingReader(Paths, peek, response, Unreported.EstimateText)
+    private sealed class Reader(RequestPeek peek, in ResponseFacts response) : SkimmingReader(Paths, peek, response, Unreported.EstimateText)
     {
         private Pass _main;
         private Pass _hidden;

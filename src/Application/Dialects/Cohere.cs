@@ -63,9 +63,9 @@ internal sealed class Cohere : Dialect
 
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, _shape);
 
-    public override ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response) => new Reader(peek, response, _unreported);
+    public override ResponseReader Read(in RequestFacts request, RequestPeek peek, in ResponseFacts response) => new Reader(peek, response, _unreported);
 
-    private sealed class Reader(in RequestPeek peek, in ResponseFacts response, Unreported unreported) : SkimmingReader(Paths, peek, response, unreported)
+    private sealed class Reader(RequestPeek peek, in ResponseFacts response, Unreported unreported) : SkimmingReader(Paths, peek, response, unreported)
     {
         protected override void OnTake(int slot, ReadOnlySpan<byte> json)
         {

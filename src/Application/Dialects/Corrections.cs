@@ -62,7 +62,7 @@ public sealed class Corrections
     /// <param name="prompt">What the request was.</param>
     /// <param name="passed">What of the answer was seen, by its bytes.</param>
     /// <param name="usage">As reported.</param>
-    public void Add(string keyId, string provider, string model, in RequestPeek prompt, PassedTokens passed, in TokenUsage usage)
+    public void Add(string keyId, string provider, string model, RequestPeek prompt, PassedTokens passed, in TokenUsage usage)
     {
         if (!_series.TryGetValue((keyId, provider, model), out var series))
         {

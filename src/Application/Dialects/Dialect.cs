@@ -25,7 +25,7 @@ public abstract class Dialect
     public virtual LimitField? OutputLimit(string provider) => null;
 
     /// <summary>A reader for one answer to that request.</summary>
-    public abstract ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response);
+    public abstract ResponseReader Read(in RequestFacts request, RequestPeek peek, in ResponseFacts response);
 }
 
 /// <summary>What a dialect may know of a request besides its body.</summary>
@@ -48,8 +48,11 @@ public readonly record struct ResponseFacts(int Status, string? ContentType);
 public readonly record struct Splice(int Offset, int Length, ReadOnlyMemory<byte> Replacement);
 
 /// <summary>What the proxy needs to know of a request before it forwards it.</summary>
-public readonly record struct RequestPeek
+public sealed record RequestPeek
 {
+    /// <summary>Of a call whose body was not read.</summary>
+    public static readonly RequestPeek None = new();
+
     /// <summary>Null when all is well; otherwise a sentence that says what is wrong and how to mend it, for a 400.</summary>
     public string? Problem { get; init; }
 
@@ -90,7 +93,7 @@ public readonly record struct RequestPeek
     public TokenUsage Units { get; init; }
 
     /// <summary>What the price depends on and the request says (<c>service_tier=flex</c>, <c>image=1024x1024/hd</c>), as in the ledger.</summary>
-    public string PricingHints { get; init; }
+    public string PricingHints { get; init; } = "";
 
     /// <summary>How large the request is and what it allows, for the bound of its cost. Null where the body could not be read as a request.</summary>
     public RequestExtent? Extent { get; init; }

@@ -20,7 +20,7 @@ internal sealed class Opaque(string name, ErrorShape errors = ErrorShape.OpenAi)
         return new RequestPeek { Model = request.PathModel, Choices = 1, Stream = request.PathStreams, PricingHints = "" };
     }
 
-    public override ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response) =>
+    public override ResponseReader Read(in RequestFacts request, RequestPeek peek, in ResponseFacts response) =>
         new Reader(peek.Model, notBillable: name == "free");
 
     private sealed class Reader(string? model, bool notBillable) : ResponseReader

@@ -68,10 +68,10 @@ internal sealed class OpenAiChat(string name) : Dialect
 
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, Shape);
 
-    public override ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response) =>
+    public override ResponseReader Read(in RequestFacts request, RequestPeek peek, in ResponseFacts response) =>
         new Reader(request.Quirks, peek, response);
 
-    private sealed class Reader(ProviderQuirks quirks, in RequestPeek peek, in ResponseFacts response)
+    private sealed class Reader(ProviderQuirks quirks, RequestPeek peek, in ResponseFacts response)
         : SkimmingReader(Paths, peek, response, Unreported.EstimateText)
     {
         private readonly int _choices = Math.Max(1, peek.Choices);

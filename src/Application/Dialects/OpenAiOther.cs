@@ -68,10 +68,10 @@ internal sealed class OpenAiOther : Dialect
 
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, _shape);
 
-    public override ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response) =>
+    public override ResponseReader Read(in RequestFacts request, RequestPeek peek, in ResponseFacts response) =>
         new Reader(_shape.Units, ReferenceEquals(this, Transcription), request.Quirks, peek, response, _unreported);
 
-    private sealed class Reader(FixedUnits units, bool heard, ProviderQuirks quirks, in RequestPeek peek, in ResponseFacts response, Unreported unreported)
+    private sealed class Reader(FixedUnits units, bool heard, ProviderQuirks quirks, RequestPeek peek, in ResponseFacts response, Unreported unreported)
         : SkimmingReader(Paths, peek, response, unreported)
     {
         private ShortText _size;

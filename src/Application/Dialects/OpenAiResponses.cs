@@ -62,7 +62,7 @@ internal sealed class OpenAiResponses : Dialect
 
     public override RequestPeek Peek(in RequestFacts request, ReadOnlySpan<byte> body) => RequestReader.Read(request, body, Shape);
 
-    public override ResponseReader Read(in RequestFacts request, in RequestPeek peek, in ResponseFacts response) =>
+    public override ResponseReader Read(in RequestFacts request, RequestPeek peek, in ResponseFacts response) =>
         new Reader(request.Quirks, peek, response);
 
     private struct Calls
@@ -73,7 +73,7 @@ internal sealed class OpenAiResponses : Dialect
         public int Functions;
     }
 
-    private sealed class Reader(ProviderQuirks quirks, in RequestPeek peek, in ResponseFacts response)
+    private sealed class Reader(ProviderQuirks quirks, RequestPeek peek, in ResponseFacts response)
         : SkimmingReader(Paths, peek, response, Unreported.EstimateText)
     {
         private ShortText _status;

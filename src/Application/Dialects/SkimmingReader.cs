@@ -69,7 +69,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
     private long _documents;
     private long _escapes;
 
-    protected SkimmingReader(JsonPaths paths, in RequestPeek peek, in ResponseFacts response, Unreported unreported)
+    protected SkimmingReader(JsonPaths paths, RequestPeek peek, in ResponseFacts response, Unreported unreported)
     {
         _json = new JsonSkimmer(paths, this);
         _events = new SseReader(this);
@@ -197,7 +197,7 @@ internal abstract class SkimmingReader : ResponseReader, IJsonSink, ISseSink
             Model = _model.ToString() ?? _peek.Model,
             FinishReason = _finish.ToString(),
             ProviderCost = source is UsageSource.Reported or UsageSource.Partial && StatedCost is >= 0 and < 1_000_000 ? NanoUsd.Round(StatedCost.Value) : null,
-            PricingHints = Told.Over(_peek.PricingHints ?? ""),
+            PricingHints = Told.Over(_peek.PricingHints),
             NotBillable = NotBillable,
             OtherModels = OtherModels,
         };

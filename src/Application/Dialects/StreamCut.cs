@@ -52,7 +52,7 @@ public abstract class StreamCut : IJsonSink, ISseSink
     /// <param name="peek">The request.</param>
     /// <param name="model">The model's name, in case the stream is cut before it has said one.</param>
     /// <param name="contentType">Of the answer.</param>
-    public static StreamCut? For(string dialect, in RequestPeek peek, string model, string? contentType)
+    public static StreamCut? For(string dialect, RequestPeek peek, string model, string? contentType)
     {
         var type = contentType ?? "";
         var frame = Has(type, "event-stream") ? Frame.Events

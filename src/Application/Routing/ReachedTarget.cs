@@ -4,7 +4,6 @@ using Tokonomics.Application.Keys;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Providers;
 using Tokonomics.Application.Translation;
-using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Routing;
@@ -72,15 +71,11 @@ public record ReachedTarget(string Written, Provider Provider, string Model, Rou
     /// <summary>At our estimate of the prompt and as long an answer as the model's are to this key, USD; null where nothing prices it.</summary>
     /// <param name="cached">The provider has the prompt in its cache.</param>
     /// <param name="like">The one that it is compared with: while this one has hardly answered, its answers are taken to be as long as that one's.</param>
-    public decimal? ExpectedCost(KeySnapshot key, PriceBook prices, in RequestPeek peek, RecentOutputs outputs, DateTimeOffset at, bool cached = false, ReachedTarget? like = null)
+    public decimal? ExpectedCost(KeySnapshot key, PriceBook prices, RequestPeek peek, RecentOutputs outputs, DateTimeOffset at, bool cached = false, ReachedTarget? like = null)
     {
         var model = like is not null && !outputs.Knows(key.Id, Model) ? like.Model : Model;
         var usage = new TokenUsage { [cached ? UsageUnit.CacheRead : UsageUnit.Input] = peek.PromptTokens, [UsageUnit.Output] = Math.Min(peek.MaxOutputTokens ?? long.MaxValue, outputs.AtPercentile(key.Id, model, 50)) };
-        var cost = CallRating.Rate(prices, new UsageEvent
-        {
-            RequestId = "", TenantId = key.Tenant.Id, KeyId = key.Id, Environment = key.Environment, Provider = Provider.Name, Dialect = Match.Route.Dialect,
-            Operation = Match.Route.Template, RequestModel = Model, Usage = usage, PricingHints = peek.PricingHints ?? "", PriceVersion = "", At = at,
-        }).Cost?.Usd;
+        var cost = CallRating.Rate(prices, new RatedUse(Provider.Name, Model, null, usage, [], peek.PricingHints, key.Environment, at)).Cost?.Usd;
         return cost is null && cached ? ExpectedCost(key, prices, peek, outputs, at, like: like) : cost; // no rate for what is cached: it costs as much as the rest
     }
 

@@ -15,7 +15,7 @@ public static class RuleSearch
     /// <param name="streams">The client asks for a stream, in its body or by its path.</param>
     /// <param name="budgetUsed">Percent used of the fullest budget that applies to the call; null where none does.</param>
     /// <returns>The rule and its number from 1; null where none applies.</returns>
-    public static (RouteRule Rule, int Number)? Find(ModelRoute route, KeySnapshot key, IReadOnlyList<Tag> tags, in RequestPeek peek, in RequestOutline outline, bool streams, DateTimeOffset at, Func<int?> budgetUsed) =>
+    public static (RouteRule Rule, int Number)? Find(ModelRoute route, KeySnapshot key, IReadOnlyList<Tag> tags, RequestPeek peek, in RequestOutline outline, bool streams, DateTimeOffset at, Func<int?> budgetUsed) =>
         route.Find(new RouteQuestion(key.Id, tags, peek.PromptTokens, outline.HasTools, streams, TimeZoneInfo.ConvertTime(at, key.Tenant.Zone).DateTime, budgetUsed));
 
     /// <summary>The call's tags with that of the route.</summary>

@@ -86,7 +86,7 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
 
     public RequestFacts Facts { get; set; }
 
-    public RequestPeek Peek { get; set; }
+    public RequestPeek Peek { get; set; } = RequestPeek.None;
 
     public string? RequestModel { get; set; }
 

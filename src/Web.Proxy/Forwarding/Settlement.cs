@@ -41,7 +41,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
                 Dialect = call.Match.Route.Dialect,
                 Operation = call.Match.Route.Template,
                 RequestModel = Bounded(call.RequestModel),
-                PricingHints = Hints(call, call.Peek.PricingHints ?? ""),
+                PricingHints = CallRating.Hints(call.Peek.PricingHints, call.Match.Head),
                 PriceVersion = (call.Key.Tenant.Prices ?? prices).Version,
                 Rated = kind switch { RouteKind.Metered => PriceStatus.Priced, RouteKind.Deferred => PriceStatus.Deferred, _ => PriceStatus.Free },
                 Streamed = call.Peek.Stream || call.Facts.PathStreams,
@@ -64,8 +64,9 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
             return;
         var metered = Read(call);
         var book = call.Key!.Tenant.Prices ?? prices;
-        var usage = Event(call, metered, book);
-        var (cost, status) = Rate(book, call, metered, usage);
+        var use = new RatedUse(
+            call.Provider!.Name, Bounded(call.RequestModel), Bounded(metered.Model), metered.Usage, metered.OtherModels ?? [], CallRating.Hints(metered.PricingHints, call.Match!.Head), call.Key.Environment, call.At);
+        var (cost, status) = Rate(book, call, metered, use);
         var (bound, counted) = (default(NanoUsd?), cost);
         if (call.Hold.State == HoldState.Held)
         {
@@ -74,11 +75,8 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         }
 
         if (call.Quota.State == HoldState.Held)
-            gate.Settle(call.Quota, CallQuota.Counts(usage.Outcome) ? CallQuota.One : NanoUsd.Zero);
-        usage = usage with
-        {
-            Cost = cost, PriceStatus = status, Saved = Saved(call, book, usage, cost), UpperBound = bound, BudgetCost = counted == cost ? null : counted, Charges = call.Charges(),
-        };
+            gate.Settle(call.Quota, CallQuota.Counts(call.Outcome) ? CallQuota.One : NanoUsd.Zero);
+        var usage = Event(call, metered, use, book.Version, cost, status, Saved(call, book, use, cost), bound, counted == cost ? null : counted);
         call.Event = usage;
         call.FreeOfCharge = call.NeverLeft || (usage is { Outcome: CallOutcome.Completed, Status: >= 300 } && cost == NanoUsd.Zero);
         recorder.Record(usage, call.Ticket, last: true);
@@ -119,7 +117,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         if (call.Reader is { } reader)
             return reader.Finish(whole: call.Outcome == CallOutcome.Completed || call.WasReadOn);
 
-        var nothing = new MeteredResponse { PricingHints = call.Peek.PricingHints ?? "" };
+        var nothing = new MeteredResponse { PricingHints = call.Peek.PricingHints };
         // Nothing came back, but the provider had the prompt: what it charges for reading it is estimated.
         if (call.Dialect is null || call.NeverLeft || call.Outcome is not (CallOutcome.ClientGone or CallOutcome.TimedOut or CallOutcome.Unreachable))
             return nothing;
@@ -135,7 +133,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         return usage;
     }
 
-    private static (NanoUsd? Cost, PriceStatus Status) Rate(PriceBook book, ProxyCall call, in MeteredResponse metered, UsageEvent usage)
+    private static (NanoUsd? Cost, PriceStatus Status) Rate(PriceBook book, ProxyCall call, in MeteredResponse metered, in RatedUse use)
     {
         if (call.Match!.Route.Kind == RouteKind.Free)
             return (NanoUsd.Zero, PriceStatus.Free);
@@ -143,11 +141,12 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
             return (NanoUsd.Zero, call.Status is > 0 and < 400 ? PriceStatus.Deferred : PriceStatus.Free);
         if (metered.NotBillable || (metered.Usage.IsEmpty && (call.Status is 0 or >= 300 || call.Outcome != CallOutcome.Completed)))
             return (NanoUsd.Zero, PriceStatus.Free);
-        var rated = CallRating.Rate(book, usage);
+        var rated = CallRating.Rate(book, use);
         return (rated.Cost, rated.Status);
     }
 
-    private static UsageEvent Event(ProxyCall call, in MeteredResponse metered, PriceBook book) => new()
+    private static UsageEvent Event(
+        ProxyCall call, in MeteredResponse metered, in RatedUse use, string version, NanoUsd? cost, PriceStatus status, NanoUsd? saved, NanoUsd? bound, NanoUsd? counted) => new()
     {
         RequestId = call.RequestId,
         Attempt = call.Attempt,
@@ -155,47 +154,49 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         KeyId = call.Key.Id,
         TeamId = call.Key.TeamId,
         ProjectId = call.Key.ProjectId,
-        Environment = call.Key.Environment,
-        Provider = call.Provider!.Name,
+        Environment = use.Environment,
+        Provider = use.Provider,
         Dialect = call.Match!.Route.Dialect,
         Operation = call.Match.Route.Template,
-        RequestModel = Bounded(call.RequestModel),
-        ResponseModel = Bounded(metered.Model),
-        Usage = metered.Usage,
+        RequestModel = use.RequestModel,
+        ResponseModel = use.ResponseModel,
+        Usage = use.Usage,
         UsageSource = metered.Source,
-        OtherModels = metered.OtherModels ?? [],
-        PricingHints = Hints(call, metered.PricingHints ?? ""),
-        PriceVersion = book.Version,
+        OtherModels = use.OtherModels,
+        PricingHints = use.PricingHints,
+        Cost = cost,
+        PriceStatus = status,
+        PriceVersion = version,
         ProviderCost = metered.ProviderCost,
         Status = call.Status,
         Outcome = call.Outcome,
         FinishReason = call.CutAtBudget ? "length" : Bounded(metered.FinishReason),
         Streamed = call.Streamed,
-        At = call.At,
+        At = use.At,
         Latency = call.Elapsed,
         FirstByte = call.FirstByte,
         RequestBytes = call.RequestBytes,
         ResponseBytes = call.ResponseBytes,
         ProviderRequestId = call.ProviderRequestId,
         Tags = call.Tags,
+        UpperBound = bound,
+        BudgetCost = counted,
+        Charges = call.Charges(),
         Routed = call.Routed,
+        Saved = saved,
     };
 
     // Against the model that it took the place of, at the same counts: what that one would have said nobody knows.
-    private static NanoUsd? Saved(ProxyCall call, PriceBook book, UsageEvent usage, NanoUsd? cost)
+    private static NanoUsd? Saved(ProxyCall call, PriceBook book, in RatedUse use, NanoUsd? cost)
     {
         if (call.Routed is null || cost is not { } spent)
             return null;
         if (call.IsExtra)
             return NanoUsd.Zero - spent;
-        if (call.InsteadOf is not { } strong || usage.Usage.IsEmpty)
+        if (call.InsteadOf is not { } strong || use.Usage.IsEmpty)
             return NanoUsd.Zero;
-        return CallRating.Rate(book, usage with { Provider = strong.Provider.Name, RequestModel = strong.Model, ResponseModel = null, OtherModels = [], PricingHints = "" }).Cost is { } instead ? instead - spent : null;
+        return CallRating.Rate(book, use with { Provider = strong.Provider.Name, RequestModel = strong.Model, ResponseModel = null, OtherModels = [], PricingHints = "" }).Cost is { } instead ? instead - spent : null;
     }
-
-    private static string Hints(ProxyCall call, string hints) => call.Match!.Head is { } head
-        ? string.Join(';', hints.Split(';', StringSplitOptions.RemoveEmptyEntries).Append($"{CallRating.RouteHint}={head}").Order(StringComparer.Ordinal))
-        : hints;
 
     // Names come from the wire: what is longer than any name is cut, so that no text of another kind hides in the ledger.
     private static string? Bounded(string? name) => name is { Length: > 200 } ? name[..200] : name;
