@@ -106,7 +106,7 @@ hammer() { # part kind connections target round: wrk calls as fast as answers co
   process=$(process_of "$4" "$2")
   before=$(ticks "$process")
   [ "$4" = pg ] && store=$(stores)
-  read -r n us p50 p99 errors < <(BENCH_BODY=$(body_of "$4" "$2") wrk -t1 "-c$3" "-d${seconds}s" --timeout 10s -H "Authorization: Bearer ${key[$(install_of "$4")]:-none}" ${headers[@]+"${headers[@]}"} -s bench/parts/call.lua "$(url_of "$4" "$2")" | sed -n 's/^RESULT //p')
+  read -r n us p50 p99 errors < <(BENCH_BODY=$(body_of "$4" "$2") wrk -t1 "-c$3" "-d${seconds}s" --timeout 10s -H "Authorization: Bearer ${key[$(install_of "$4")]:-none}" ${headers[@]+"${headers[@]}"} -s bench/parts/call.lua "$(url_of "$4" "$2")" | sed -n 's/^RESULT //p') || fail "wrk failed at $4 $2"
   # What a call costs after its answer, in the ledger, is counted.
   before=$(($(quiet "$process") - before))
   [ "$4" = pg ] && store=$(($(stores) - store))

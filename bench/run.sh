@@ -33,8 +33,8 @@ if [ -n "$smoke" ]; then
   for target in "${targets[@]}"; do check $target plain; hammer warm plain 8 $target 0; done
   for connections in 1 32; do for target in "${targets[@]}"; do hammer pipe plain $connections $target 1; done; done
   product_verify tokonomics
-  exec_report() { node bench/report.mjs --smoke "$results"; }
-  exec_report
+
+  node bench/report.mjs --smoke "$results"
   exit
 fi
 
