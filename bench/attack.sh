@@ -28,13 +28,13 @@ quiet "${pid[tokonomics]}" >/dev/null
 good() { # target kind-of-connections: three windows, one for each phase
   local options=(--connections 8 --rate "$rate")
   [ "$2" = kept ] || options=(--connections 8 --rate 20 --headers "$(headers_of "$1" plain) Connection: close")
-  "${load[@]}" rate --url "$(url_of "$1" plain)" --body "$(body_of "$1" plain)" --key "${key[$1]}" --headers "$(headers_of "$1" plain)" --seconds $((phase * 3)) --every "$phase" "${options[@]}"
+  ${replace:-} "${load[@]}" rate --url "$(url_of "$1" plain)" --body "$(body_of "$1" plain)" --key "${key[$1]}" --headers "$(headers_of "$1" plain)" --seconds $((phase * 3)) --every "$phase" "${options[@]}"
 }
 attack() { # kind connections target call
   local said
   say "$1 with $2 connections"
-  good "$3" kept >"$work/kept" & started kept
-  good "$3" new >"$work/new" & started new
+  behind kept good "$3" kept >"$work/kept"
+  behind new good "$3" new >"$work/new"
   sleep "$phase"
   said=$(loaded "$3" "$4" attack --kind "$1" --connections "$2" --seconds $((phase - 1))) || fail "the attack failed"
   wait "${pid[kept]}" "${pid[new]}"

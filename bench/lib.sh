@@ -14,6 +14,8 @@ say() { echo "$(date +%H:%M:%S) $*" >&2; }
 fail() { echo "$*" >&2; exit 1; }
 finish() {
   local id
+  # PostgreSQL would wait for whoever is connected: to it the signal means now.
+  [ -z "${pid[postgres]:-}" ] || kill -INT "${pid[postgres]}" 2>/dev/null || true
   for id in "${pids[@]}"; do kill "$id" 2>/dev/null || true; done
   wait 2>/dev/null || true
   rm -rf "$work"
@@ -32,6 +34,8 @@ need() { # package for each command that is missing: need wrk:wrk initdb:postgre
 
 free_port() { node -e 'const s=require("net").createServer().listen(0,"127.0.0.1",()=>{console.log(s.address().port);s.close()})'; }
 started() { pid[$1]=$!; pids+=($!); } # the command that was just sent to the background
+# name, function that ends in a command: in the background, and in place of the shell there, so that its process is the command's. The functions say ${replace:-} before it.
+behind() { local name=$1; shift; replace=exec "$@" & started "$name"; }
 stop() { # name: asks it to end, and waits
   kill "${pid[$1]}" 2>/dev/null || true
   wait "${pid[$1]}" 2>/dev/null || true

@@ -23,14 +23,14 @@ settings() {
     pg) of+=(ConnectionStrings__Postgres="Host=127.0.0.1;Port=${port[postgres]};Database=bench;Username=postgres" ConnectionStrings__Redis="127.0.0.1:${port[redis]}" Journal__Node=bench);;
   esac
   # Five names, so that one run has all answers: openai's is plain, deepseek's a stream of 50 events (a provider whose usage is asked for), cerebras' one of 2,000.
-  env "${of[@]}" ASPNETCORE_URLS="$scheme://127.0.0.1:${port[$name]}" Providers__openai__BaseUrl="http://127.0.0.1:${port[direct]}/plain" Providers__deepseek__BaseUrl="http://127.0.0.1:${port[direct]}/stream" \
+  ${replace:-} env "${of[@]}" ASPNETCORE_URLS="$scheme://127.0.0.1:${port[$name]}" Providers__openai__BaseUrl="http://127.0.0.1:${port[direct]}/plain" Providers__deepseek__BaseUrl="http://127.0.0.1:${port[direct]}/stream" \
     Providers__cerebras__BaseUrl="http://127.0.0.1:${port[direct]}/long" Providers__mistral__BaseUrl="http://127.0.0.1:${port[paced]:-${port[direct]}}/paced" "$@"
 }
 
 product_run() { # name, program: serves, and returns when it is ready
   local scheme=http
   [[ $1 == *-tls ]] && scheme=https
-  settings "$1" dotnet "$app/Tokonomics.${2:-Standalone}.dll" >>"$work/$1.log" 2>&1 & started "$1"
+  behind "$1" settings "$1" dotnet "$app/Tokonomics.${2:-Standalone}.dll" >>"$work/$1.log" 2>&1
   answers "$scheme://127.0.0.1:${port[$1]}/readyz" "$1"
 }
 
@@ -115,5 +115,5 @@ hammer() { # part kind connections target round: wrk calls as fast as answers co
 stores() { echo $(($(ticks "${pid[postgres]}") + $(ticks "${pid[redis]}"))); }
 
 loaded() { # target kind, further options: the options of the load generator for it
-  "${load[@]}" "$3" --url "$(url_of "$1" "$2")" --body "$(body_of "$1" "$2")" --key "${key[$(install_of "$1")]:-none}" --headers "$(headers_of "$1" "$2")" "${@:4}"
+  ${replace:-} "${load[@]}" "$3" --url "$(url_of "$1" "$2")" --body "$(body_of "$1" "$2")" --key "${key[$(install_of "$1")]:-none}" --headers "$(headers_of "$1" "$2")" "${@:4}"
 }

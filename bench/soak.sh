@@ -25,8 +25,8 @@ most=$(mix --seconds 5 | sed -n 's/.*"per_second":\([0-9]*\).*/\1/p')
 rate=$((most * 7 / 10))
 quiet "${pid[tokonomics]}" >/dev/null
 say "$rate calls a second, of a maximum of $most, for $minutes minutes"
-mix --rate "$rate" --seconds "$seconds" --every 10 >"$work/windows" & started load
-loaded tokonomics held hold --steps 100 --seconds "$((seconds - 15))" --pid "${pid[tokonomics]}" >"$work/held" 2>/dev/null & started held
+behind load mix --rate "$rate" --seconds "$seconds" --every 10 >"$work/windows"
+behind held loaded tokonomics held hold --steps 100 --seconds "$((seconds - 15))" --pid "${pid[tokonomics]}" >"$work/held" 2>/dev/null
 id=${pid[tokonomics]}
 for second in $(seq 10 10 "$seconds"); do
   sleep 10

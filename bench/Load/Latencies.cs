@@ -36,7 +36,7 @@ internal sealed class Latencies
         var left = (long)Math.Ceiling(Count * share);
         for (var i = 0; i < _counts.Length; i++)
             if ((left -= _counts[i]) <= 0 && _counts[i] > 0)
-                return Middle(i) / 1e3;
+                return Math.Min(Middle(i), _max) / 1e3;
         return 0;
     }
 

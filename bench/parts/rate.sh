@@ -1,13 +1,13 @@
 # Plain calls at half of what goes, 32 connections: each timed from when it was due.
 rate() { # round
-  local target most half
+  local target other most half
   for target in tokonomics pg portkey; do
     most=$(loaded "$target" plain rate --connections 32 --seconds "$seconds" | sed -n 's/.*"per_second":\([0-9]*\).*/\1/p')
     quiet "${pid[$target]}" >/dev/null
     half=$((most / 2))
     record "\"part\":\"most\",\"target\":\"$target\",\"round\":$1" "{\"per_second\":$most}"
     at_rate "$target" "$target" "$half" "$1"
-    [ $target = tokonomics ] && for other in direct nginx; do at_rate $other $target "$half" "$1"; done
+    if [ $target = tokonomics ]; then for other in direct nginx; do at_rate $other $target "$half" "$1"; done; fi
   done
 }
 at_rate() { # target whose-rate rate round
