@@ -14,7 +14,7 @@ export function read(file) {
   const run = rows.find((r) => r.part === 'run') ?? { hz: 100 };
   for (const row of rows)
     if (row.ticks !== undefined) {
-      row.rps = row.calls / (row.seconds / 1e6);
+      row.rps = row.calls / (row.us / 1e6);
       row.cpu = (row.ticks / run.hz) * 1e6 / row.calls;
       row.store = (row.store_ticks / run.hz) * 1e6 / row.calls;
     }
