@@ -20,8 +20,8 @@ mix() { # as fast as it goes, or at a rate
   loaded tokonomics plain rate --connections 64 --stream-url "$(url_of tokonomics stream)" --stream-body "$work/bodies/stream.json" --stream-share 0.1 --leave-share 0.3 "$@"
 }
 say "Warming up, and finding the maximum of this mixture"
-mix --seconds 5 >/dev/null
-most=$(mix --seconds 5 | sed -n 's/.*"per_second":\([0-9]*\).*/\1/p')
+mix --seconds 15 >/dev/null
+most=$(mix --seconds 15 | sed -n 's/.*"per_second":\([0-9]*\).*/\1/p')
 rate=$((most * 7 / 10))
 quiet "${pid[tokonomics]}" >/dev/null
 say "$rate calls a second, of a maximum of $most, for $minutes minutes"
