@@ -62,4 +62,4 @@ kill -0 "${pid[tokonomics]}" || fail "the product ended under overload"
 quiet "${pid[tokonomics]}" >/dev/null
 product_verify tokonomics
 product_verify tokonomics-tls
-node bench/parts/attack.mjs "$results" "$report" "$phase" "$rate" "$most" "$(ulimit -n)"
+node bench/parts/attack.mjs "$results" "$report" "$phase" "$rate" "$most" "$descriptors"

@@ -1,8 +1,8 @@
 // Charts as SVG, for pages that are light or dark: neutral colours that stand on both.
 
-const ink = `text{font:12px system-ui,sans-serif;fill:#57606a}.t{font-weight:600;font-size:14px;fill:#24292f}.n{fill:#24292f}.g{stroke:#d0d7de}.goal{stroke:#9a6700;stroke-dasharray:4 3}
+const ink = `text{font:12px system-ui,sans-serif;fill:#57606a}.t{font-weight:600;font-size:14px;fill:#24292f}.n{fill:#24292f}.g{stroke:#d0d7de}
 .c0{fill:#8c959f;stroke:#8c959f}.c1{fill:#57606a;stroke:#57606a}.c2{fill:#bf8700;stroke:#bf8700}.c3{fill:#0969da;stroke:#0969da}.c4{fill:#54aeff;stroke:#54aeff}.l{fill:none;stroke-width:1.5}
-@media(prefers-color-scheme:dark){text{fill:#8d96a0}.t,.n{fill:#e6edf3}.g{stroke:#30363d}.goal{stroke:#d29922}.c1{fill:#b1bac4;stroke:#b1bac4}.l{fill:none}}`;
+@media(prefers-color-scheme:dark){text{fill:#8d96a0}.t,.n{fill:#e6edf3}.g{stroke:#30363d}.c1{fill:#b1bac4;stroke:#b1bac4}.l{fill:none}}`;
 const safe = (text) => String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 const frame = (width, height, title, inside) =>
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${safe(title)}"><style>${ink}</style>\n<text class="t" x="10" y="20">${safe(title)}</text>\n${inside}\n</svg>\n`;
@@ -10,7 +10,7 @@ export const number = (x, digits = x < 10 ? 1 : 0) => (Number.isFinite(x) ? x.to
 
 /** Bars in groups, the value at the end of each. `groups`: { name, bars: [{ name, value, colour }] }; colour 0 to 4. */
 export function bars(title, groups, unit) {
-  const left = 190, width = 720, most = Math.max(...groups.flatMap((g) => g.bars.map((b) => b.value)).filter(Number.isFinite), 1e-9);
+  const left = 215, width = 720, most = Math.max(...groups.flatMap((g) => g.bars.map((b) => b.value)).filter(Number.isFinite), 1e-9);
   let y = 34, inside = '';
   for (const group of groups) {
     inside += `<text class="n" x="10" y="${y + 13}">${safe(group.name)}</text>\n`;
@@ -25,8 +25,8 @@ export function bars(title, groups, unit) {
   return frame(width, y + 4, title, inside);
 }
 
-/** Lines over time, each series in a panel of its own. `panels`: { name, unit, lines: [{ name, colour, points: [[x, y]] }] }; `spans`: [{ from, to, name }] are shaded. */
-export function lines(title, panels, unitX, spans = []) {
+/** Lines over time, each series in a panel of its own. `panels`: { name, unit, lines: [{ name, colour, points: [[x, y]] }] }. */
+export function lines(title, panels, unitX) {
   const left = 70, width = 720, height = 110;
   const xs = panels.flatMap((p) => p.lines.flatMap((l) => l.points.map(([x]) => x)));
   const [low, high] = [Math.min(...xs, 0), Math.max(...xs, 1)];
@@ -35,7 +35,6 @@ export function lines(title, panels, unitX, spans = []) {
   for (const panel of panels) {
     const most = Math.max(...panel.lines.flatMap((l) => l.points.map(([, v]) => v)).filter(Number.isFinite), 1e-9) * 1.08, top = y + 18;
     const atY = (v) => top + height * (1 - v / most);
-    for (const span of spans) inside += `<rect class="c0" stroke="none" opacity=".18" x="${atX(span.from).toFixed(1)}" y="${top}" width="${(atX(span.to) - atX(span.from)).toFixed(1)}" height="${height}"/>${panel === panels[0] ? `<text x="${(atX(span.from) + 3).toFixed(1)}" y="${top + 12}">${safe(span.name)}</text>` : ''}\n`;
     for (const share of [0, 0.5, 1]) inside += `<line class="g" x1="${left}" x2="${width - 20}" y1="${atY(most * share / 1.08).toFixed(1)}" y2="${atY(most * share / 1.08).toFixed(1)}"/><text x="${left - 6}" y="${(atY(most * share / 1.08) + 4).toFixed(1)}" text-anchor="end">${number(most * share / 1.08)}</text>\n`;
     inside += `<text class="n" x="${left}" y="${y + 10}">${safe(panel.name)}${panel.unit ? `, ${safe(panel.unit)}` : ''}${panel.lines.length > 1 ? ': ' : ''}</text>`;
     let x = left + 8 * (panel.name.length + panel.unit.length) + 20;

@@ -3,7 +3,9 @@
 set -euo pipefail
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 npm_config_loglevel=error npm_config_audit=false npm_config_fund=false
 PATH="$PATH:/usr/sbin$(printf ':%s' /usr/lib/postgresql/*/bin)"
-ulimit -n "$(ulimit -Hn)"
+ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
+descriptors=$(ulimit -n)
+[ "$descriptors" != unlimited ] || descriptors=1048576
 work=$(mktemp -d)
 chmod 755 "$work" # PostgreSQL isn't root
 declare -A pid port key
@@ -46,9 +48,9 @@ answers() { # url, what: waits until it answers
   fail "$2 does not answer at $1: $(tail -n 5 "$work/$2.log" 2>/dev/null)"
 }
 
-build() { # the product as it is published, and the load; APP names a publish that exists already
+build() { # the product as it is published; APP names a publish that exists already. Analyzers have had their say when it was built for the tests
   app=${APP:-$work/app}
-  [ -f "$app/Tokonomics.Standalone.dll" ] || { say "Publishing Release"; dotnet publish src/Standalone -c Release -o "$app" --nologo -v quiet >&2; }
+  [ -f "$app/Tokonomics.Standalone.dll" ] || { say "Publishing Release"; dotnet publish src/Standalone -c Release -o "$app" --nologo -v quiet -p:RunAnalyzers=false >&2; }
 }
 build_load() {
   say "Building the load"
@@ -64,7 +66,7 @@ nginx_start() { # name, server block: one worker, as the goals are set
   cat >"$work/$1.conf" <<CONF
 user root;
 worker_processes 1;
-worker_rlimit_nofile $(ulimit -n);
+worker_rlimit_nofile $descriptors;
 daemon off;
 pid $work/$1.pid;
 error_log $work/$1.log crit;

@@ -27,7 +27,7 @@ function report(f, folder) {
     chart('throughput', 'Calls a second, 32 connections', ['plain', 'stream'].map((kind) => withoutDirect(group(kind === 'plain' ? 'answer of 1 kB' : 'stream of 50 events', { part: 'pipe', kind, connections: 32 }, (w) => f.of(w, 'rps')))), '/s');
     chart('cpu', 'CPU of a call, 32 connections, both cores counted', ['plain', 'stream'].map((kind) => withoutDirect(group(kind === 'plain' ? 'answer of 1 kB' : 'stream of 50 events', { part: 'pipe', kind, connections: 32 }, (w) => f.of(w, 'cpu')))), 'us');
   }
-  if (f.has('streams')) chart('streams', 'A stream of 100 events a second: median added', [withoutDirect(group('time to first byte', { part: 'streams', kind: 'paced50', connections: 1 }, (w) => f.added(w, 'first_p50_us'))), withoutDirect(group('each event', { part: 'streams', kind: 'paced50', connections: 1 }, (w) => f.added(w, 'event_p50_us')))], 'us');
+  if (f.has('streams')) chart('streams', 'A stream, an event at a time: median added', [withoutDirect(group('time to first byte', { part: 'streams', kind: 'paced3', connections: 1 }, (w) => f.added(w, 'first_p50_us'))), withoutDirect(group('each event', { part: 'streams', kind: 'paced50', connections: 1 }, (w) => f.added(w, 'event_p50_us')))], 'us');
   if (f.has('rate')) chart('half', 'p99 at half the maximum rate of Tokonomics on SQLite', [group(`plain, ${number(f.of({ part: 'rate', of: 'tokonomics' }, 'rate'), 0)} calls/s`, { part: 'rate', of: 'tokonomics' }, (w) => f.of(w, 'p99_us'))], 'us');
   if (f.has('memory')) chart('memory', 'Memory of an open stream', [group('resident size', { part: 'memory' }, (w) => slopeOf(f.matching(w)[0]))], 'kB');
 
@@ -38,7 +38,7 @@ function report(f, folder) {
     ['plain', 'stream', 'long', '100k', '1m'].flatMap((kind) => [1, 32, 256].flatMap((connections) => f.targets({ part, kind, connections }).map((target) => {
       const w = { part, kind, connections, target }, n = { ...w, target: relay }, it = (field) => f.of(w, field);
       const compared = target !== 'direct' && target !== relay;
-      return [kinds[kind], connections, names[target], number(it('p50'), 0), target === 'direct' ? '' : number(f.added(w, 'p50'), 0), compared ? number(f.added(w, 'p50') / f.added(n, 'p50'), 1) : '', number(it('p99'), 0),
+      return [kinds[kind], connections, names[target], number(it('p50'), 0), target === 'direct' ? '' : number(f.added(w, 'p50'), 0), compared ? number(f.times(w, relay, 'p50'), 1) : '', number(it('p99'), 0),
         number(it('rps'), 0), compared ? number(100 * it('rps') / f.of(n, 'rps'), 0) : '', number(it('cpu'), 1) + (target === 'pg' ? ` + ${number(it('store'), 1)}` : ''), compared ? number(it('cpu') / f.of(n, 'cpu'), 1) : ''];
     }))));
 
@@ -60,9 +60,9 @@ ${files.join('\n')}
   if (f.has('tls')) parts.push(`## With TLS to the client\nKept connections, the same certificate (RSA 2048). "direct" is without TLS.\n\n${hammered('tls', 'nginx-tls')}`);
   if (f.has('streams')) parts.push(`## Streams, an event at a time\nTime to first byte from sending the request; an event from its sending at the provider to its arrival at the client.\n\n${table(
     ['stream', 'at once', 'through', 'first byte us', 'added us', '× nginx\'s', 'event us', 'added us', '× nginx\'s', 'event p99 us', 'broken'],
-    [['paced50', 1, '50 events, 100/s'], ['paced50', 32, '50 events, 100/s'], ['paced2000', 1, '2,000 events, up to 1,000/s']].flatMap(([kind, connections, name]) => f.targets({ part: 'streams', kind, connections }).map((target) => {
-      const w = { part: 'streams', kind, connections, target }, n = { ...w, target: 'nginx' }, compared = !['direct', 'nginx'].includes(target);
-      const of = (field) => [number(f.of(w, field), 0), target === 'direct' ? '' : number(f.added(w, field), 0), compared ? number(f.added(w, field) / f.added(n, field), 1) : ''];
+    [['paced3', 1, '3 events, 200/s'], ['paced50', 1, '50 events, 100/s'], ['paced50', 32, '50 events, 100/s'], ['paced2000', 1, '2,000 events, up to 1,000/s']].flatMap(([kind, connections, name]) => f.targets({ part: 'streams', kind, connections }).map((target) => {
+      const w = { part: 'streams', kind, connections, target }, compared = !['direct', 'nginx'].includes(target);
+      const of = (field) => [number(f.of(w, field), 0), target === 'direct' ? '' : number(f.added(w, field), 0), compared ? number(f.times(w, 'nginx', field), 1) : ''];
       return [name, connections, names[target], ...of('first_p50_us'), ...of('event_p50_us'), number(f.of(w, 'event_p99_us'), 0), f.matching(w).reduce((all, row) => all + row.broken, 0)];
     })))}`);
   if (f.has('rate')) parts.push(`## At half the maximum rate\nPlain calls over 32 connections, each timed from when it was due. The maximum is the load generator's own, at 32 connections: ${f.targets({ part: 'most' }).map((t) => `${names[t]} ${number(f.of({ part: 'most', target: t }, 'per_second'), 0)}/s`).join(', ')}.\n\n${table(

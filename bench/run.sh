@@ -52,7 +52,7 @@ product_make pg
 stop pg # its budgets and routes are made: now a proxy alone, as each node of a fleet is
 product_run pg Web.Proxy
 if has tls; then product_make tokonomics-tls; fi
-record '"part":"run"' "$(node bench/parts/machine.mjs "$rounds" "$seconds" "$parts" "$hold")"
+record '"part":"run"' "$(node bench/parts/machine.mjs "$rounds" "$seconds" "$parts" "$hold" "$descriptors")"
 
 say "Warming up"
 paced_kinds=""

@@ -26,6 +26,7 @@ body('stream', 'deepseek-chat', 1000, { stream: true });
 body('long', 'qwen-3-32b', 1000, { stream: true });
 body('100k', 'codestral-2508', 100_000);
 body('1m', 'codestral-2508', 1_000_000);
+body('paced3', 'codestral-2508', 1000, { user: 'events=3 gap_us=5000', stream: true });
 body('paced50', 'codestral-2508', 1000, { user: 'events=50 gap_us=10000', stream: true });
 body('paced2000', 'codestral-2508', 1000, { user: 'events=2000 gap_us=1000', stream: true });
 body('held', 'codestral-2508', 4000, { user: 'events=1000000 gap_us=10000000', stream: true });

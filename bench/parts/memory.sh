@@ -2,9 +2,9 @@
 # It takes at most half as many connections as it has descriptors beyond 768, and so does what is opened here.
 memory() {
   local most target
-  most=$((($(ulimit -n) - 768) / 2 - 200))
+  most=$(((descriptors - 768) / 2 - 200))
   [ $most -gt 10000 ] && most=10000
-  [ $most -ge "$open_streams" ] || say "ulimit -n is $(ulimit -n): $most streams instead of $open_streams"
+  [ $most -ge "$open_streams" ] || say "ulimit -n is $descriptors: $most streams instead of $open_streams"
   [ $most -gt "$open_streams" ] && most=$open_streams
   stop tokonomics
   product_run tokonomics
