@@ -33,7 +33,6 @@ if [ -n "$smoke" ]; then
   for target in "${targets[@]}"; do check $target plain; hammer warm plain 8 $target 0; done
   for connections in 32 1; do for target in "${targets[@]}"; do hammer pipe plain $connections $target 1; done; done
   product_verify tokonomics
-
   node bench/report.mjs --smoke "$results"
   exit
 fi
