@@ -6,7 +6,8 @@ FROM mcr.microsoft.com/dotnet/sdk:10.0 AS build
 RUN apt-get update && apt-get install -y --no-install-recommends nodejs npm && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
-RUN for host in Web.Proxy Web.Portal Workers Standalone; do dotnet publish src/$host -c Release -o /app/$host || exit 1; done
+# For the platform that it is built on, compiled ahead.
+RUN rid=linux-$(dpkg --print-architecture | sed s/amd64/x64/) && for host in Web.Proxy Web.Portal Workers Standalone; do dotnet publish src/$host -c Release -r $rid --self-contained false -o /app/$host || exit 1; done
 
 FROM mcr.microsoft.com/dotnet/aspnet:10.0 AS host
 # 1654 is the user "app" of the base image; the data folder is its own.

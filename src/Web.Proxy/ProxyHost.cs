@@ -73,6 +73,8 @@ public static class ProxyHost
         services.AddReadiness();
         services.AddOptions<ProxyOptions>().Bind(configuration.GetSection("Proxy")).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(s => new UpstreamClients(Options(s).ConnectTimeout, s.GetRequiredService<EndpointOptions>().AllowPrivate));
+        services.AddSingleton<Crowding>();
+        services.AddHostedService(s => s.GetRequiredService<Crowding>());
         services.AddSingleton(s => new BufferBudget(Options(s).MaxBufferedBytes));
         services.AddSingleton(s => new SandboxServer(new SandboxOptions { BillPath = Options(s).SandboxBill is { Length: > 0 } path ? path : Path.Combine(data, SandboxBill.FileName(configuration["Journal:Node"])) }));
         if (string.IsNullOrEmpty(configuration["Proxy:SandboxUrl"]))

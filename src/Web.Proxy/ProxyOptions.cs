@@ -17,6 +17,10 @@ public sealed class ProxyOptions
     [Range(1_048_576, 1_099_511_627_776)]
     public long MaxBufferedBytes { get; set; } = 1024L * 1024 * 1024;
 
+    /// <summary>Where for a second nothing got a thread within that, new calls are refused with 503 (<c>overloaded</c>) until something does: they would only wait.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.01", "00:01:00")]
+    public TimeSpan ShedAfter { get; set; } = TimeSpan.FromMilliseconds(100);
+
     /// <summary>The largest answer that is relayed; what comes after is cut off.</summary>
     [Range(1_024, 1_099_511_627_776)]
     public long MaxAnswerBytes { get; set; } = 4L * 1024 * 1024 * 1024;

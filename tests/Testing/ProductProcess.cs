@@ -190,6 +190,7 @@ public sealed class ProductProcess : IAsyncDisposable
         };
         start.Environment["TOKONOMICS_DATA"] = data;
         start.Environment["ASPNETCORE_URLS"] = url.ToString().TrimEnd('/');
+        start.Environment["Proxy__ShedAfter"] = "00:01:00"; // as in TestProduct
         foreach (var (name, value) in environment ?? [])
             start.Environment[name] = value;
         return Process.Start(start)!;

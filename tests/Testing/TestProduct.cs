@@ -67,7 +67,8 @@ public sealed class TestProduct : IAsyncDisposable
         var folder = Product.TakeFolder(data);
         var app = Product.Build(data, builder =>
         {
-            builder.Configuration.AddInMemoryCollection(settings ?? []);
+            // Tests crowd the machine as they like, and block threads.
+            builder.Configuration.AddInMemoryCollection([new("Proxy:ShedAfter", "00:01:00"), .. settings ?? []]);
             if (builder.Configuration["urls"] is null or "" or Product.DefaultUrl && !builder.Configuration.GetSection("Kestrel:Endpoints").Exists())
                 builder.WebHost.UseUrls("http://127.0.0.1:0");
             builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Trace);

@@ -34,7 +34,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// </summary>
 internal sealed class Forwarder(
     IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, Relay relay, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate,
-    IRateLimiter limiter, RecentOutputs outputs, Router router, QualityWatch quality, CallCache cache, IRefusalCounter refusals, BufferBudget buffers, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
+    IRateLimiter limiter, RecentOutputs outputs, Router router, QualityWatch quality, CallCache cache, IRefusalCounter refusals, BufferBudget buffers, Crowding crowding, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -70,7 +70,9 @@ internal sealed class Forwarder(
             return;
         }
 
-        var refusal = FindRoute(request, target, call);
+        var refusal = crowding.TooMany ? Refusal.TooMany : null;
+        if (FindRoute(request, target, call) is { } notFound)
+            refusal ??= notFound;
         var shape = call.Match?.Surface.Errors ?? ShapeOf(request, target);
         var (tags, tagProblem) = RequestTags.Read(request, key.Tags);
         call.Tags = tags;

@@ -16,6 +16,8 @@ internal sealed record Refusal(int Status, string Code, string Message, TimeSpan
 
     public static readonly Refusal Overloaded = new(503, "overloaded", "too many large requests are in flight; try again in a moment", TimeSpan.FromSeconds(1));
 
+    public static readonly Refusal TooMany = new(503, "overloaded", "this node has more calls than it can serve; try again in a moment", TimeSpan.FromSeconds(1));
+
     public static readonly Refusal LedgerBehind =
         new(503, "ledger_behind", "the ledger can't keep up, and nothing is forwarded that can't be recorded; try again in a moment", TimeSpan.FromSeconds(2));
 

@@ -90,7 +90,7 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         Receipt.Announce(response, receipt);
         var passage = new Passage(context, answer, call, upstream, filter, paid, receipt, translated);
         var writer = passage.Writer;
-        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        using var buffer = new ReadBuffer(BufferBytes);
         var body = Stream.Null;
         var reading = false;
         try
@@ -117,14 +117,21 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
                 }
 
                 reading = true;
-                var read = await body.ReadAsync(buffer, upstream.Token);
+                if (call.Streamed)
+                {
+                    // A stream waits for most of its time: without a buffer.
+                    buffer.Release();
+                    _ = await body.ReadAsync(Memory<byte>.Empty, upstream.Token);
+                }
+
+                var read = buffer.Has(await body.ReadAsync(buffer.Rented, upstream.Token));
                 reading = false;
-                if (read == 0)
+                if (read.IsEmpty)
                     break;
                 call.FirstByte ??= call.Elapsed;
-                call.ResponseBytes += read;
-                last = buffer[read - 1];
-                var kept = bodiless || held?.TryAdd(buffer.AsSpan(0, read)) == true;
+                call.ResponseBytes += read.Length;
+                last = read.Span[^1];
+                var kept = bodiless || held?.TryAdd(read.Span) == true;
                 if (!kept && held is not null)
                 {
                     Receipt.Announce(response, ReceiptPlace.Nowhere);
@@ -134,8 +141,8 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
                 }
 
                 if (kept)
-                    call.Feed(buffer.AsSpan(0, read));
-                else if (paid is { Ending: true, IsOver: false } ? await EndAsync(passage, paid, buffer.AsMemory(0, read)) : !await ForwardAsync(passage, buffer.AsMemory(0, read)))
+                    call.Feed(read.Span);
+                else if (paid is { Ending: true, IsOver: false } ? await EndAsync(passage, paid, read) : !await ForwardAsync(passage, read))
                 {
                     call.Outcome = call.CutAtBudget ? CallOutcome.CutByProxy : CallOutcome.ClientGone;
                     if (call.CutAtBudget)
@@ -199,7 +206,6 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         finally
         {
             held?.Dispose();
-            ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
         }
     }
 
@@ -209,18 +215,18 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
     {
         call.Reader = call.Dialect is { } dialect ? DecodingReader.For(dialect.Read(call.Facts, call.Peek, new ResponseFacts(call.Status, Header(answer, "Content-Type"))), Header(answer, "Content-Encoding")) : null;
         call.Streamed = IsEventStream(Header(answer, "Content-Type"));
-        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        using var buffer = new ReadBuffer(BufferBytes);
         try
         {
             if (!IsPlain(answer))
                 call.Copy?.Spoil();
             upstream.CancelAfter(silence ?? FailureReadFor);
             await using var body = await answer.Content.ReadAsStreamAsync(upstream.Token);
-            for (int read; call.ResponseBytes < MostUnreadBytes && (read = await body.ReadAsync(buffer, upstream.Token)) > 0;)
+            for (ReadOnlyMemory<byte> read; call.ResponseBytes < MostUnreadBytes && (read = buffer.Has(await body.ReadAsync(buffer.Rented, upstream.Token))).Length > 0;)
             {
                 call.FirstByte ??= call.Elapsed;
-                call.ResponseBytes += read;
-                call.Feed(buffer.AsSpan(0, read));
+                call.ResponseBytes += read.Length;
+                call.Feed(read.Span);
                 if (silence is { } allowed)
                     upstream.CancelAfter(allowed);
             }
@@ -228,10 +234,6 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         catch (Exception e) when (e is IOException or HttpRequestException or OperationCanceledException)
         {
             call.Outcome = CallOutcome.Truncated;
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
         }
     }
 
@@ -251,11 +253,11 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
     }
 
     // The client has left, and not while we waited for the provider: there may be more of the answer.
-    private ValueTask LeftAsync(Passage passage, Stream body, byte[] buffer) =>
+    private ValueTask LeftAsync(Passage passage, Stream body, ReadBuffer buffer) =>
         passage.Call.ReadsOn && !passage.Upstream.IsCancellationRequested ? ReadOnAsync(passage, body, buffer) : CatchUpAsync(passage.Call, body, buffer);
 
     // What has come already was generated, and is charged: it is read before the connection is closed. Nothing here waits.
-    private static async ValueTask CatchUpAsync(ProxyCall call, Stream body, byte[] buffer)
+    private static async ValueTask CatchUpAsync(ProxyCall call, Stream body, ReadBuffer buffer)
     {
         call.Behind = true;
         using var close = new CancellationTokenSource();
@@ -263,24 +265,24 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         {
             for (var unread = 0; unread < MostUnreadBytes;)
             {
-                var next = body.ReadAsync(buffer, close.Token);
+                var next = body.ReadAsync(buffer.Rented, close.Token);
                 if (!next.IsCompleted)
                 {
                     call.Behind = unread > FewUnreadBytes;
                     await close.CancelAsync();
                 }
 
-                var read = await next;
-                if (read == 0)
+                var read = buffer.Has(await next);
+                if (read.IsEmpty)
                 {
                     (call.Behind, call.WasReadOn) = (false, true); // all of it was there
                     return;
                 }
 
-                unread += read;
+                unread += read.Length;
                 call.FirstByte ??= call.Elapsed;
-                call.ResponseBytes += read;
-                call.Feed(buffer.AsSpan(0, read));
+                call.ResponseBytes += read.Length;
+                call.Feed(read.Span);
             }
         }
         catch (Exception e) when (e is OperationCanceledException or IOException or HttpRequestException)
@@ -290,7 +292,7 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
     }
 
     // The rest is read for its usage alone, for a while, and while budgets pay for it.
-    private async ValueTask ReadOnAsync(Passage passage, Stream body, byte[] buffer)
+    private async ValueTask ReadOnAsync(Passage passage, Stream body, ReadBuffer buffer)
     {
         var (call, paid, upstream, idle) = (passage.Call, passage.Paid, passage.Upstream, passage.Call.Provider!.IdleTimeout);
         var until = call.Elapsed + _options.ReadOnFor;
@@ -299,16 +301,16 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
             while (call.ResponseBytes <= _options.MaxAnswerBytes && until - call.Elapsed is var left && left > TimeSpan.Zero && paid is not ({ Ending: true } or { Overrun: true }))
             {
                 upstream.CancelAfter(left < idle ? left : idle);
-                var read = await body.ReadAsync(buffer, upstream.Token);
-                if (read == 0)
+                var read = buffer.Has(await body.ReadAsync(buffer.Rented, upstream.Token));
+                if (read.IsEmpty)
                 {
                     call.WasReadOn = true;
                     return;
                 }
 
                 call.FirstByte ??= call.Elapsed;
-                call.ResponseBytes += read;
-                Meter(call, buffer.AsSpan(0, read));
+                call.ResponseBytes += read.Length;
+                Meter(call, read.Span);
                 if (paid is not null)
                     await paid.PayAsync(upstream.Token);
             }

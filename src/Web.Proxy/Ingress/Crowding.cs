@@ -1,0 +1,68 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Options;
+
+namespace Tokonomics.Web.Proxy.Ingress;
+
+/// <summary>
+/// Tells when more comes than this process can serve. Every 50 ms something is put into the queue in which all calls wait for a thread; where for a whole
+/// second nothing got through it in <see cref="ProxyOptions.ShedAfter"/>, calls would only wait, longer and longer: new ones are refused until one gets through. A moment
+/// in which all stood still (a collection of garbage, a neighbour on the machine) is none of that.
+/// </summary>
+/// <remarks>The least wait of an interval rather than the mean, as in CoDel (RFC 8289): a queue that empties now and then is no overload.</remarks>
+internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService, IThreadPoolWorkItem, IDisposable
+{
+    private static readonly TimeSpan Every = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
+    private readonly TimeSpan _limit = options.Value.ShedAfter;
+    private readonly ManualResetEventSlim _stopped = new();
+    private Thread? _thread;
+    private long _queuedAt; // of the probe that waits; 0 where none does
+    private long _quickAt = Stopwatch.GetTimestamp(); // when one last got through soon enough
+
+    /// <summary>New calls are to be refused.</summary>
+    public bool TooMany { get; private set; }
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        // A thread of its own: it must not wait in the queue that it measures.
+        _thread = new Thread(Watch) { IsBackground = true, Name = "Crowding" };
+        _thread.Start();
+        return Task.CompletedTask;
+    }
+
+    private void Watch()
+    {
+        while (!_stopped.Wait(Every))
+            Look(Stopwatch.GetTimestamp(), () => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false));
+    }
+
+    /// <summary>One look at the queue.</summary>
+    /// <param name="now">Of <see cref="Stopwatch"/>.</param>
+    /// <param name="queue">Puts the next probe into the queue, where none waits.</param>
+    internal void Look(long now, Action queue)
+    {
+        TooMany = Stopwatch.GetElapsedTime(Interlocked.Read(ref _quickAt), now) > Interval + _limit;
+        if (Interlocked.CompareExchange(ref _queuedAt, now, 0) == 0)
+            queue();
+    }
+
+    void IThreadPoolWorkItem.Execute() => Through(Stopwatch.GetTimestamp());
+
+    /// <summary>The probe's turn has come.</summary>
+    internal void Through(long now)
+    {
+        if (Stopwatch.GetElapsedTime(Interlocked.Exchange(ref _queuedAt, 0), now) <= _limit)
+            Interlocked.Exchange(ref _quickAt, now);
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken)
+    {
+        _stopped.Set();
+        _thread?.Join();
+        TooMany = false;
+        return Task.CompletedTask;
+    }
+
+    public void Dispose() => _stopped.Dispose();
+}
