@@ -68,7 +68,7 @@ public sealed class Hold
         if (State != HoldState.New)
             throw new InvalidOperationException($"The hold is {State}: the budgets that apply are found before it is taken.");
         if (Count == _slots.Length)
-            Array.Resize(ref _slots, Math.Max(4, Count * 2));
+            Array.Resize(ref _slots, Math.Max(6, Count * 2));
         var at = Count++;
         for (; at > 0 && _slots[at - 1].Lease.Owner.Serial > lease.Owner.Serial; at--)
             _slots[at] = _slots[at - 1];
