@@ -104,6 +104,13 @@ provider_start() {
 # The provider that reads requests whole and sends each event at its time: see Load/Provider.cs.
 paced_start() { port[paced]=$(free_port); "${load[@]}" provider --port "${port[paced]}" >"$work/paced.log" 2>&1 & started paced; }
 
+providers() { # what is measured with which load, and both providers
+  build
+  build_load
+  provider_start
+  paced_start
+}
+
 relay_start() { # nginx before both providers, on http and https
   certificate
   port[nginx]=$(free_port) port[nginx-tls]=$(free_port)

@@ -30,7 +30,8 @@ if [ -n "$smoke" ]; then
   provider_start
   relay_start
   product_make tokonomics
-  for target in "${targets[@]}"; do check $target plain; hammer warm plain 8 $target 0; done
+  for target in "${targets[@]}"; do check $target plain; hammer warm plain 32 $target 0; done
+  seconds=20 && hammer warm plain 32 tokonomics 0 && seconds=2 # see below
   for connections in 32 1; do for target in "${targets[@]}"; do hammer pipe plain $connections $target 1; done; done
   product_verify tokonomics
   node bench/report.mjs --smoke "$results"
@@ -38,11 +39,8 @@ if [ -n "$smoke" ]; then
 fi
 
 need nginx:nginx-light wrk:wrk curl:curl openssl:openssl pgrep:procps initdb:postgresql psql:postgresql-client redis-server:redis-server setpriv:util-linux
-build
-build_load
-say "Starting provider, nginx, Portkey's gateway, PostgreSQL, Redis, Tokonomics on SQLite and on both"
-provider_start
-paced_start
+providers
+say "Starting nginx, Portkey's gateway, PostgreSQL, Redis, Tokonomics on SQLite and on both"
 relay_start
 portkey_start
 postgres_start

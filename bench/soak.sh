@@ -10,10 +10,7 @@ while [ $# -gt 0 ]; do
   case $1 in --app) APP=$2; shift 2;; --report) report=$2; shift 2;; *) minutes=$1; shift;; esac
 done
 need nginx:nginx-light curl:curl openssl:openssl pgrep:procps
-build
-build_load
-provider_start
-paced_start
+providers
 product_make tokonomics
 seconds=$((minutes * 60))
 mix() { # as fast as it goes, or at a rate

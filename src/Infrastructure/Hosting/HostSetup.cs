@@ -16,6 +16,9 @@ namespace Tokonomics.Infrastructure.Hosting;
 /// <summary>What the proxy, the portal, the workers and the three in one have in common as processes: how they start, stop, fail and tell how they are.</summary>
 public static class HostSetup
 {
+    /// <summary>An argument of every builder. To watch the files of settings, .NET watches each folder below the one that it was started in: every write to the journal there would be told to it.</summary>
+    public const string SettingsReadOnce = "--hostBuilder:reloadConfigOnChange=false";
+
     /// <summary>A builder with everything but the host's own pieces.</summary>
     /// <param name="application">The assembly's name.</param>
     /// <param name="url">Where it listens when no setting says so.</param>
@@ -23,8 +26,7 @@ public static class HostSetup
     /// <param name="configure">Settings over all others; tests give their own here.</param>
     public static WebApplicationBuilder CreateBuilder(string application, string url, IEnumerable<KeyValuePair<string, string?>>? defaults = null, Action<WebApplicationBuilder>? configure = null)
     {
-        // Settings are read once. To watch their files, .NET watches every folder below the one that it was started in: each write to the journal there would be told to it.
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, ApplicationName = application, Args = ["--hostBuilder:reloadConfigOnChange=false"] });
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, ApplicationName = application, Args = [SettingsReadOnce] });
         builder.Configuration.AddInMemoryCollection(defaults ?? []);
         builder.Configuration.AddEnvironmentVariables();
         // ASP.NET's own switch would believe X-Forwarded-* of everybody; here Proxy:TrustedProxies says whom to believe.

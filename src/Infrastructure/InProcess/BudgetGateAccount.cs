@@ -15,7 +15,6 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
     private long _refusedAt;
     private long _refusedLeast;
     private LeaseAnswer? _refusal;
-    private NanoUsd _limit;
     private NanoUsd _posted;
     private NanoUsd _leased;
     private NanoUsd? _consumed; // of this lease, in _posted already
@@ -83,7 +82,7 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
         Recalled = answer.Posted + answer.Leased > answer.Limit;
         if (Recalled)
             ReturnFree();
-        (_limit, _posted, _leased) = (answer.Limit, answer.Posted, answer.Leased);
+        (Limit, _posted, _leased) = (answer.Limit, answer.Posted, answer.Leased);
         _consumed = answer.Outstanding is { } outstanding ? answer.Granted - returned - outstanding : null;
     }
 
@@ -105,11 +104,11 @@ internal sealed class GateAccount(BudgetSlot slot, PeriodWindow window, AccountK
     {
         var since = SpentSince;
         var held = _leased > since ? _leased - since : NanoUsd.Zero;
-        return new HoldRefusal(Slot.Budget, Account.Subject, _limit, _posted + since, held, Window.ResetsAt);
+        return new HoldRefusal(Slot.Budget, Account.Subject, Limit, _posted + since, held, Window.ResetsAt);
     }
 
     /// <summary>As the truth last said it: 0 before it was asked.</summary>
-    public NanoUsd Limit => _limit;
+    public NanoUsd Limit { get; private set; }
 
     public NanoUsd SpentInAll => _posted + SpentSince;
 

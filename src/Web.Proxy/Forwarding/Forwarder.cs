@@ -70,9 +70,9 @@ internal sealed class Forwarder(
             return;
         }
 
-        var refusal = crowding.TooMany ? Refusal.TooMany : null;
-        if (FindRoute(request, target, call) is { } notFound)
-            refusal ??= notFound;
+        var refusal = FindRoute(request, target, call);
+        if (crowding.TooMany)
+            refusal = Refusal.TooMany;
         var shape = call.Match?.Surface.Errors ?? ShapeOf(request, target);
         var (tags, tagProblem) = RequestTags.Read(request, key.Tags);
         call.Tags = tags;

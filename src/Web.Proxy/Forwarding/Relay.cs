@@ -110,7 +110,8 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
             var (slack, armed) = (idle / 16, TimeSpan.MinValue);
             while (true)
             {
-                if (call.Elapsed is var now && now - slack > armed)
+                var now = call.Elapsed;
+                if (now - slack > armed)
                 {
                     upstream.CancelAfter(idle + slack);
                     armed = now;

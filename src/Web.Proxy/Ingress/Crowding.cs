@@ -20,11 +20,14 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
     private long _queuedAt; // of the probe that waits; 0 where none does
     private long _quickAt = Stopwatch.GetTimestamp(); // when one last got through soon enough
 
+    private volatile bool _tooMany;
+
     /// <summary>New calls are to be refused.</summary>
-    public bool TooMany { get; private set; }
+    public bool TooMany => _tooMany;
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
+        Interlocked.Exchange(ref _quickAt, Stopwatch.GetTimestamp()); // what starts before it may have taken long
         // A thread of its own: it must not wait in the queue that it measures.
         _thread = new Thread(Watch) { IsBackground = true, Name = "Crowding" };
         _thread.Start();
@@ -34,17 +37,17 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
     private void Watch()
     {
         while (!_stopped.Wait(Every))
-            Look(Stopwatch.GetTimestamp(), () => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false));
+            if (Look(Stopwatch.GetTimestamp()))
+                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
     /// <summary>One look at the queue.</summary>
     /// <param name="now">Of <see cref="Stopwatch"/>.</param>
-    /// <param name="queue">Puts the next probe into the queue, where none waits.</param>
-    internal void Look(long now, Action queue)
+    /// <returns>No probe waits there: the next is to be put into it.</returns>
+    internal bool Look(long now)
     {
-        TooMany = Stopwatch.GetElapsedTime(Interlocked.Read(ref _quickAt), now) > Interval + _limit;
-        if (Interlocked.CompareExchange(ref _queuedAt, now, 0) == 0)
-            queue();
+        _tooMany = Stopwatch.GetElapsedTime(Interlocked.Read(ref _quickAt), now) > Interval + _limit;
+        return Interlocked.CompareExchange(ref _queuedAt, now, 0) == 0;
     }
 
     void IThreadPoolWorkItem.Execute() => Through(Stopwatch.GetTimestamp());
@@ -60,7 +63,7 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
     {
         _stopped.Set();
         _thread?.Join();
-        TooMany = false;
+        _tooMany = false;
         return Task.CompletedTask;
     }
 

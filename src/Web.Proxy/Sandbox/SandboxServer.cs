@@ -5,6 +5,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Tokonomics.Infrastructure.Hosting;
 
 namespace Tokonomics.Web.Proxy.Sandbox;
 
@@ -48,9 +49,8 @@ public sealed class SandboxServer : IHostedService, IAsyncDisposable
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        // Its files of settings are none of its business, and are not watched either: that would be each folder below the one that the process was started in.
         var builder = WebApplication.CreateSlimBuilder(
-            new WebApplicationOptions { Args = ["--hostBuilder:reloadConfigOnChange=false"], EnvironmentName = Environments.Production, ContentRootPath = AppContext.BaseDirectory });
+            new WebApplicationOptions { Args = [HostSetup.SettingsReadOnce], EnvironmentName = Environments.Production, ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.Sources.Clear(); // the host's own URLs and settings are not the sandbox's
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton<IHostLifetime, OwnersLifetime>();

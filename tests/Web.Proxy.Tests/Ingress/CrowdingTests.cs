@@ -23,7 +23,7 @@ public sealed class CrowdingTests
         using var crowding = New();
         for (var t = 1.0; t < 10; t += 0.05)
         {
-            crowding.Look(At(t), () => { });
+            crowding.Look(At(t));
             crowding.Through(At(t + 0.09));
             crowding.TooMany.ShouldBeFalse();
         }
@@ -33,11 +33,11 @@ public sealed class CrowdingTests
     public void A_standstill_of_less_than_a_second_refuses_nothing()
     {
         using var crowding = New();
-        crowding.Look(At(0.85), () => { });
+        crowding.Look(At(0.85));
         crowding.Through(At(0.9));
         for (var t = 1.0; t < 1.9; t += 0.05)
         {
-            crowding.Look(At(t), () => { });
+            crowding.Look(At(t));
             crowding.TooMany.ShouldBeFalse();
         }
     }
@@ -47,20 +47,20 @@ public sealed class CrowdingTests
     {
         using var crowding = New();
         var queued = 0;
-        crowding.Look(At(0.1), () => queued++);
+        queued += crowding.Look(At(0.1)) ? 1 : 0;
         crowding.Through(At(0.15));
         for (var t = 0.2; t < 3; t += 0.3) // each waits 250 ms
         {
-            crowding.Look(At(t), () => queued++);
+            queued += crowding.Look(At(t)) ? 1 : 0;
             crowding.TooMany.ShouldBe(t > 1.25);
             crowding.Through(At(t + 0.25));
         }
 
         queued.ShouldBe(11);
-        crowding.Look(At(3.2), () => queued++);
+        queued += crowding.Look(At(3.2)) ? 1 : 0;
         crowding.TooMany.ShouldBeTrue();
         crowding.Through(At(3.21));
-        crowding.Look(At(3.25), () => queued++);
+        queued += crowding.Look(At(3.25)) ? 1 : 0;
         crowding.TooMany.ShouldBeFalse();
     }
 
@@ -69,10 +69,10 @@ public sealed class CrowdingTests
     {
         using var crowding = New();
         var queued = 0;
-        crowding.Look(At(0.1), () => queued++);
+        queued += crowding.Look(At(0.1)) ? 1 : 0;
         crowding.Through(At(0.11));
         for (var t = 0.2; t < 5; t += 0.05)
-            crowding.Look(At(t), () => queued++);
+            queued += crowding.Look(At(t)) ? 1 : 0;
         queued.ShouldBe(2);
         crowding.TooMany.ShouldBeTrue();
     }
@@ -84,13 +84,13 @@ public sealed class CrowdingTests
         var crowding = product.Services.GetRequiredService<Crowding>();
         await crowding.StopAsync(CancellationToken.None); // from here on the test looks
         (await CallAsync(product)).StatusCode.ShouldBe(HttpStatusCode.OK);
-        crowding.Look(Stopwatch.GetTimestamp() + (100 * Stopwatch.Frequency), () => { });
+        crowding.Look(Stopwatch.GetTimestamp() + (100 * Stopwatch.Frequency));
         using var refused = await CallAsync(product);
         refused.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
         refused.Headers.RetryAfter!.Delta.ShouldBe(TimeSpan.FromSeconds(1));
         JsonDocument.Parse(await refused.Content.ReadAsStringAsync()).RootElement.GetProperty("error").GetProperty("code").GetString().ShouldBe("overloaded");
         crowding.Through(Stopwatch.GetTimestamp());
-        crowding.Look(Stopwatch.GetTimestamp(), () => { });
+        crowding.Look(Stopwatch.GetTimestamp());
         (await CallAsync(product)).StatusCode.ShouldBe(HttpStatusCode.OK);
         (await product.EventsAsync()).Count.ShouldBe(2);
     }
