@@ -14,6 +14,7 @@ using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Infrastructure.Pricing;
 using Tokonomics.Web.Proxy.Caching;
+using Tokonomics.Web.Proxy.DirectCalls;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Routing;
@@ -101,6 +102,8 @@ public static class ProxyHost
         services.AddSingleton<CallCache>();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<ModelsEndpoint>();
+        services.AddSingleton<DirectCallMeter>();
+        services.AddSingleton<DirectCallsEndpoint>();
         return services;
     }
 
@@ -129,6 +132,8 @@ public static class ProxyHost
         {
             if (ProxyTarget.Of(context) is { } target)
                 await app.Services.GetRequiredService<Forwarder>().HandleAsync(context, target);
+            else if (context.Request.Path.Equals(DirectCallReport.Path, StringComparison.Ordinal))
+                await app.Services.GetRequiredService<DirectCallsEndpoint>().HandleAsync(context);
             else if (!context.Request.Path.StartsWithSegments("/api") && PresentedKey.Find(context.Request).Key is not null)
                 await app.Services.GetRequiredService<Forwarder>().RefuseNowhereAsync(context);
             else

@@ -159,11 +159,17 @@ public sealed record UsageEvent
     /// <summary>The value of <see cref="Routed"/> for a repeat that was answered from the cache.</summary>
     public const string FromCache = "cache";
 
+    /// <summary>The value of <see cref="Routed"/> for a call that the application made at the provider itself and reported afterwards.</summary>
+    public const string Direct = "direct";
+
     /// <summary>It got the kept answer of an earlier call, and reached no provider.</summary>
     public bool IsRepeat => Routed == FromCache;
 
+    /// <summary>It went past the proxy: nothing was checked and held before it, and it counts in no quota of proxied calls. Budgets count what it cost.</summary>
+    public bool IsDirect => Routed == Direct;
+
     /// <summary>
-    /// Who chose that it is answered like this: <c>cache</c> where it repeats an answer that is kept and reached no provider; the mark of a quality group (<see cref="Routing.RoutedMark"/>) where one decided between its
+    /// Who chose that it is answered like this: <c>cache</c> where it repeats an answer that is kept and reached no provider; <c>direct</c> where the application went past the proxy; the mark of a quality group (<see cref="Routing.RoutedMark"/>) where one decided between its
     /// models. Null for all others.
     /// </summary>
     public string? Routed { get; init; }

@@ -17,8 +17,8 @@ internal sealed class BudgetRows(ISqlStore store, DbTransaction transaction, Dat
     /// <summary>What budgets count for an event: as in the rollups, at most a million dollars.</summary>
     public static readonly string Counted = $"coalesce({Measures.MoneyOf("budget_nano")}, {Measures.MoneyOf("cost_nano")}, 0)";
 
-    // As CallQuota.Counts says. A repeat that was answered from the cache reached no provider.
-    private const string IsCall = $"CASE WHEN outcome <> 'Unreachable' AND (routed IS NULL OR routed <> '{UsageEvent.FromCache}') THEN 1 ELSE 0 END";
+    // As CallQuota.Counts says. A repeat that was answered from the cache reached no provider, and a call that went past the proxy is none of its.
+    private const string IsCall = $"CASE WHEN outcome <> 'Unreachable' AND (routed IS NULL OR routed NOT IN ('{UsageEvent.FromCache}', '{UsageEvent.Direct}')) THEN 1 ELSE 0 END";
 
     public const string AccountColumns = "tenant_id, budget_id, subject, period_start";
 

@@ -35,6 +35,9 @@ internal sealed record EventShape
     /// <summary>It repeated an earlier call and got its kept answer; no provider was asked.</summary>
     public bool FromCache { get; init; }
 
+    /// <summary>The application made it at the provider itself while the proxy was away, and reported it afterwards.</summary>
+    public bool Direct { get; init; }
+
     /// <summary>What it cost less than without that: of a repeat all that its answer had cost; null where there was nothing to save.</summary>
     public string? SavedUsd { get; init; }
 
@@ -72,6 +75,7 @@ internal sealed record EventShape
         PricingHints = e.PricingHints,
         ProviderCostUsd = e.ProviderCost?.ToString(),
         FromCache = e.IsRepeat,
+        Direct = e.IsDirect,
         SavedUsd = e.Saved?.ToString(),
         Status = e.Status,
         Outcome = e.Outcome,

@@ -56,7 +56,7 @@ internal sealed class Forwarder(
 
         // 2. Who.
         var presented = PresentedKey.Find(request);
-        if (Authenticate(presented, out var key) is { } unauthorized)
+        if (CallingKey.Authenticate(keys, presented, out var key) is { } unauthorized)
         {
             await unauthorized.WriteAsync(context, ShapeOf(request, target));
             return;
@@ -70,7 +70,7 @@ internal sealed class Forwarder(
             return;
         }
 
-        var refusal = FindRoute(request, target, call);
+        var refusal = CallRoute.Find(upstreams, request.Method, target, call);
         if (crowding.TooMany)
             refusal = Refusal.TooMany;
         var shape = call.Match?.Surface.Errors ?? ShapeOf(request, target);
@@ -367,75 +367,14 @@ internal sealed class Forwarder(
         return null;
     }
 
-    private Refusal? Authenticate(PresentedKey presented, out KeySnapshot key)
-    {
-        key = null!;
-        if (presented.Problem is { } problem)
-            return new Refusal(401, "unknown_key", problem);
-        if (presented.Key is not { } text)
-            return new Refusal(401, "missing_key", "no key was sent: put your metering key (mk_live_… or mk_test_…) where your SDK takes its API key");
-        var lookup = keys.Find(text);
-        switch (lookup.Status)
-        {
-            case KeyStatus.Active:
-                key = lookup.Key!;
-                return null;
-            case KeyStatus.Revoked:
-                return new Refusal(401, "revoked_key", "this metering key was revoked: use another, or make a new one in the portal");
-            case KeyStatus.Expired:
-                return new Refusal(401, "expired_key", "this metering key has expired: make a new one in the portal");
-            case KeyStatus.Suspended:
-                return new Refusal(403, "tenant_suspended", "this account is suspended: ask whoever runs this installation");
-            case KeyStatus.Closing:
-                return new Refusal(403, "tenant_closing", "this account is being deleted and takes no calls any more: its owner can cancel that in the portal, under Data");
-            default:
-                return new Refusal(401, "unknown_key", "no such metering key: compare it with the one that was shown when it was made");
-        }
-    }
-
-    private Refusal? FindRoute(HttpRequest request, ProxyTarget target, ProxyCall call)
-    {
-        if (target.Provider is null)
-        {
-            call.Match = upstreams.ByModel.Find(request.Method, target.Path);
-            return call.Match is null ? Unmetered(request, target) : null;
-        }
-
-        call.Provider = upstreams.Find(target.Provider, call.Key!);
-        if (call.Provider is null)
-            return new Refusal(404, "unknown_provider", $"no provider is named '{Shown(target.Provider)}' here: see GET /v1/models for what this key can reach, or add it as a custom endpoint");
-        call.Match = call.Provider.Routes.Find(request.Method, target.Path);
-        return call.Match is null ? Unmetered(request, target) : null;
-    }
-
-    private static Refusal Unmetered(HttpRequest request, ProxyTarget target) =>
-        new(404, "unmetered_route", $"nothing meters {request.Method} /{Shown(target.Path)}{(target.Provider is null ? "" : $" of {target.Provider}")}, and what is not metered is not forwarded; the routes are listed in docs/providers.md");
-
     private static Refusal? Peek(HttpRequest request, RequestBody body, ProxyCall call) =>
         CallPeek.Problem(call, body.Plain, request.ContentType) is { } problem ? new Refusal(400, "bad_request_body", problem) : null;
 
     private Refusal? Resolve(ProxyTarget target, bool passThrough, ProxyCall call)
     {
         var key = call.Key!;
-        if (target.Provider is null)
-        {
-            if (call.RequestModel is not { Length: > 0 } model)
-            {
-                // Free routes of /v1 (files, lists) belong to whoever speaks that surface.
-                call.Provider = upstreams.Find(call.Match!.Surface.Name == "anthropic" ? "anthropic" : "openai", key);
-            }
-            else if (upstreams.ByModelName(model, call.Match!.Route.Method, target.Path, key, passThrough) is { } found)
-            {
-                call.Provider = found.Provider;
-                call.RequestModel = found.Model;
-            }
-            else
-            {
-                return new Refusal(404, "unknown_model", $"no provider that this key can reach has a model '{Shown(model)}': GET /v1/models lists those it has, and /proxy/{{provider}}/… takes any model");
-            }
-
-            call.Match = call.Provider!.Routes.Find(call.Match!.Route.Method, target.Path) ?? call.Match;
-        }
+        if (target.Provider is null && CallRoute.ByModel(upstreams, target, call, passThrough) is { } unknown)
+            return unknown;
 
         var provider = call.Provider!;
         if (provider.BaseUrl is null)
@@ -464,8 +403,6 @@ internal sealed class Forwarder(
         408 => "the request's body came too slowly",
         _ => "the request's body is broken: its length or its chunks are not what its headers say",
     };
-
-    private static string Shown(string text) => text.Length <= 80 ? text : text[..80] + "…";
 }
 
 internal static partial class Log

@@ -22,7 +22,7 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     public string RequestId { get; } = requestId;
 
     /// <summary>When the request was admitted; its period and its prices are those of this instant.</summary>
-    public DateTimeOffset At { get; } = time.GetUtcNow();
+    public DateTimeOffset At { get; init; } = time.GetUtcNow();
 
     /// <summary>Which attempt of its request it is, from 1.</summary>
     public int Attempt { get; private init; } = 1;
@@ -213,5 +213,8 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
 
     public TimeSpan? FirstByte { get; set; }
 
-    public TimeSpan Elapsed => time.GetElapsedTime(_started);
+    /// <summary>How long it took, where it ran elsewhere and is over. Null for all others.</summary>
+    public TimeSpan? Took { get; init; }
+
+    public TimeSpan Elapsed => Took ?? time.GetElapsedTime(_started);
 }

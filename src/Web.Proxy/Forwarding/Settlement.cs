@@ -189,7 +189,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
     // Against the model that it took the place of, at the same counts: what that one would have said nobody knows.
     private static NanoUsd? Saved(ProxyCall call, PriceBook book, in RatedUse use, NanoUsd? cost)
     {
-        if (call.Routed is null || cost is not { } spent)
+        if (call.Routed is null or UsageEvent.Direct || cost is not { } spent)
             return null;
         if (call.IsExtra)
             return NanoUsd.Zero - spent;

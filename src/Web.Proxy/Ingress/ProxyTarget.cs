@@ -9,9 +9,12 @@ namespace Tokonomics.Web.Proxy.Ingress;
 internal readonly record struct ProxyTarget(string? Provider, string Path, string Query)
 {
     /// <summary>Null where the request is not for the proxy.</summary>
-    public static ProxyTarget? Of(HttpContext context)
+    public static ProxyTarget? Of(HttpContext context) => Of(context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget, context.Request.Host.Host);
+
+    /// <param name="raw">As on the request's first line.</param>
+    /// <param name="host">That it was sent to, without its port; empty where that says nothing.</param>
+    public static ProxyTarget? Of(ReadOnlySpan<char> raw, string host)
     {
-        var raw = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget.AsSpan();
         if (raw.Length == 0 || raw[0] != '/')
             raw = Origin(raw);
         var question = raw.IndexOf('?');
@@ -27,7 +30,7 @@ internal readonly record struct ProxyTarget(string? Provider, string Path, strin
         // @google/genai takes the address that Google names for the bytes of an upload and puts the base URL's host, without its path, in place of Google's.
         if (path.StartsWith("/upload/v1beta/", StringComparison.Ordinal))
             return new ProxyTarget("gemini", path[1..].ToString(), query);
-        if (context.Request.Host.Host.StartsWith("proxy.", StringComparison.OrdinalIgnoreCase) && path.Length > 1
+        if (host.StartsWith("proxy.", StringComparison.OrdinalIgnoreCase) && path.Length > 1
             && path is not ("/healthz" or "/readyz"))
             return Named(path[1..], query);
         return null;

@@ -20,21 +20,41 @@ internal static class RequestTags
             var at = part.IndexOf('=', StringComparison.Ordinal);
             if (at < 1)
                 return (ofKey, $"{Header}: '{Shown(part)}' is not name=value");
-            var written = part[..at].Trim();
-            var value = part[(at + 1)..].Trim();
-            if (KeyTags.NormalName(written) is not { } name)
-                return (ofKey, $"{Header}: '{Shown(written)}' is not a name of 1 to 64 letters, digits, '_', '.', '-' that begins with a letter");
-            if (!KeyTags.IsValue(value))
-                return (ofKey, $"{Header}: the value of '{name}' must have 1 to {KeyTags.MaxValueLength} characters, none of them a control character");
-            if (tags.Exists(t => t.Name == name))
-                return (ofKey, $"{Header}: '{name}' stands there twice");
-            tags.Add(new Tag(name, value));
+            if (Add(tags, part[..at].Trim(), part[(at + 1)..].Trim()) is { } problem)
+                return (ofKey, $"{Header}: {problem}");
         }
 
+        return Over(ofKey, tags) is { } tooMany ? (ofKey, $"{Header}: {tooMany}") : (tags, null);
+    }
+
+    /// <summary>The same of tags that came in another way.</summary>
+    public static (IReadOnlyList<Tag> Tags, string? Problem) Read(IReadOnlyDictionary<string, string> given, IReadOnlyList<Tag> ofKey)
+    {
+        var tags = new List<Tag>(given.Count);
+        foreach (var (name, value) in given)
+            if (Add(tags, name, value) is { } problem)
+                return (ofKey, problem);
+        return Over(ofKey, tags) is { } tooMany ? (ofKey, tooMany) : (tags, null);
+    }
+
+    private static string? Add(List<Tag> tags, string written, string value)
+    {
+        if (KeyTags.NormalName(written) is not { } name)
+            return $"'{Shown(written)}' is not a name of 1 to 64 letters, digits, '_', '.', '-' that begins with a letter";
+        if (!KeyTags.IsValue(value))
+            return $"the value of '{name}' must have 1 to {KeyTags.MaxValueLength} characters, none of them a control character";
+        if (tags.Exists(t => t.Name == name))
+            return $"'{name}' stands there twice";
+        tags.Add(new Tag(name, value));
+        return null;
+    }
+
+    private static string? Over(IReadOnlyList<Tag> ofKey, List<Tag> tags)
+    {
         foreach (var tag in ofKey)
             if (!tags.Exists(t => t.Name == tag.Name))
                 tags.Add(tag);
-        return tags.Count > KeyTags.MaxTags ? (ofKey, $"{Header}: at most {KeyTags.MaxTags} tags for a call, those of its key included") : (tags, null);
+        return tags.Count > KeyTags.MaxTags ? $"at most {KeyTags.MaxTags} tags for a call, those of its key included" : null;
     }
 
     // Header bytes arrive one character each. Clients write UTF-8; what isn't, stays what it is.

@@ -72,17 +72,49 @@ public sealed class ExchangeTests(ExchangeTests.OnThatDay upstream) : IClassFixt
 
             (await answer.Content.ReadAsStringAsync()).ShouldBe(string.Concat(parts.Where((_, i) => i != swallowed)), name);
             ((int)answer.StatusCode).ShouldBe(200, name);
-            var row = await upstream.RowAsync(answer.RequestId());
-            var units = row.GetProperty("usage").GetProperty("units").EnumerateObject().ToDictionary(u => u.Name, u => u.Value.GetInt64());
-            var expected = exchange.GetProperty("units").EnumerateObject().ToDictionary(u => u.Name, u => u.Value.GetInt64());
-            foreach (var unit in units.Keys.Union(expected.Keys)) // a unit reported as 0 may be left out of a file
-                units.GetValueOrDefault(unit).ShouldBe(expected.GetValueOrDefault(unit), $"{name}: {unit}");
-            row.GetProperty("cost_usd").GetString().ShouldBe(exchange.GetProperty("cost_usd").GetString(), $"{name}: {exchange.GetProperty("arithmetic").GetString()}");
-            row.GetProperty("price_status").GetString().ShouldBe("priced", name);
-            row.GetProperty("usage_source").GetString().ShouldBe(exchange.TryGetProperty("usage_source", out var source) ? source.GetString() : "reported", name);
-            row.GetProperty("provider").GetString().ShouldBe(provider, name);
-            row.GetProperty("streamed").GetBoolean().ShouldBe(!plain, name);
+            Check(await upstream.RowAsync(answer.RequestId()), exchange, name, provider, plain);
         }
+    }
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public async Task An_exchange_that_went_past_the_proxy_costs_the_same_when_it_is_reported(string provider)
+    {
+        var exchanges = All().Single(f => f.Provider == provider).Exchanges;
+        var calls = exchanges.Select((exchange, i) => new Dictionary<string, object?>
+        {
+            ["id"] = $"{provider}-{i}",
+            ["at"] = "2026-11-21T11:59:30.25Z",
+            ["path"] = exchange.GetProperty("path").GetString(),
+            ["request"] = exchange.TryGetProperty("request_text", out var raw) ? raw : exchange.GetProperty("request"),
+            ["request_type"] = exchange.TryGetProperty("request_type", out var type) ? type.GetString() : null,
+            ["status"] = 200,
+            ["response"] = exchange.TryGetProperty("response", out var whole) ? whole : string.Concat(exchange.GetProperty("stream").EnumerateArray().Select(e => e.GetString())),
+        });
+        using var answer = await upstream.Product.PostAsync("/api/v1/usage/import", JsonSerializer.Serialize(new { calls }, Json), upstream.Product.LiveKey);
+        var told = await answer.Content.ReadAsStringAsync();
+        answer.StatusCode.ShouldBe(System.Net.HttpStatusCode.OK, told);
+        foreach (var (taken, exchange) in JsonDocument.Parse(told).RootElement.GetProperty("calls").EnumerateArray().Zip(exchanges))
+        {
+            var name = $"{provider}: {exchange.GetProperty("name").GetString()}";
+            var row = await upstream.RowAsync(taken.GetProperty("request_id").GetString()!);
+            Check(row, exchange, name, provider, exchange.TryGetProperty("response", out _));
+            row.GetProperty("direct").GetBoolean().ShouldBeTrue(name);
+            taken.GetProperty("cost_usd").GetString().ShouldBe(row.GetProperty("cost_usd").GetString(), name);
+        }
+    }
+
+    private static void Check(JsonElement row, JsonElement exchange, string name, string provider, bool plain)
+    {
+        var units = row.GetProperty("usage").GetProperty("units").EnumerateObject().ToDictionary(u => u.Name, u => u.Value.GetInt64());
+        var expected = exchange.GetProperty("units").EnumerateObject().ToDictionary(u => u.Name, u => u.Value.GetInt64());
+        foreach (var unit in units.Keys.Union(expected.Keys)) // a unit reported as 0 may be left out of a file
+            units.GetValueOrDefault(unit).ShouldBe(expected.GetValueOrDefault(unit), $"{name}: {unit}");
+        row.GetProperty("cost_usd").GetString().ShouldBe(exchange.GetProperty("cost_usd").GetString(), $"{name}: {exchange.GetProperty("arithmetic").GetString()}");
+        row.GetProperty("price_status").GetString().ShouldBe("priced", name);
+        row.GetProperty("usage_source").GetString().ShouldBe(exchange.TryGetProperty("usage_source", out var source) ? source.GetString() : "reported", name);
+        row.GetProperty("provider").GetString().ShouldBe(provider, name);
+        row.GetProperty("streamed").GetBoolean().ShouldBe(!plain, name);
     }
 
     [Fact]

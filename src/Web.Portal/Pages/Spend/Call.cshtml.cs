@@ -32,6 +32,8 @@ public sealed class CallModel(TimeProvider time) : PortalPage
         var what = $"{c.ResponseModel ?? c.RequestModel ?? c.Operation} of {c.Provider}";
         if (c.IsRepeat)
             return $"This call to {what} repeated an earlier one and got its kept answer within {Figures.Time(c.Latency).Text}{(c.Saved is { } saved ? $": it saved {Figures.ExactDollars(saved)}" : "")}.";
+        if (c.IsDirect)
+            what += ", which the application made past the proxy and reported afterwards,";
         var cost = c.Cost is { } known ? $"cost {Figures.ExactDollars(known)}" : "has no known cost: the model, or a unit that it used, has no price";
         return $"This call to {what} {cost}, took {Figures.Time(c.Latency).Text} and {(c.Usage.IsEmpty ? "used nothing" : $"used {Figures.Count(c.Usage.InputTokens).Text} input and {Figures.Count(c.Usage.OutputTokens).Text} output tokens")}.";
     }

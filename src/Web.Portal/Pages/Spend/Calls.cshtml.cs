@@ -70,7 +70,7 @@ public sealed class CallsModel(IUsageQueries usage, ISpendQueries spend, TimePro
     public static (string Text, string Class) EndingOf(UsageEvent call) => call.Outcome switch
     {
         CallOutcome.Completed when call.IsRepeat => ("from the cache", "good"),
-        CallOutcome.Completed when call.Status < 400 => ("ok", "good"),
+        CallOutcome.Completed when call.Status < 400 => (call.IsDirect ? "ok, direct" : "ok", "good"),
         CallOutcome.Completed => (call.Status.ToString(System.Globalization.CultureInfo.InvariantCulture), "bad"),
         CallOutcome.ClientGone => ("client left", "warn"),
         CallOutcome.TimedOut => ("timed out", "bad"),
