@@ -6,11 +6,16 @@ namespace Tokonomics.Infrastructure;
 /// <summary>Brings the schema up to date and makes sure that the keys at hand are the ones the database was written with.</summary>
 public sealed class StoreStart(IStoreMigrator migrator, ISqlStore store, MasterKeyRing ring) : IHostedService
 {
-    /// <exception cref="InvalidOperationException">The database is of another version, or was written with another pepper.</exception>
+    /// <summary>Where a store was moved to; nothing where it wasn't.</summary>
+    internal const string MovedTo = "SELECT value FROM store_facts WHERE name = 'moved_to'";
+
+    /// <exception cref="InvalidOperationException">The database is of another version, was written with another pepper, or was moved elsewhere.</exception>
     public void Run()
     {
         migrator.Migrate();
         using var connection = store.Open();
+        if (connection.Scalar(MovedTo) is string elsewhere)
+            throw new InvalidOperationException($"{store.Place} was moved to {elsewhere}, and what happened since is there: set ConnectionStrings:Postgres to it. To go back to how it was before the move, delete the fact: sqlite3 {store.Place} \"DELETE FROM store_facts WHERE name = 'moved_to'\".");
         var written = Written();
         if (written is not null && !ring.Exists)
             throw new InvalidOperationException($"{ring.Source} is missing, and {store.Place} was written with the keys in it. Restore it from your backup, or from the node that made it: without it no key is recognised and no secret can be opened.");

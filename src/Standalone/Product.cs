@@ -36,9 +36,10 @@ public static class Product
     }
 
     /// <summary>The store and the use cases alone, for a command.</summary>
-    public static ServiceProvider BuildStore(string data)
+    /// <param name="settings">Over those of the environment.</param>
+    public static ServiceProvider BuildStore(string data, IEnumerable<KeyValuePair<string, string?>>? settings = null)
     {
-        var configuration = new ConfigurationBuilder().AddEnvironmentVariables().Build();
+        var configuration = new ConfigurationBuilder().AddEnvironmentVariables().AddInMemoryCollection(settings ?? []).Build();
         var services = new ServiceCollection();
         services.AddSingleton<IConfiguration>(configuration);
         services.AddLogging(HostSetup.Quieten);

@@ -11,6 +11,9 @@ var root = new RootCommand("Tokonomics: a meter, a hard cap and a bill between a
     Nodes.Command(),
     Prices.Command(),
     RotateMasterKey.Command(),
+    Backup.Command(),
+    Move.Command(),
+    ConfigCheck.Command(),
     Sandbox.Command(),
 };
 root.SetAction((_, cancellationToken) => Serve.RunAsync(cancellationToken));

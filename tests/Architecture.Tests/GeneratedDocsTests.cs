@@ -1,25 +1,10 @@
 using System.Reflection;
 using System.Text;
 using System.Xml.Linq;
-using Tokonomics.Application.Alerts;
-using Tokonomics.Application.Billing;
-using Tokonomics.Application.Caching;
-using Tokonomics.Application.Keys;
 using Tokonomics.Application.Providers;
-using Tokonomics.Application.Routing;
-using Tokonomics.Application.Tenants;
-using Tokonomics.Infrastructure;
-using Tokonomics.Infrastructure.Hosting;
-using Tokonomics.Infrastructure.InProcess;
-using Tokonomics.Infrastructure.Journal;
-using Tokonomics.Infrastructure.Mails;
 using Tokonomics.Infrastructure.Providers;
-using Tokonomics.Infrastructure.RateLimits;
-using Tokonomics.Infrastructure.Redis;
-using Tokonomics.Infrastructure.Secrets;
+using Tokonomics.Standalone;
 using Tokonomics.Testing;
-using Tokonomics.Web.Portal;
-using Tokonomics.Web.Proxy;
 
 namespace Tokonomics.Architecture.Tests;
 
@@ -36,7 +21,8 @@ public sealed class GeneratedDocsTests
             # Settings
 
             Made from the options' own comments; `tests/Architecture.Tests` keeps it so. A setting `Proxy:MaxBodyBytes` is the environment variable
-            `Proxy__MaxBodyBytes`. What can't be is said at start, with the setting and its value.
+            `Proxy__MaxBodyBytes`. What can't be is said at start, with the setting and its value; `tokonomics config check` says it without a start, and what is misspelt, and prints
+            what would be taken (secrets masked).
 
             | setting | default | is |
             |---|---|---|
@@ -55,15 +41,11 @@ public sealed class GeneratedDocsTests
             | `Prices:Folder` |  | A folder of further price sheets; a sheet there takes the place of the built-in one of its provider. |
 
             """.ReplaceLineEndings("\n"));
-        foreach (var (section, type) in new[] { ("Proxy", typeof(ProxyOptions)), ("Proxy", typeof(TransportOptions)), ("Drain", typeof(DrainOptions)), ("Portal", typeof(PortalOptions)), ("Mail", typeof(MailOptions)), ("Billing", typeof(BillingOptions)), ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Journal", typeof(JournalOptions)), ("Budgets", typeof(BudgetGateOptions)), ("Endpoints", typeof(EndpointOptions)), ("Routes", typeof(ModelRouteOptions)), ("Alerts", typeof(AlertOptions)), ("Tenants", typeof(TenantOptions)), ("RateLimits", typeof(RateLimitOptions)), ("Redis", typeof(RedisOptions)), ("Cache", typeof(AnswerCacheOptions)), ("Secrets", typeof(SecretOptions)) })
+        foreach (var setting in Settings.All())
         {
-            var options = Activator.CreateInstance(type)!;
-            foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.CanWrite && !(section == "Store" && p.Name == nameof(StoreOptions.DataDirectory))))
-            {
-                var summary = Summary(property);
-                summary.ShouldNotBeNullOrEmpty($"{section}:{property.Name} needs a sentence");
-                page.Append($"| `{section}:{property.Name}` | {(property.GetValue(options) is { } value && value.ToString() != "" ? $"`{(value is bool b ? b.ToString().ToLowerInvariant() : value)}`" : "")} | {summary} |\n");
-            }
+            var summary = Summary(setting.Property);
+            summary.ShouldNotBeNullOrEmpty($"{setting.Name} needs a sentence");
+            page.Append($"| `{setting.Name}{(setting.IsList ? ":0" : "")}` | {(setting.Default.Length > 0 ? $"`{setting.Default}`" : "")} | {summary}{(setting.Range.Length > 0 ? $" {setting.Range}." : "")}{(setting.IsList ? " Further ones as `:1`, `:2`." : "")} |\n");
         }
 
         Same("docs/operations/configuration.md", page.ToString());

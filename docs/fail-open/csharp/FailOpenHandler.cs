@@ -5,6 +5,8 @@ using System.Threading.Channels;
 // Sends calls to the provider itself while Tokonomics can't be reached, and reports them afterwards. For any SDK that takes an HttpClient:
 // new OpenAIClientOptions { Transport = new HttpClientPipelineTransport(new HttpClient(new FailOpenHandler(…))) }. .NET 8 or newer.
 
+namespace TokonomicsFailOpen;
+
 /// <param name="proxy">Where it is: <c>https://tokonomics.example</c>.</param>
 /// <param name="basePath">The path of the SDK's base URL there: <c>/proxy/openai/v1</c>.</param>
 /// <param name="direct">What the base URL would be without: <c>https://api.openai.com/v1</c>.</param>
@@ -182,7 +184,12 @@ public sealed class FailOpenHandler(Uri proxy, string basePath, Uri direct, stri
         public override long Length => throw new NotSupportedException();
         public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
-        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => Seen(buffer.Span, await inner.ReadAsync(buffer, cancellationToken));
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var read = await inner.ReadAsync(buffer, cancellationToken);
+            return Seen(buffer.Span, read);
+        }
+
         public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
         public override int Read(byte[] buffer, int offset, int count) => Seen(buffer.AsSpan(offset, count), inner.Read(buffer, offset, count));
         public override void Flush() { }

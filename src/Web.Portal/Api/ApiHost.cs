@@ -45,6 +45,7 @@ internal static class ApiHost
         DataApi.Map(api);
         EstimateApi.Map(api);
         FeedbackApi.Map(api);
+        UsageApi.MapImport(app);
         OperatorApi.Map(app);
         BillingApi.Map(api);
         StatementsApi.Map(api);

@@ -19,8 +19,12 @@ internal static class UsageApi
         api.MapGet("/tags", TagsAsync).WithTags("Usage").Produces<TagList>().WithSummary("The tags that this month's calls carry, with what each value cost");
     }
 
-    internal sealed record EventList(IReadOnlyList<EventShape> Data, string? NextCursor);
+    /// <summary>What the proxy serves under this API's path. It takes such a request out of the pipeline before it comes here, where the two are one process; a portal by itself says where to go.</summary>
+    public static void MapImport(WebApplication app) => app.MapPost(DirectCallReport.Path, () =>
+            ApiHost.Problem(421, "ask_the_proxy", $"The portal takes no reports of calls: send them to the proxy, POST {DirectCallReport.Path} there, with the metering key of the calls."))
+        .WithTags("Usage").Accepts<DirectCallReport>("application/json").Produces<DirectCallsTaken>().WithSummary("Reports calls that an application made past the proxy while that was away. Served by the proxy, with a metering key (mk_…) instead of a token");
 
+    internal sealed record EventList(IReadOnlyList<EventShape> Data, string? NextCursor);
 
     private static async Task<IResult> ListAsync(
         HttpContext http, IUsageQueries queries, DateTimeOffset? from, DateTimeOffset? to, string? environment, string? provider, string? model, string? key_id, string? project_id, string? team_id,

@@ -5,6 +5,7 @@ using System.Text.Json;
 using OpenAI;
 using OpenAI.Chat;
 using Tokonomics.Testing;
+using TokonomicsFailOpen;
 
 namespace Tokonomics.Standalone.Tests.FailOpen;
 
