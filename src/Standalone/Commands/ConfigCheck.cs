@@ -56,7 +56,7 @@ internal static partial class ConfigCheck
             var value = setting is { IsList: true } ? string.Join(", ", configuration.GetSection(name).GetChildren().Select(c => c.Value)) is { Length: > 0 } items ? items : null : configuration[name];
             if (value is null && !all)
                 continue;
-            to.WriteLine($"{name,-36} {Masked(name, value ?? setting?.Default ?? "")}{(value is null ? "   (default)" : $"   ({SourceOf(configuration, name)})")}");
+            to.WriteLine($"{name,-36} {Masked(name, value ?? setting?.Default ?? "")}{(value is null ? "   (default)" : $"   ({SourceOf(configuration, variables, name)})")}");
         }
 
         foreach (var problem in problems.Distinct())
@@ -67,15 +67,13 @@ internal static partial class ConfigCheck
 
     private static bool IsOurs(string key) => Settings.Sections.Any(s => key.StartsWith(s.Name + ":", StringComparison.OrdinalIgnoreCase)) || Settings.Others.Any(o => o.EndsWith(':') ? key.StartsWith(o, StringComparison.OrdinalIgnoreCase) : key.Equals(o, StringComparison.OrdinalIgnoreCase));
 
-    private static string SourceOf(IConfigurationRoot configuration, string name)
+    private static string SourceOf(IConfigurationRoot configuration, IReadOnlyList<string> variables, string name)
     {
-        var provider = configuration.Providers.LastOrDefault(p => p.TryGet(name, out _) || p.TryGet(name + ":0", out _));
-        return provider switch
-        {
-            Microsoft.Extensions.Configuration.EnvironmentVariables.EnvironmentVariablesConfigurationProvider => $"environment {name.Replace(":", "__", StringComparison.Ordinal)}",
-            FileConfigurationProvider file => file.Source.Path ?? "file",
-            _ => "set at start",
-        };
+        // By the variables themselves: what is set at start, .NET writes into every source.
+        var variable = variables.FirstOrDefault(v => v.Replace("__", ":", StringComparison.Ordinal) is var key && (key.Equals(name, StringComparison.OrdinalIgnoreCase) || key.Equals(name + ":0", StringComparison.OrdinalIgnoreCase)));
+        if (variable is not null)
+            return $"environment {variable}";
+        return configuration.Providers.OfType<FileConfigurationProvider>().LastOrDefault(p => p.TryGet(name, out _) || p.TryGet(name + ":0", out _))?.Source.Path ?? "set at start";
     }
 
     // A variable that begins like one of ours and is none: nothing reads it, and whoever set it thinks that something does.

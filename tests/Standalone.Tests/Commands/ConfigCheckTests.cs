@@ -19,12 +19,12 @@ public sealed class ConfigCheckTests : IDisposable
         var (exit, output, errors) = await CheckAsync(false,
             ("Proxy__MaxBodyBytes", "2048"), ("Portal__OperatorTokens", Secret + "0123456789012345678901234567890"), ("Mail__Host", "mail.example"), ("Mail__Password", Secret), ("Billing__SecretKey", "sk_test_" + Secret), ("Billing__WebhookSecrets", "whsec_" + Secret),
             ("ConnectionStrings__Postgres", $"Host=db.example;Username=u;Password={Secret};Database=d"), ("ConnectionStrings__Redis", $"redis.example:6379,password={Secret},ssl=true"),
-            ("Secrets__MasterKey", Convert.ToBase64String(new byte[32])), ("Secrets__Pepper", Convert.ToBase64String(new byte[32])), ("Alerts__SlackHosts__0", "hooks.example"), ("Providers__openai__BaseUrl", $"https://user:{Secret}@llm.example"),
+            ("Secrets__MasterKey", Convert.ToBase64String(new byte[32])), ("Secrets__Pepper", Convert.ToBase64String(new byte[32])), ("Alerts__SlackHosts__0", "hooks.example"), ("Mail__User", "u"),
             ("Kestrel__Certificates__Default__Password", Secret));
 
         exit.ShouldBe(0, output + errors);
         output.ShouldContain("Proxy:MaxBodyBytes                   2048   (environment Proxy__MaxBodyBytes)");
-        output.ShouldContain("Alerts:SlackHosts                    hooks.example   (environment Alerts__SlackHosts)");
+        output.ShouldContain("Alerts:SlackHosts                    hooks.example   (environment Alerts__SlackHosts__0)");
         output.ShouldContain("Host=db.example;Username=u;Password=***;Database=d");
         output.ShouldContain("redis.example:6379,password=***,ssl=true");
         output.ShouldContain("Mail:Host                            mail.example");
