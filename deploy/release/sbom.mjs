@@ -14,12 +14,17 @@ function licence(text, url) {
   return /^[A-Za-z0-9.+-]+$/.test(text) ? [{ license: { id: text } }] : [{ license: { name: text, ...(url && { url }) } }];
 }
 
-function ofNuspec(folder, file) {
-  const nuspec = file && path.join(folder, file);
+function ofNuspec(folder, name) {
+  const nuspec = name && path.join(folder, name);
   if (!nuspec || !existsSync(nuspec)) return {};
   const text = readFileSync(nuspec, 'utf8');
   const inner = (pattern) => pattern.exec(text)?.[1].trim().replaceAll('&amp;', '&');
   const url = inner(/<licenseUrl>([^<]*)<\/licenseUrl>/);
+  const file = inner(/<license type="file"[^>]*>([^<]*)<\/license>/);
+  if (file && existsSync(path.join(folder, file))) {
+    const content = readFileSync(path.join(folder, file), 'utf8').replaceAll('\r\n', '\n');
+    return { licenses: [{ license: { name: `${file} of the package`, text: { contentType: 'text/plain', content } } }], author: inner(/<authors>([^<]*)<\/authors>/) };
+  }
   return {
     licenses: licence(inner(/<license type="expression"[^>]*>([^<]*)<\/license>/) ?? byUrl(url), url?.startsWith('https://aka.ms/deprecateLicenseUrl') ? undefined : url),
     author: inner(/<authors>([^<]*)<\/authors>/),
