@@ -43,7 +43,8 @@ for rid in "${rids[@]}"; do
   name=tokonomics-$version-$rid
   stage=$out/stage/$name
   echo "== $rid"
-  dotnet publish src/Standalone -c Release -r "$rid" --self-contained true -p:DebugType=none -p:GenerateDocumentationFile=false -o "$stage" --nologo -v quiet
+  dotnet publish src/Standalone -c Release -r "$rid" --self-contained true -p:DebugType=none -o "$stage" --nologo -v quiet
+  rm -f "$stage"/Tokonomics.*.xml
   for host in Standalone Web.Proxy Web.Portal Workers; do
     suffix=''
     [ "$rid" != win-x64 ] || suffix=.exe
