@@ -52,8 +52,8 @@ opt=$root/opt/tokonomics etc=$root/etc/tokonomics data=$root/var/lib/tokonomics 
 unit_of() { if [ "$1" = standalone ]; then echo tokonomics; else echo "tokonomics-$1"; fi; }
 all_units=(tokonomics tokonomics-proxy tokonomics-portal tokonomics-workers)
 known() { grep -q "^tokonomics:" "$root/etc/$1" 2>/dev/null; }
-# useradd and its like in the folder; without --root in the system itself.
-account() { local program=$1; shift; if [ -n "$root" ]; then "$program" --root "$root" "$@"; else "$program" "$@"; fi; }
+# useradd and its like, on the files of the folder; without --root on those of the system.
+account() { local program=$1; shift; if [ -n "$root" ]; then "$program" --prefix "$root" "$@"; else "$program" "$@"; fi; }
 
 uninstall() {
   local unit
