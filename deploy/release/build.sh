@@ -30,6 +30,7 @@ case $version in *-unversioned) echo "build.sh: git says nothing of a version he
 section=$(awk -v version="$version" '/^## /{ on = index($2, "[" version "]") == 1 || (version ~ /dev/ && $2 == "[Unreleased]") ; next } /^\[[^]]*\]: /{ on = 0 } on' CHANGELOG.md)
 [ -n "${section//[$'\n ']/}" ] || { echo "build.sh: CHANGELOG.md has no section [$version] with anything in it" >&2; exit 1; }
 
+# It is said to every build once: a commit that is made meanwhile would give its later parts another.
 # The commit's time, for every file: the same commit gives the same archive.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
@@ -43,7 +44,7 @@ for rid in "${rids[@]}"; do
   name=tokonomics-$version-$rid
   stage=$out/stage/$name
   echo "== $rid"
-  dotnet publish src/Standalone -c Release -r "$rid" --self-contained true -p:DebugType=none -o "$stage" --nologo -v quiet
+  dotnet publish src/Standalone -c Release -r "$rid" --self-contained true -p:DebugType=none -p:InformationalVersion="$version" -o "$stage" --nologo -v quiet
   rm -f "$stage"/Tokonomics.*.xml
   for host in Standalone Web.Proxy Web.Portal Workers; do
     suffix=''

@@ -51,7 +51,7 @@ public sealed class VersionTests
         (await VersionAsync(Path.Combine(inner, "src", "Product"))).ShouldBe("0.1.0-unversioned");
     }
 
-    private static Task CommitAsync(string folder) => GitAsync(folder, "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", "a commit");
+    private static Task<string> CommitAsync(string folder) => GitAsync(folder, "-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false", "commit", "-q", "--allow-empty", "-m", "a commit");
 
     private static Task<string> GitAsync(string folder, params string[] arguments) => RunAsync("git", folder, arguments);
 

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import Ajv from 'ajv';
 import addFormats from 'ajv-formats';
+import { notices } from '../../deploy/release/notices.mjs';
 import { bom } from '../../deploy/release/sbom.mjs';
 
 const read = async (path) => JSON.parse(await readFile(new URL(path, import.meta.url), 'utf8'));
@@ -67,5 +68,15 @@ describe('the bill of materials', () => {
   test('is the same for the same inputs, and another for others', () => {
     assert.deepEqual(make(), make());
     assert.notEqual(make().serialNumber, make({ version: '1.2.3' }).serialNumber);
+  });
+});
+
+describe('the notices', () => {
+  test('name each package of the list with its licence, and carry the texts', () => {
+    const text = notices({ assets, lock, rid: 'linux-x64', runtime: '10.0.12' });
+    for (const { group, name, version } of make().components) assert.ok(text.toLowerCase().includes(`\n${group ? `${group}/` : ''}${name} ${version}`.toLowerCase()), name);
+    assert.ok(!text.includes('none declared'));
+    assert.ok(text.includes('Permission is hereby granted'), "MIT's text");
+    assert.ok(!text.includes('xunit'));
   });
 });
