@@ -52,6 +52,7 @@ for rid in "${rids[@]}"; do
     [ -f "$stage/Tokonomics.$host$suffix" ] || { echo "build.sh: the archive for $rid would lack Tokonomics.$host" >&2; exit 1; }
   done
   node deploy/release/sbom.mjs --version "$version" --rid "$rid" --runtime "$runtime" >"$stage/sbom.cdx.json"
+  node deploy/release/notices.mjs --rid "$rid" --runtime "$runtime" >"$stage/THIRD-PARTY-NOTICES.txt"
   printf '%s\n' "$version" >"$stage/VERSION"
   cp CHANGELOG.md README.md "$stage/"
   mkdir -p "$stage/docs"

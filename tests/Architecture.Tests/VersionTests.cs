@@ -40,6 +40,7 @@ public sealed class VersionTests
 
         // In Debug no commit makes anything new to compile, and whoever builds an image says what git would.
         (await VersionAsync(project, "-p:Configuration=Debug")).ShouldBe("0.1.0-debug");
+        (await VersionAsync(project, "-p:Configuration=Debug", "-p:StampVersion=true")).ShouldStartWith("2.0.0-rc.1.dev.1+");
         (await VersionAsync(project, "-p:InformationalVersion=1.2.3")).ShouldBe("1.2.3");
 
         // An archive that was unpacked in somebody else's repository has nothing of its version.

@@ -73,6 +73,12 @@ describe('the objects', () => {
     }
   });
 
+  test('are of the version that deploy/kubernetes names', async () => {
+    const [{ images }] = parseAllDocuments(await readFile(here('../../deploy/kubernetes/kustomization.yaml'), 'utf8')).map((d) => d.toJS());
+    const rendered = chart.render().objects.flatMap((o) => o.spec?.template?.spec.containers ?? []).map((c) => c.image);
+    assert.deepEqual(rendered.sort(), images.map((i) => `${i.newName}:${i.newTag}`).sort());
+  });
+
   test('name only settings that exist, and the same as deploy/kubernetes', async () => {
     const page = await readFile(here('../../docs/operations/configuration.md'), 'utf8');
     const { data } = chart.render().objects.find((o) => o.kind === 'ConfigMap');
