@@ -6,8 +6,10 @@ FROM mcr.microsoft.com/dotnet/sdk:10.0 AS build
 RUN apt-get update && apt-get install -y --no-install-recommends nodejs npm && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
+# The repository's history stays outside (.dockerignore): --build-arg VERSION=$(deploy/release/version.sh). Without it the images say that they are unversioned.
+ARG VERSION=
 # For the platform that it is built on, compiled ahead.
-RUN rid=linux-$(dpkg --print-architecture | sed s/amd64/x64/) && for host in Web.Proxy Web.Portal Workers Standalone; do dotnet publish src/$host -c Release -r $rid --self-contained false -o /app/$host || exit 1; done
+RUN rid=linux-$(dpkg --print-architecture | sed s/amd64/x64/) && for host in Web.Proxy Web.Portal Workers Standalone; do dotnet publish src/$host -c Release -r $rid --self-contained false ${VERSION:+-p:InformationalVersion=$VERSION} -o /app/$host || exit 1; done
 
 FROM mcr.microsoft.com/dotnet/aspnet:10.0 AS host
 # 1654 is the user "app" of the base image; the data folder is its own.

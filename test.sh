@@ -33,6 +33,8 @@ install python3 python3
 install wrk wrk
 /usr/bin/python3 -c 'import httpx' 2>/dev/null || install python3-httpx python3-httpx
 install openssl openssl
+install shellcheck shellcheck
+install systemd-analyze systemd
 
 echo "Building"
 dotnet build Tokonomics.sln --nologo -v quiet || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }

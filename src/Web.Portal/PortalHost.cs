@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using System.Reflection;
 using Microsoft.AspNetCore.ResponseCompression;
 using Microsoft.AspNetCore.StaticFiles;
 using Microsoft.Extensions.FileProviders;
@@ -19,8 +18,6 @@ namespace Tokonomics.Web.Portal;
 /// <summary>The portal as a part of a host: pages for people, <c>/api/v1</c> for programs.</summary>
 public static class PortalHost
 {
-    public static string Version { get; } = typeof(PortalHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
-
     /// <summary>Pages for those who aren't signed in.</summary>
     private static readonly string[] OpenToAll = ["/Index", "/Error", "/Users/Login", "/Users/Signup", "/Users/Verify", "/Users/VerifyEmail", "/Users/SecondStep", "/Users/Forgot", "/Users/Reset", "/Users/Claim", "/Users/DevMail", "/Team/Invite", "/Pricing"];
 

@@ -126,6 +126,35 @@ public sealed partial class DeploymentTests
     }
 
     [Fact]
+    public void Units_name_settings_that_exist_and_give_an_end_the_time_that_it_takes()
+    {
+        var page = Read("docs/operations/configuration.md");
+        // What is commented out is offered: it must exist as well.
+        var offered = Assignment().Matches(Read("deploy/systemd/tokonomics.env")).Select(m => m.Groups[1].Value).ToList();
+        offered.Count.ShouldBeGreaterThan(12);
+        var units = Directory.EnumerateFiles(Path.Combine(TestFolder.Root, "deploy/systemd"), "*.service").Select(f => (Name: Path.GetFileName(f), Lines: File.ReadAllLines(f))).ToList();
+        units.Select(u => u.Name).Order().ShouldBe(["tokonomics-portal.service", "tokonomics-proxy.service", "tokonomics-workers.service", "tokonomics.service"]);
+        var targets = Targets();
+        foreach (var (name, lines) in units)
+        {
+            var environment = lines.Where(l => l.StartsWith("Environment=", StringComparison.Ordinal)).Select(l => l["Environment=".Length..].Split('=', 2)).ToDictionary(e => e[0], e => e[1]);
+            foreach (var setting in environment.Keys.Except(["HOME"]).Concat(offered))
+                (page.Contains($"| `{setting.Replace("__", ":", StringComparison.Ordinal)}` |", StringComparison.Ordinal) || page.Contains($"environment `{setting}`", StringComparison.Ordinal)).ShouldBeTrue($"{name}: {setting} is no setting");
+            // The same program and port as in the image of that host.
+            var host = name == "tokonomics.service" ? "standalone" : name["tokonomics-".Length..^".service".Length];
+            Value("ExecStart").ShouldBe($"/opt/tokonomics/current/{targets[host].Assembly}");
+            environment["ASPNETCORE_URLS"].ShouldBe($"http://127.0.0.1:{targets[host].Port}");
+            // The host's own limit is 15 s beyond its parts (HostSetup): what it then still does is cut off by systemd.
+            var drain = Assignment().Matches(Read("deploy/systemd/tokonomics.env")).Where(m => m.Groups[1].Value.StartsWith("Drain__", StringComparison.Ordinal)).ToDictionary(m => m.Groups[1].Value, m => TimeSpan.Parse(m.Groups[2].Value, CultureInfo.InvariantCulture));
+            var ending = drain.GetValueOrDefault("Drain__Notice", new DrainOptions().Notice) + drain["Drain__Timeout"] + Shipping + TimeSpan.FromSeconds(15);
+            TimeSpan.FromSeconds(int.Parse(Value("TimeoutStopSec"), CultureInfo.InvariantCulture)).ShouldBeGreaterThan(ending, name);
+            Value("KillSignal").ShouldBe("SIGTERM");
+
+            string Value(string key) => lines.Single(l => l.StartsWith(key + "=", StringComparison.Ordinal))[(key.Length + 1)..];
+        }
+    }
+
+    [Fact]
     public void Every_proxy_keeps_a_journal_of_its_own()
     {
         var proxies = ComposeServices().Where(s => s.Service.ContainsKey("build") && s.Service.Map("build").Text("target") == "proxy").ToList();
@@ -234,6 +263,9 @@ public sealed partial class DeploymentTests
     }
 
     private static string Read(string file) => File.ReadAllText(Path.Combine(TestFolder.Root, file));
+
+    [GeneratedRegex(@"^#?([A-Za-z]+(?:__?[A-Za-z]+)*)=(.*)$", RegexOptions.Multiline)]
+    private static partial Regex Assignment();
 
     [GeneratedRegex(@"\$\{([A-Z_]+)")]
     private static partial Regex Variable();

@@ -72,7 +72,7 @@ public static class HostSetup
                 if (started is not null)
                     await started(app, cancellationToken);
                 else
-                    await Console.Out.WriteLineAsync($"{app.Environment.ApplicationName} serves on {string.Join(", ", app.Urls)}. Ctrl+C stops it.");
+                    await Console.Out.WriteLineAsync($"{app.Environment.ApplicationName} {ProductVersion.Text} serves on {string.Join(", ", app.Urls)}. Ctrl+C stops it.");
             }
             catch (Exception e)
             {

@@ -1,6 +1,6 @@
-using System.Reflection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.Journal;
 using Tokonomics.Infrastructure.Ledger;
 
@@ -13,8 +13,6 @@ internal sealed partial class NodeReport(ISqlStore store, UsageRecorder recorder
 
     // A node whose folder is gone for good stops being listed after a week; what it leased is listed until somebody closes it.
     private static readonly TimeSpan Forgotten = TimeSpan.FromDays(7);
-
-    private static readonly string Version = typeof(NodeReport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
 
     private readonly DateTimeOffset _startedAt = time.GetUtcNow();
 
@@ -46,7 +44,7 @@ internal sealed partial class NodeReport(ISqlStore store, UsageRecorder recorder
                 ON CONFLICT (node) DO UPDATE SET run = excluded.run, version = excluded.version, started_at = excluded.started_at, seen_at = excluded.seen_at,
                     open_calls = excluded.open_calls, waiting = excluded.waiting, writable = excluded.writable
                 """,
-                ("@node", self.Node), ("@run", self.Run), ("@version", Version), ("@started", UsageRow.Micros(_startedAt)), ("@now", UsageRow.Micros(now)),
+                ("@node", self.Node), ("@run", self.Run), ("@version", ProductVersion.Text), ("@started", UsageRow.Micros(_startedAt)), ("@now", UsageRow.Micros(now)),
                 ("@open", (long)journal.OpenCalls), ("@waiting", recorder.Waiting), ("@writable", (short)(journal.Writable ? 1 : 0)));
         },
         cancellationToken);

@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Tokonomics.Application.Billing;
+using Tokonomics.Infrastructure.Hosting;
 
 namespace Tokonomics.Infrastructure.Stripe;
 
@@ -32,7 +33,7 @@ public sealed class StripeClient(HttpClient http, string secretKey, TimeProvider
 
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
 
-    private static readonly string Agent = $"Tokonomics/{typeof(StripeClient).Assembly.GetName().Version?.ToString(3)}";
+    private static readonly string Agent = $"Tokonomics/{ProductVersion.Text}";
 
     public Task<JsonElement> GetAsync(string path, StripeForm query, CancellationToken cancellationToken) => SendAsync(HttpMethod.Get, path, query, null, cancellationToken);
 

@@ -44,7 +44,7 @@ internal static class Serve
     private static async Task WelcomeAsync(WebApplication app, CancellationToken cancellationToken)
     {
         var url = app.Services.GetRequiredService<IOptions<PortalOptions>>().Value.PublicUrl.ToString().TrimEnd('/');
-        await Console.Out.WriteLineAsync($"Tokonomics serves on {string.Join(", ", app.Urls)}, with its data in {StoreSetup.DataFolder}\n  portal  {url}/\n  API     {url}/api");
+        await Console.Out.WriteLineAsync($"Tokonomics {ProductVersion.Text} serves on {string.Join(", ", app.Urls)}, with its data in {StoreSetup.DataFolder}\n  portal  {url}/\n  API     {url}/api");
         await using var scope = app.Services.CreateAsyncScope();
         var mediator = scope.ServiceProvider.GetRequiredService<IMediator>();
         if (await scope.ServiceProvider.GetRequiredService<TokonomicsDbContext>().Tenants.AnyAsync(cancellationToken))
