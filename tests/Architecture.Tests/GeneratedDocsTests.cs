@@ -45,7 +45,7 @@ public sealed class GeneratedDocsTests
         {
             var summary = Summary(setting.Property);
             summary.ShouldNotBeNullOrEmpty($"{setting.Name} needs a sentence");
-            page.Append($"| `{setting.Name}{(setting.IsList ? ":0" : "")}` | {(setting.Default.Length > 0 ? $"`{setting.Default}`" : "")} | {summary}{(setting.Range.Length > 0 ? $" {setting.Range}." : "")}{(setting.IsList ? " Further ones as `:1`, `:2`." : "")} |\n");
+            page.Append($"| `{setting.Name}{(setting.IsList ? ":0" : "")}` | {(setting.Default.Length > 0 ? $"`{setting.Default}`" : "")} | {summary}{(setting.Range.Length > 0 && !summary.Contains(setting.Range[..(setting.Range.IndexOf(' ', StringComparison.Ordinal) + 4)], StringComparison.Ordinal) ? $" {setting.Range}." : "")}{(setting.IsList ? " Further ones as `:1`, `:2`." : "")} |\n");
         }
 
         Same("docs/operations/configuration.md", page.ToString());

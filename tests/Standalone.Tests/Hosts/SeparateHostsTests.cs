@@ -58,6 +58,9 @@ public sealed class SeparateHostsTests : IAsyncLifetime
 
         using var portal = new HttpClient { BaseAddress = _portal.Url };
         (await portal.GetStringAsync("/", Cancel)).ShouldContain("One URL");
+        // Calls that went past the proxies are reported to one of them, under a path of the portal's API.
+        using (var misled = await portal.PostAsync("/api/v1/usage/import", new StringContent("{}"), Cancel))
+            ((int)misled.StatusCode, await misled.Content.ReadAsStringAsync(Cancel)).ShouldSatisfyAllConditions(r => r.Item1.ShouldBe(421), r => r.Item2.ShouldContain("send them to the proxy"));
         (await portal.GetAsync("/css/portal.css", Cancel)).StatusCode.ShouldBe(HttpStatusCode.OK);
         using var workers = new HttpClient { BaseAddress = _workers.Url };
         (await workers.GetAsync("/", Cancel)).StatusCode.ShouldBe(HttpStatusCode.NotFound);
