@@ -141,10 +141,13 @@ install -m 0755 "$opt/$version/deploy/systemd/tokonomics" "$command"
 # 6. From here on it is this version that starts: one rename, so that there is never none.
 ln -sfn "$version" "$opt/.current"
 mv -T "$opt/.current" "$opt/current"
-for folder in "$opt"/*/; do
-  folder=$(basename "$folder")
-  case $folder in current | "$version" | "$before") ;; *) rm -rf "${opt:?}/$folder" ;; esac
-done
+# The version before stays. The same one again says nothing of what was before it: then all stay.
+if [ "$before" != "$version" ]; then
+  for folder in "$opt"/*/; do
+    folder=$(basename "$folder")
+    case $folder in current | "$version" | "$before") ;; *) rm -rf "${opt:?}/$folder" ;; esac
+  done
+fi
 
 # 7. Started, or started anew: what it was told to run, else what is enabled, else all in one.
 if [ ${#hosts[@]} -eq 0 ]; then
@@ -169,6 +172,7 @@ if [ "$systemd" = yes ]; then
   fi
 fi
 
+[ "$before" != "$version" ] || before=''
 say "Tokonomics $version is installed${root:+ in $root}${before:+ (before: $before)}. Settings: /etc/tokonomics/tokonomics.env. Data: /var/lib/tokonomics."
 if [ "$systemd" = no ]; then
   say "systemd does not run here; where it does, it starts ${started[*]}."

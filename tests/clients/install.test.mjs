@@ -141,6 +141,9 @@ describe('an installation', () => {
     const opt = path.join(root, 'opt/tokonomics');
     assert.deepEqual(readdirSync(opt).sort(), ['1.1.0', '1.2.0', 'current']);
     assert.equal(readlinkSync(path.join(opt, 'current')), '1.2.0');
+    // The same again keeps the version to go back to.
+    done('--root', root, path.join(released, 'tokonomics-1.2.0-linux-x64.tar.gz'));
+    assert.deepEqual(readdirSync(opt).sort(), ['1.1.0', '1.2.0', 'current']);
     done('--root', root, archive('1.3.0'));
     assert.deepEqual(readdirSync(opt).sort(), ['1.2.0', '1.3.0', 'current']);
   });

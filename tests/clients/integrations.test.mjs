@@ -66,7 +66,7 @@ describe('programs', () => {
   });
 
   for (const block of runs('js'))
-    test(block.name, async () => {
+    test(`${block.name}: answers, and is in the ledger with its tags`, async () => {
       const file = path.join(folder, `${block.name.replace(/\W+/g, '-')}.mjs`);
       await writeFile(file, here(block.text));
       const { stdout } = await metered(() => run('node', [file]), block.words.includes('streamed'));
@@ -76,7 +76,7 @@ describe('programs', () => {
     });
 
   for (const block of runs('csharp'))
-    test(block.name, async () => {
+    test(`${block.name}: compiles, answers, and is in the ledger with its tags`, async () => {
       const at = path.join(folder, 'csharp');
       await mkdir(at);
       const version = /Include="OpenAI" Version="([^"]+)"/.exec(await readFile(path.join(root, 'Directory.Packages.props'), 'utf8'))[1];
@@ -103,7 +103,7 @@ describe('programs', () => {
 
 describe('calls that tools make', () => {
   for (const block of runs('sh').filter((b) => !b.name.startsWith('README')))
-    test(block.name, async () => {
+    test(`${block.name}: is answered, and in the ledger with its tags`, async () => {
       const { stdout } = await metered(() => run('bash', ['-e', '-c', here(block.text)]), block.text.includes('"stream":true'));
       // In pieces where it is streamed.
       assert.match(stdout, /sandbox/);
