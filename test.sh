@@ -32,6 +32,7 @@ install pgrep procps
 install python3 python3
 install wrk wrk
 install openssl openssl
+install promtool prometheus
 
 echo "Building"
 dotnet build Tokonomics.sln --nologo -v quiet || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
