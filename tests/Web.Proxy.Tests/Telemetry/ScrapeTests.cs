@@ -28,7 +28,7 @@ public sealed class ScrapeTests
             nano += (long)(decimal.Parse(row.GetProperty("cost_usd").GetString()!, System.Globalization.CultureInfo.InvariantCulture) * 1_000_000_000m);
         }
 
-        foreach (var (path, key) in new[] { ("/v1/nothing", product.TestKey), ("/v1/nothing", product.TestKey), ("/v1/chat/completions", "mk_live_wrong") })
+        foreach (var (path, key) in new[] { ("/v1/nothing/here", product.TestKey), ("/v1/nothing/here", product.TestKey), ("/v1/chat/completions", "mk_live_wrong") })
             (await product.PostAsync(path, ProxyCalls.Chat(), key)).Dispose();
 
         var scraped = await Exposition.OfAsync(product);
@@ -63,7 +63,7 @@ public sealed class ScrapeTests
             ? "HTTP/1.1 529 Busy\r\nContent-Length: 2\r\n\r\n{}"
             : FakeProvider.Json("""{"model":"made-up-9000","choices":[{"message":{"content":"hello there"}}],"usage":{"prompt_tokens":3,"completion_tokens":5}}""")));
         await using var product = await TestProduct.StartAsync([.. On, new("Providers:openai:BaseUrl", provider.Url.ToString()), new("Providers:groq:BaseUrl", "http://127.0.0.1:9")], new Dictionary<string, string> { ["openai"] = "sk-1", ["groq"] = "sk-2" });
-        foreach (var (path, model) in new[] { ("openai", "gpt-4o-mini"), ("groq", "llama-3.3-70b-versatile"), ("openai", "made-up-9000"), ("openai", "gpt-4o-2031-01-01"), ("openai", "GPT-4o-2031-01-02") })
+        foreach (var (path, model) in new[] { ("openai", "gpt-4o-mini"), ("groq", "llama-3.3-70b-versatile"), ("openai", "made-up-9000"), ("openai", "gpt-6-sol-2031-01-01"), ("openai", "GPT-6-Sol-2031-01-02") })
             (await product.PostAsync($"/proxy/{path}/v1/chat/completions", ProxyCalls.Chat(model), product.LiveKey)).Dispose();
         await product.FlushAsync();
 
@@ -74,7 +74,7 @@ public sealed class ScrapeTests
         scraped.Sum("gen_ai_client_operation_duration_seconds_count", ("error_type", "529")).ShouldBe(1);
         scraped.Sum("tokonomics_calls_unpriced_total", ("gen_ai_provider_name", "openai")).ShouldBe(1);
         // A model that no sheet lists, and two that only fit a pattern of one: as many could come as clients care to send.
-        scraped.Values("gen_ai_request_model").ShouldBe(["gpt-4o-mini", "llama-3.3-70b-versatile", "_OTHER", "gpt-4o"], ignoreOrder: true);
+        scraped.Values("gen_ai_request_model").ShouldBe(["gpt-4o-mini", "llama-3.3-70b-versatile", "_OTHER", "gpt-6-sol"], ignoreOrder: true);
     }
 
     [Fact]
@@ -82,7 +82,7 @@ public sealed class ScrapeTests
     {
         await using var provider = FakeProvider.Always(FakeProvider.Json("""{"model":"own-model","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":5}}"""));
         await using var product = await TestProduct.StartAsync([.. On, new("Endpoints:AllowPrivate", "true")]);
-        using (var made = await product.ApiAsync(HttpMethod.Post, "endpoints", new StringContent($$"""{"name":"basement","base_url":"{{provider.Url}}","surface":"openai","api_key":"sk-own-0123456789"}""", System.Text.Encoding.UTF8, "application/json")))
+        using (var made = await product.ApiAsync(HttpMethod.Post, "endpoints", new StringContent($$"""{"name":"basement","base_url":"{{provider.Url}}","surface":"openai"}""", System.Text.Encoding.UTF8, "application/json")))
             ((int)made.StatusCode).ShouldBe(201, await made.Content.ReadAsStringAsync());
         for (var i = 0; i < 20; i++)
             (await product.PostAsync("/proxy/basement/v1/chat/completions", ProxyCalls.Chat($"own-{i}"), product.LiveKey, ("X-Tokonomics-Tags", $"customer=c{i}"))).Dispose();
