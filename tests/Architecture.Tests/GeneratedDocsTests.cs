@@ -17,6 +17,7 @@ using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Infrastructure.RateLimits;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Infrastructure.Secrets;
+using Tokonomics.Infrastructure.Telemetry;
 using Tokonomics.Testing;
 using Tokonomics.Web.Portal;
 using Tokonomics.Web.Proxy;
@@ -47,6 +48,7 @@ public sealed class GeneratedDocsTests
             | `Kestrel:Endpoints:{name}:Url` |  | In place of `ASPNETCORE_URLS`: one address for each name. These and the next are Kestrel's own, see [tls.md](tls.md). |
             | `Kestrel:Endpoints:{name}:Certificate:Path` |  | The certificate of an https address (PEM with its chain, or PFX); `…:KeyPath` its key, `…:Password` what either is sealed with. |
             | `Kestrel:Certificates:Default:Path` |  | The certificate of all https addresses that have none of their own; `…:KeyPath`, `…:Password` as above. |
+            | `Logging:Console:FormatterName` | `simple` | `simple`: a line for people; `json`: an object a line, with the request's id as a field; `systemd`. .NET's own, see [telemetry.md](telemetry.md). |
             | `AllowedHosts` | `*` | Host names that are answered, separated by `;`. |
             | `Providers:{name}:BaseUrl` | the provider's own | Where a provider is: scheme, host, port and what precedes the version prefix. In an environment variable a name's `-` may be written `_`. |
             | `Providers:{name}:StreamUsage` | by provider | `on-demand`: its chat streams report usage only when asked to, which the proxy does; `unasked`: nothing is injected. |
@@ -55,7 +57,7 @@ public sealed class GeneratedDocsTests
             | `Prices:Folder` |  | A folder of further price sheets; a sheet there takes the place of the built-in one of its provider. |
 
             """.ReplaceLineEndings("\n"));
-        foreach (var (section, type) in new[] { ("Proxy", typeof(ProxyOptions)), ("Proxy", typeof(TransportOptions)), ("Drain", typeof(DrainOptions)), ("Portal", typeof(PortalOptions)), ("Mail", typeof(MailOptions)), ("Billing", typeof(BillingOptions)), ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Journal", typeof(JournalOptions)), ("Budgets", typeof(BudgetGateOptions)), ("Endpoints", typeof(EndpointOptions)), ("Routes", typeof(ModelRouteOptions)), ("Alerts", typeof(AlertOptions)), ("Tenants", typeof(TenantOptions)), ("RateLimits", typeof(RateLimitOptions)), ("Redis", typeof(RedisOptions)), ("Cache", typeof(AnswerCacheOptions)), ("Secrets", typeof(SecretOptions)) })
+        foreach (var (section, type) in new[] { ("Proxy", typeof(ProxyOptions)), ("Proxy", typeof(TransportOptions)), ("Drain", typeof(DrainOptions)), ("Portal", typeof(PortalOptions)), ("Mail", typeof(MailOptions)), ("Billing", typeof(BillingOptions)), ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Journal", typeof(JournalOptions)), ("Budgets", typeof(BudgetGateOptions)), ("Endpoints", typeof(EndpointOptions)), ("Routes", typeof(ModelRouteOptions)), ("Alerts", typeof(AlertOptions)), ("Tenants", typeof(TenantOptions)), ("RateLimits", typeof(RateLimitOptions)), ("Redis", typeof(RedisOptions)), ("Cache", typeof(AnswerCacheOptions)), ("Secrets", typeof(SecretOptions)), ("Telemetry", typeof(TelemetryOptions)) })
         {
             var options = Activator.CreateInstance(type)!;
             foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => p.CanWrite && !(section == "Store" && p.Name == nameof(StoreOptions.DataDirectory))))

@@ -10,62 +10,15 @@ namespace Tokonomics.Architecture.Tests;
 /// A product in which everything that is measured has happened, beside the page, the dashboard and the alert rules that speak of it: names, units, types and attributes are the same, and Prometheus's
 /// own checks pass.
 /// </summary>
-public sealed partial class TelemetryTests : IAsyncLifetime
+public sealed partial class TelemetryTests(TelemetryTests.Lived lived) : IClassFixture<TelemetryTests.Lived>
 {
     private const string Operator = "operator-token-0123456789abcdef012345";
 
     // Prometheus's own of each scrape.
     private static readonly string[] OfPrometheus = ["up"];
 
-    private readonly Dictionary<string, Instrument> _instruments = [];
-    private Exposition _scraped = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        using var listener = new MeterListener();
-        listener.InstrumentPublished = (instrument, _) =>
-        {
-            if (instrument.Meter.Name.StartsWith("Tokonomics.", StringComparison.Ordinal))
-                lock (_instruments)
-                    _instruments[instrument.Name] = instrument;
-        };
-        listener.Start();
-        await using var redis = await RedisServer.StartAsync();
-        await using var provider = new FakeProvider((request, socket) => FakeProvider.SendAsync(socket, Answer(request)));
-        await using var product = await TestProduct.StartAsync(
-            [
-                new("Telemetry:Prometheus", "true"), new("Telemetry:PrometheusToken", Exposition.Token), new("ConnectionStrings:Redis", redis.ConnectionString), new("Portal:OperatorTokens", Operator),
-                new("Providers:openai:BaseUrl", provider.Url.ToString()), new("Providers:groq:BaseUrl", "http://127.0.0.1:9"),
-            ],
-            new Dictionary<string, string> { ["openai"] = "sk-1", ["groq"] = "sk-2" });
-        await CreateAsync(product, "routes", """{"name":"careful","rules":[{"targets":[{"model":"groq/llama-3.3-70b-versatile"},{"model":"openai/gpt-4o-mini"}],"cache_seconds":60}]}""");
-        await CreateAsync(product, "budgets", """{"scope":{"type":"tag","key":"customer"},"period":"month","limit_usd":"0.000000001"}""");
-        foreach (var (model, stream) in new[] { ("gpt-4o-mini", false), ("gpt-4o-mini", true), ("no-such-model", false), ("busy", false), ("silent", false) })
-            await CallAsync(product, "/proxy/openai/v1/chat/completions", ProxyCalls.Chat(model, stream));
-        for (var i = 0; i < 12; i++) // each a second time, which is answered from the cache; five failures open a breaker
-            await CallAsync(product, "/v1/chat/completions", ProxyCalls.Chat("careful", prompt: $"{i / 2}"));
-        await CallAsync(product, "/v1/chat/completions", ProxyCalls.Chat("gpt-4o-mini"), ("X-Tokonomics-Tags", "customer=acme"));
-        await CallAsync(product, "/v1/nothing/here", "{}");
-        using (var run = new HttpRequestMessage(HttpMethod.Post, new Uri(product.Url, "/api/v1/operator/jobs/check-price-sheets/run")))
-        {
-            run.Headers.Authorization = new("Bearer", Operator);
-            using var asked = await product.Client.SendAsync(run);
-            asked.IsSuccessStatusCode.ShouldBeTrue(await asked.Content.ReadAsStringAsync());
-        }
-
-        await product.FlushAsync();
-        for (var tries = 0; ; tries++)
-        {
-            _scraped = await Exposition.OfAsync(product);
-            // What comes by and by: the job's end, what is asked every few seconds, and Redis.
-            if (new[] { "tokonomics_jobs_last_success_time_seconds", "tokonomics_store_up", "tokonomics_alerts_waiting" }.All(n => _scraped.Has(n)) && _scraped.Sum("tokonomics_redis_up") > 0)
-                break;
-            tries.ShouldBeLessThan(600, _scraped.Text);
-            await Task.Delay(100);
-        }
-    }
-
-    public ValueTask DisposeAsync() => default;
+    private readonly Exposition _scraped = lived.Scraped;
+    private readonly Dictionary<string, Instrument> _instruments = lived.Instruments;
 
     [Fact]
     public async Task What_is_scraped_passes_Prometheus_own_check()
@@ -157,12 +110,23 @@ public sealed partial class TelemetryTests : IAsyncLifetime
                 page.Single(p => p.StartsWith(alert + "\n", StringComparison.Ordinal)).ShouldContain(part, customMessage: alert);
     }
 
+    private static async Task AnswerAsync(FakeRequest request, System.Net.Sockets.Socket socket)
+    {
+        if (!request.Text.Contains("\"stream\":true", StringComparison.Ordinal))
+        {
+            await FakeProvider.SendAsync(socket, Answer(request));
+            return;
+        }
+
+        await FakeProvider.SendAsync(socket, FakeProvider.StreamHead);
+        await FakeProvider.ChunkAsync(socket, "data: {\"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5}}\n\ndata: [DONE]\n\n");
+        await FakeProvider.ChunkAsync(socket, "");
+    }
+
     private static string Answer(FakeRequest request) =>
         request.Text.Contains("\"busy\"", StringComparison.Ordinal) ? "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\n\r\n{}"
         : request.Text.Contains("\"silent\"", StringComparison.Ordinal) ? FakeProvider.Json("""{"model":"gpt-4o-mini","choices":[{"message":{"content":"no usage"}}]}""")
-        : request.Text.Contains("\"stream\":true", StringComparison.Ordinal)
-            ? "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: {\"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":5}}\n\ndata: [DONE]\n\n"
-        : FakeProvider.Json($$"""{"model":"{{(request.Text.Contains("no-such-model", StringComparison.Ordinal) ? "no-such-model" : "gpt-4o-mini")}}","choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":5}}""");
+        : FakeProvider.Json($$$"""{"model":"{{{(request.Text.Contains("no-such-model", StringComparison.Ordinal) ? "no-such-model" : "gpt-4o-mini")}}}","choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":5}}""");
 
     private static async Task CallAsync(TestProduct product, string path, string body, params (string, string)[] headers)
     {
@@ -227,7 +191,7 @@ public sealed partial class TelemetryTests : IAsyncLifetime
     [GeneratedRegex("\"[^\"]*\"")]
     private static partial Regex Quoted();
 
-    [GeneratedRegex("""([a-z_]+)(?:=|!=|=~|!~)\"""")]
+    [GeneratedRegex("([a-z_]+)(?:=|!=|=~|!~)\"")]
     private static partial Regex Matcher();
 
     [GeneratedRegex("- alert: (\\w+)")]
@@ -244,4 +208,59 @@ public sealed partial class TelemetryTests : IAsyncLifetime
 
     [GeneratedRegex(@"^\| `([a-z_.]+)` \| `([a-z_]+)` \| `?([^|`]*)`? \| (\w+) \| ([^|]*) \| ([^|]+) \|$", RegexOptions.Multiline)]
     private static partial Regex Row();
+
+    /// <summary>A product in which everything that is measured has happened, and its last scrape.</summary>
+    public sealed class Lived : IAsyncLifetime
+    {
+        public Dictionary<string, Instrument> Instruments { get; } = [];
+
+        public Exposition Scraped { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync()
+        {
+            using var listener = new MeterListener();
+            listener.InstrumentPublished = (instrument, _) =>
+            {
+                if (instrument.Meter.Name.StartsWith("Tokonomics.", StringComparison.Ordinal))
+                    lock (Instruments)
+                        Instruments[instrument.Name] = instrument;
+            };
+            listener.Start();
+            await using var redis = await RedisServer.StartAsync();
+            await using var provider = new FakeProvider(AnswerAsync);
+            await using var product = await TestProduct.StartAsync(
+                [
+                    new("Telemetry:Prometheus", "true"), new("Telemetry:PrometheusToken", Exposition.Token), new("ConnectionStrings:Redis", redis.ConnectionString), new("Portal:OperatorTokens", Operator),
+                    new("Providers:openai:BaseUrl", provider.Url.ToString()), new("Providers:groq:BaseUrl", "http://127.0.0.1:9"),
+                ],
+                new Dictionary<string, string> { ["openai"] = "sk-1", ["groq"] = "sk-2" });
+            await CreateAsync(product, "routes", """{"name":"careful","rules":[{"targets":[{"model":"groq/llama-3.3-70b-versatile"},{"model":"openai/gpt-4o-mini"}],"cache_seconds":60}]}""");
+            await CreateAsync(product, "budgets", """{"scope":{"type":"tag","key":"customer"},"period":"month","limit_usd":"0.000000001"}""");
+            foreach (var (model, stream) in new[] { ("gpt-4o-mini", false), ("gpt-4o-mini", true), ("no-such-model", false), ("busy", false), ("silent", false) })
+                await CallAsync(product, "/proxy/openai/v1/chat/completions", ProxyCalls.Chat(model, stream));
+            for (var i = 0; i < 12; i++) // each a second time, which is answered from the cache; five failures open a breaker
+                await CallAsync(product, "/v1/chat/completions", ProxyCalls.Chat("careful", prompt: $"{i / 2}"));
+            await CallAsync(product, "/v1/chat/completions", ProxyCalls.Chat("gpt-4o-mini"), ("X-Tokonomics-Tags", "customer=acme"));
+            await CallAsync(product, "/v1/nothing/here", "{}");
+            using (var run = new HttpRequestMessage(HttpMethod.Post, new Uri(product.Url, "/api/v1/operator/jobs/check-price-sheets/run")))
+            {
+                run.Headers.Authorization = new("Bearer", Operator);
+                using var asked = await product.Client.SendAsync(run);
+                asked.IsSuccessStatusCode.ShouldBeTrue(await asked.Content.ReadAsStringAsync());
+            }
+
+            await product.FlushAsync();
+            for (var tries = 0; ; tries++)
+            {
+                Scraped = await Exposition.OfAsync(product);
+                // What comes by and by: the job's end, what is asked every few seconds, and Redis.
+                if (new[] { "tokonomics_jobs_last_success_time_seconds", "tokonomics_store_up", "tokonomics_alerts_waiting" }.All(n => Scraped.Has(n)) && Scraped.Sum("tokonomics_redis_up") > 0)
+                    break;
+                tries.ShouldBeLessThan(600, Scraped.Text);
+                await Task.Delay(100);
+            }
+        }
+
+        public ValueTask DisposeAsync() => default;
+    }
 }

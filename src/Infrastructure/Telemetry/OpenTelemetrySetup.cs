@@ -57,6 +57,11 @@ internal static class OpenTelemetrySetup
 
     private static string Version { get; } = typeof(OpenTelemetrySetup).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
-    private static MetricStreamConfiguration? View(Instrument instrument) =>
-        instrument.Meter.Name is "System.Net.Http" or "System.Net.NameResolution" ? new MetricStreamConfiguration { TagKeys = ClientTags } : null;
+    private static MetricStreamConfiguration? View(Instrument instrument) => instrument.Meter.Name switch
+    {
+        "System.Net.Http" or "System.Net.NameResolution" => new MetricStreamConfiguration { TagKeys = ClientTags },
+        // In Prometheus a name that ends so is a histogram's: its own check refuses the scrape. How many assemblies, processors and timers there are nobody misses.
+        "System.Runtime" when instrument.Name.EndsWith(".count", StringComparison.Ordinal) => MetricStreamConfiguration.Drop,
+        _ => null,
+    };
 }

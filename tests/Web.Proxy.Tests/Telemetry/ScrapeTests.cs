@@ -5,10 +5,12 @@ using OpenTelemetry.Metrics;
 using OpenTelemetry.Trace;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Testing;
+using Tokonomics.Web.Proxy.Tests.Faults;
 
 namespace Tokonomics.Web.Proxy.Tests.Telemetry;
 
-/// <summary>What Prometheus gets from a product that serves.</summary>
+/// <summary>What Prometheus gets from a product that serves. Alone: an exporter listens to all products of its process.</summary>
+[Collection(nameof(Alone))]
 public sealed class ScrapeTests
 {
     private static readonly KeyValuePair<string, string?>[] On = [new("Telemetry:Prometheus", "true"), new("Telemetry:PrometheusToken", Exposition.Token)];
