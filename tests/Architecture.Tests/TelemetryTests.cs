@@ -250,15 +250,8 @@ public sealed partial class TelemetryTests(TelemetryTests.Lived lived) : IClassF
             }
 
             await product.FlushAsync();
-            for (var tries = 0; ; tries++)
-            {
-                Scraped = await Exposition.OfAsync(product);
-                // What comes by and by: the job's end, what is asked every few seconds, and Redis.
-                if (new[] { "tokonomics_jobs_last_success_time_seconds", "tokonomics_store_up", "tokonomics_alerts_waiting" }.All(n => Scraped.Has(n)) && Scraped.Sum("tokonomics_redis_up") > 0)
-                    break;
-                tries.ShouldBeLessThan(600, Scraped.Text);
-                await Task.Delay(100);
-            }
+            // What comes by and by: the job's end, what is asked every few seconds, and Redis.
+            Scraped = await Exposition.WhenAsync(product, s => new[] { "tokonomics_jobs_last_success_time_seconds", "tokonomics_store_up", "tokonomics_alerts_waiting" }.All(n => s.Has(n)) && s.Sum("tokonomics_redis_up") > 0);
         }
 
         public ValueTask DisposeAsync() => default;

@@ -44,6 +44,20 @@ public sealed partial class Exposition
         return new Exposition(await answer.Content.ReadAsStringAsync());
     }
 
+    /// <summary>Scrapes until what is looked for is there, a minute at most. A scrape is kept for a third of a second: the next may be the same.</summary>
+    public static async Task<Exposition> WhenAsync(TestProduct product, Func<Exposition, bool> seen)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            var scraped = await OfAsync(product);
+            if (seen(scraped))
+                return scraped;
+            if (tries == 300)
+                throw new InvalidOperationException("it was not scraped:\n" + scraped.Text);
+            await Task.Delay(200);
+        }
+    }
+
     /// <summary>The sum of all samples of the name that have these labels.</summary>
     public double Sum(string name, params (string Label, string Value)[] labels) =>
         _samples.Where(s => s.Name == name && labels.All(l => s.Labels.GetValueOrDefault(l.Label) == l.Value)).Sum(s => s.Value);

@@ -19,14 +19,14 @@ public sealed class BrokenTests
         ]);
         await CallAsync(product);
         await product.FlushAsync();
-        var before = await WhenAsync(product, s => s.Sum("tokonomics_store_up") > 0 && s.Sum("tokonomics_redis_up") > 0);
+        var before = await Exposition.WhenAsync(product, s => s.Sum("tokonomics_store_up") > 0 && s.Sum("tokonomics_redis_up") > 0);
         before.Sum("tokonomics_ledger_lag_seconds").ShouldBe(0);
         before.Has("tokonomics_ledger_failures_total").ShouldBeFalse();
 
         await redis.KillAsync();
         await postgres.StopImmediateAsync();
         await CallAsync(product);
-        var away = await WhenAsync(product, s => s.Sum("tokonomics_store_up") == 0 && s.Sum("tokonomics_redis_up") == 0 && s.Sum("tokonomics_ledger_lag_seconds") >= 1);
+        var away = await Exposition.WhenAsync(product, s => s.Sum("tokonomics_store_up") == 0 && s.Sum("tokonomics_redis_up") == 0 && s.Sum("tokonomics_ledger_lag_seconds") >= 1);
         away.Sum("tokonomics_ledger_waiting").ShouldBe(1);
         away.Sum("tokonomics_ledger_failures_total").ShouldBeGreaterThan(0);
         away.Sum("tokonomics_journal_writable").ShouldBe(1);
@@ -34,7 +34,7 @@ public sealed class BrokenTests
 
         await postgres.StartAgainAsync();
         await redis.RestartAsync();
-        var back = await WhenAsync(product, s => s.Sum("tokonomics_store_up") > 0 && s.Sum("tokonomics_redis_up") > 0 && s.Sum("tokonomics_ledger_waiting") == 0);
+        var back = await Exposition.WhenAsync(product, s => s.Sum("tokonomics_store_up") > 0 && s.Sum("tokonomics_redis_up") > 0 && s.Sum("tokonomics_ledger_waiting") == 0);
         back.Sum("tokonomics_ledger_lag_seconds").ShouldBe(0);
         back.Sum("tokonomics_ledger_events_total").ShouldBe(2);
     }
@@ -44,17 +44,5 @@ public sealed class BrokenTests
         using var answer = await product.PostAsync("/proxy/openai/v1/chat/completions", ProxyCalls.Chat());
         ((int)answer.StatusCode).ShouldBe(200);
         await answer.Content.ReadAsStringAsync();
-    }
-
-    private static async Task<Exposition> WhenAsync(TestProduct product, Func<Exposition, bool> seen)
-    {
-        for (var tries = 0; ; tries++)
-        {
-            var scraped = await Exposition.OfAsync(product);
-            if (seen(scraped))
-                return scraped;
-            tries.ShouldBeLessThan(300, scraped.Text);
-            await Task.Delay(200);
-        }
     }
 }

@@ -96,6 +96,40 @@ public sealed class ScrapeTests
             scraped.Text.ShouldNotContain(word);
     }
 
+    [Fact]
+    public async Task An_open_stream_and_the_money_that_it_holds_are_shown_until_it_ends()
+    {
+        var end = new TaskCompletionSource();
+        await using var provider = new FakeProvider(async (_, socket) =>
+        {
+            await FakeProvider.SendAsync(socket, FakeProvider.StreamHead);
+            await FakeProvider.ChunkAsync(socket, "data: {\"model\":\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n");
+            await end.Task;
+            await FakeProvider.ChunkAsync(socket, "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":5}}\n\ndata: [DONE]\n\n");
+            await FakeProvider.ChunkAsync(socket, "");
+        });
+        await using var product = await TestProduct.StartAsync([.. On, new("Providers:openai:BaseUrl", provider.Url.ToString())], new Dictionary<string, string> { ["openai"] = "sk-1" });
+        using (var made = await product.ApiAsync(HttpMethod.Post, "budgets", new StringContent("""{"scope":{"type":"tenant"},"period":"month","limit_usd":"1"}""", System.Text.Encoding.UTF8, "application/json")))
+            made.EnsureSuccessStatusCode();
+        using var answer = await product.PostAsync("/proxy/openai/v1/chat/completions", ProxyCalls.Chat("gpt-4o-mini", stream: true, more: ",\"max_tokens\":1000"), product.LiveKey);
+        ((int)answer.StatusCode).ShouldBe(200);
+
+        var open = await Exposition.OfAsync(product);
+        open.Sum("tokonomics_proxy_streams").ShouldBe(1);
+        open.Sum("tokonomics_journal_open").ShouldBe(1);
+        open.Sum("tokonomics_budgets_leased_nano_usd", ("tokonomics_lease_state", "held")).ShouldBeGreaterThan(0);
+        open.Sum("tokonomics_budgets_leased_nano_usd").ShouldBeLessThanOrEqualTo(1_000_000_000); // the limit of one dollar
+
+        end.SetResult();
+        await answer.Content.ReadAsStringAsync();
+        await product.EventAsync(answer.RequestId());
+        var ended = await Exposition.WhenAsync(product, s => s.Sum("tokonomics_proxy_streams") == 0);
+        ended.Sum("tokonomics_journal_open").ShouldBe(0);
+        ended.Sum("tokonomics_budgets_leased_nano_usd", ("tokonomics_lease_state", "held")).ShouldBe(0);
+        // 12 tokens at 0.15 and 5 at 0.60 dollars a million: 1,800 and 3,000 billionths.
+        ended.Sum("tokonomics_cost_nano_usd_total", ("tokonomics_environment", "live")).ShouldBe(4800);
+    }
+
     [Theory]
     [InlineData(null, 401)]
     [InlineData("scrape-token-0123456789abcdef012345678", 401)]
