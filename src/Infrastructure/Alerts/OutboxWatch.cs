@@ -23,6 +23,9 @@ internal sealed partial class OutboxWatch : BackgroundService
         meter.CreateObservableGauge("tokonomics.alerts.overdue", () => Counted(Interlocked.Read(ref _overdueMicros) / 1_000_000), "s", "How long the oldest delivery has been due that nobody has taken; 0 where none is.");
     }
 
+    /// <summary>Of the last count.</summary>
+    internal (long Waiting, TimeSpan Overdue) Counts => (Interlocked.Read(ref _waiting), TimeSpan.FromMicroseconds(Interlocked.Read(ref _overdueMicros)));
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Every);
