@@ -110,6 +110,17 @@ public sealed partial class TelemetryTests(TelemetryTests.Lived lived) : IClassF
                 page.Single(p => p.StartsWith(alert + "\n", StringComparison.Ordinal)).ShouldContain(part, customMessage: alert);
     }
 
+    [Fact]
+    public void Every_metric_that_a_runbook_looks_at_is_one()
+    {
+        var known = Labels(_scraped);
+        known.UnionWith(_scraped.Names);
+        known.UnionWith(NotHere.Select(n => n.Replace('.', '_') + "_total"));
+        var named = Mentioned().Matches(Read("docs/operations/runbooks.md")).Select(m => m.Value).Distinct().ToList();
+        named.Count.ShouldBeGreaterThan(10);
+        named.Where(n => !known.Contains(n)).ShouldBeEmpty();
+    }
+
     private static async Task AnswerAsync(FakeRequest request, System.Net.Sockets.Socket socket)
     {
         if (!request.Text.Contains("\"stream\":true", StringComparison.Ordinal))
@@ -193,6 +204,9 @@ public sealed partial class TelemetryTests(TelemetryTests.Lived lived) : IClassF
 
     [GeneratedRegex("([a-z_]+)(?:=|!=|=~|!~)\"")]
     private static partial Regex Matcher();
+
+    [GeneratedRegex("(?:tokonomics|dotnet|gen_ai)_[a-z_]+")]
+    private static partial Regex Mentioned();
 
     [GeneratedRegex("- alert: (\\w+)")]
     private static partial Regex Alert();

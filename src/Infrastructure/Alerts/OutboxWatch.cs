@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Tokonomics.Infrastructure.Ledger;
 
 namespace Tokonomics.Infrastructure.Alerts;
 
@@ -10,14 +11,15 @@ internal sealed partial class OutboxWatch : BackgroundService
     private static readonly TimeSpan Every = TimeSpan.FromSeconds(15);
 
     private readonly ISqlStore _store;
+    private readonly TimeProvider _time;
     private readonly ILogger<OutboxWatch> _log;
     private readonly ObservableGauge<long> _waitingGauge;
     private long _waiting = -1; // not counted yet
     private long _overdueMicros;
 
-    public OutboxWatch(ISqlStore store, IMeterFactory meters, ILogger<OutboxWatch> log)
+    public OutboxWatch(ISqlStore store, TimeProvider time, IMeterFactory meters, ILogger<OutboxWatch> log)
     {
-        (_store, _log) = (store, log);
+        (_store, _time, _log) = (store, time, log);
         var meter = meters.Create(AlertDeliveries.MeterName);
         _waitingGauge = meter.CreateObservableGauge("tokonomics.alerts.waiting", () => Counted(Interlocked.Read(ref _waiting)), "{delivery}", "Deliveries of alerts that have neither arrived nor been given up, of all workers; counted every 15 s.");
         meter.CreateObservableGauge("tokonomics.alerts.overdue", () => Counted(Interlocked.Read(ref _overdueMicros) / 1_000_000), "s", "How long the oldest delivery has been due that nobody has taken; 0 where none is.");
@@ -50,10 +52,12 @@ internal sealed partial class OutboxWatch : BackgroundService
     {
         await using var connection = _store.Open();
         await using var command = connection.CreateCommand();
-        command.CommandText = $"SELECT count(*), coalesce(max({_store.Now} - next_at), 0) FROM alert_deliveries WHERE next_at IS NOT NULL";
+        command.CommandText = "SELECT count(*), min(next_at) FROM alert_deliveries WHERE next_at IS NOT NULL";
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         await reader.ReadAsync(cancellationToken);
-        Interlocked.Exchange(ref _overdueMicros, Math.Max(0, Convert.ToInt64(reader.GetValue(1), System.Globalization.CultureInfo.InvariantCulture)));
+        // By this process's clock, like the times that those who carry write there.
+        var since = reader.IsDBNull(1) ? 0 : UsageRow.Micros(_time.GetUtcNow()) - reader.GetInt64(1);
+        Interlocked.Exchange(ref _overdueMicros, Math.Max(0, since));
         Interlocked.Exchange(ref _waiting, reader.GetInt64(0));
     }
 

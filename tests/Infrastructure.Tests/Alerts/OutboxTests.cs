@@ -150,7 +150,7 @@ public abstract class OutboxTests : IAsyncLifetime
         await ChannelAsync("one");
         await ChannelAsync("two");
         await BudgetAsync(new NanoUsd(10_000_000), 50);
-        using var watch = new OutboxWatch(_store.Get<ISqlStore>(), Meters, NullLogger<OutboxWatch>.Instance);
+        using var watch = new OutboxWatch(_store.Get<ISqlStore>(), _store.Clock, Meters, NullLogger<OutboxWatch>.Instance);
         await watch.CountAsync(Cancel);
         watch.Counts.ShouldBe((0, TimeSpan.Zero));
 
