@@ -35,6 +35,7 @@ install wrk wrk
 install openssl openssl
 install shellcheck shellcheck
 install systemd-analyze systemd
+install promtool prometheus
 
 echo "Building"
 dotnet build Tokonomics.sln --nologo -v quiet || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }

@@ -16,6 +16,7 @@ using Tokonomics.Infrastructure.Mails;
 using Tokonomics.Infrastructure.RateLimits;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Infrastructure.Secrets;
+using Tokonomics.Infrastructure.Telemetry;
 using Tokonomics.Web.Portal;
 using Tokonomics.Web.Proxy;
 
@@ -43,7 +44,7 @@ public static class Settings
         ("Proxy", typeof(ProxyOptions)), ("Proxy", typeof(TransportOptions)), ("Drain", typeof(DrainOptions)), ("Portal", typeof(PortalOptions)), ("Mail", typeof(MailOptions)), ("Billing", typeof(BillingOptions)),
         ("Store", typeof(StoreOptions)), ("Recorder", typeof(RecorderOptions)), ("Journal", typeof(JournalOptions)), ("Budgets", typeof(BudgetGateOptions)), ("Endpoints", typeof(EndpointOptions)),
         ("Routes", typeof(ModelRouteOptions)), ("Alerts", typeof(AlertOptions)), ("Tenants", typeof(TenantOptions)), ("RateLimits", typeof(RateLimitOptions)), ("Redis", typeof(RedisOptions)),
-        ("Cache", typeof(AnswerCacheOptions)), ("Secrets", typeof(SecretOptions)),
+        ("Cache", typeof(AnswerCacheOptions)), ("Secrets", typeof(SecretOptions)), ("Telemetry", typeof(TelemetryOptions)),
     ];
 
     /// <summary>Those that no options class has: their names, or where they end in a colon what their names begin with.</summary>

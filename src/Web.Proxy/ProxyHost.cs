@@ -20,6 +20,7 @@ using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Routing;
 using Tokonomics.Web.Proxy.Catalogue;
 using Tokonomics.Web.Proxy.Sandbox;
+using Tokonomics.Web.Proxy.Telemetry;
 
 namespace Tokonomics.Web.Proxy;
 
@@ -82,6 +83,8 @@ public static class ProxyHost
             services.AddHostedService(s => s.GetRequiredService<SandboxServer>());
         // Asked for by the first request at the earliest: the sandbox has its address by then.
         services.AddSingleton(s => new Upstreams(s.GetRequiredService<ProviderCatalogue>(), s.GetRequiredService<PriceBook>(), Options(s).SandboxUrl ?? s.GetRequiredService<SandboxServer>().BaseUrl));
+        services.AddSingleton<GenAiNames>();
+        services.AddSingleton<CallMetrics>();
         services.AddSingleton<RecentOutputs>();
         services.AddSingleton<Corrections>();
         services.AddSingleton<Admission>();

@@ -33,6 +33,7 @@ public sealed class GeneratedDocsTests
             | `Kestrel:Endpoints:{name}:Url` |  | In place of `ASPNETCORE_URLS`: one address for each name. These and the next are Kestrel's own, see [tls.md](tls.md). |
             | `Kestrel:Endpoints:{name}:Certificate:Path` |  | The certificate of an https address (PEM with its chain, or PFX); `…:KeyPath` its key, `…:Password` what either is sealed with. |
             | `Kestrel:Certificates:Default:Path` |  | The certificate of all https addresses that have none of their own; `…:KeyPath`, `…:Password` as above. |
+            | `Logging:Console:FormatterName` | `simple` | `simple`: a line for people; `json`: an object a line, with the request's id as a field; `systemd`. .NET's own, see [telemetry.md](telemetry.md). |
             | `AllowedHosts` | `*` | Host names that are answered, separated by `;`. |
             | `Providers:{name}:BaseUrl` | the provider's own | Where a provider is: scheme, host, port and what precedes the version prefix. In an environment variable a name's `-` may be written `_`. |
             | `Providers:{name}:StreamUsage` | by provider | `on-demand`: its chat streams report usage only when asked to, which the proxy does; `unasked`: nothing is injected. |

@@ -21,6 +21,9 @@ public static class CallQuota
     /// <summary>The same for a tenant whatever its plan: what was counted goes on counting when the plan changes.</summary>
     public static string BudgetId(string tenantId) => Prefix + tenantId;
 
+    /// <summary>Its amounts are calls, and no money.</summary>
+    public static bool IsOne(string budgetId) => budgetId.StartsWith(Prefix, StringComparison.Ordinal);
+
     /// <summary>Every call that reached a provider, or may have, counts one, whatever came of it.</summary>
     public static bool Counts(CallOutcome outcome) => outcome != CallOutcome.Unreachable;
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Alerts;
@@ -9,8 +10,10 @@ namespace Tokonomics.Infrastructure.Alerts;
 /// Carries alerts, beside everything else: looks twice a second for what the ledger has noted and for what is due. To each channel one message at a time, to all channels at once: a dead one
 /// delays no other. Any number of hosts may do this.
 /// </summary>
-internal sealed partial class AlertDeliveries(AlertOutbox outbox, AlertBook book, IAlertSender sender, ILogger<AlertDeliveries> log) : BackgroundService
+internal sealed partial class AlertDeliveries(AlertOutbox outbox, AlertBook book, IAlertSender sender, IMeterFactory meters, ILogger<AlertDeliveries> log) : BackgroundService
 {
+    public const string MeterName = "Tokonomics.Alerts";
+
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan AfterFailure = TimeSpan.FromSeconds(5);
 
@@ -18,6 +21,7 @@ internal sealed partial class AlertDeliveries(AlertOutbox outbox, AlertBook book
     private const int SayEveryFailures = 60;
 
     private readonly ConcurrentDictionary<(string Tenant, string Channel), Task> _running = new();
+    private readonly Counter<long> _attempts = meters.Create(MeterName).CreateCounter<long>("tokonomics.alerts.attempts", "{attempt}", "Attempts to deliver an alert, by the kind of the channel and by whether it arrived.");
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -88,6 +92,7 @@ internal sealed partial class AlertDeliveries(AlertOutbox outbox, AlertBook book
             if (await outbox.OpenAsync(delivery, cancellationToken) is not { } open)
                 return;
             var result = await sender.SendAsync(open.Channel, open.Alert, delivery.MessageId, cancellationToken);
+            _attempts.Add(1, new("tokonomics.alert.channel", open.Channel.Kind.ToString().ToLowerInvariant()), new("tokonomics.alert.delivered", result.Delivered ? "true" : "false"));
             if (!result.Delivered)
                 NotDelivered(delivery.MessageId, open.Channel.Kind.ToString(), delivery.Attempt, result.Answer);
             // Also when the host is stopping: what arrived is not sent again.

@@ -30,5 +30,5 @@ public static class AlertSetup
     }
 
     /// <summary>Carries alerts in this host.</summary>
-    public static IServiceCollection AddAlertDeliveries(this IServiceCollection services) => services.AddHostedService<AlertDeliveries>();
+    public static IServiceCollection AddAlertDeliveries(this IServiceCollection services) => services.AddHostedService<AlertDeliveries>().AddHostedService<OutboxWatch>();
 }

@@ -7,9 +7,11 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Pricing;
 using Tokonomics.Infrastructure.InProcess;
+using Tokonomics.Infrastructure.Telemetry;
 
 namespace Tokonomics.Infrastructure.Hosting;
 
@@ -44,17 +46,19 @@ public static class HostSetup
             kestrel.Limits.MaxConcurrentConnections = Descriptors.MaxConnections();
         });
         AddDrain(builder);
+        builder.AddTelemetry();
         builder.Services.AddOptions<TransportOptions>().Bind(builder.Configuration.GetSection("Proxy")).ValidateOnStart();
         builder.Services.AddSingleton<IValidateOptions<TransportOptions>, TransportOptions.Check>();
         return builder;
     }
 
-    /// <summary>What every request passes first in every host: the drain's farewell, the probes, and the question of TLS.</summary>
+    /// <summary>What every request passes first in every host: the drain's farewell, the probes, the metrics, and the question of TLS.</summary>
     /// <param name="refusePlain">Answers a call over plain http in the caller's own language, given what to say; false leaves it to the others.</param>
     public static void UseHosting(this WebApplication app, Func<HttpContext, string, Task<bool>>? refusePlain = null)
     {
         app.UseDrain();
         app.UseProbes();
+        app.UseTelemetry();
         app.UseTransport(refusePlain);
     }
 
@@ -102,11 +106,14 @@ public static class HostSetup
         }
     }
 
-    /// <summary>Logs one line each, without what the frameworks tell of requests.</summary>
+    /// <summary>Logs one line each, without what the frameworks tell of requests; in another of .NET's formats where <c>Logging:Console:FormatterName</c> says so.</summary>
     public static void Quieten(ILoggingBuilder logging)
     {
         logging.ClearProviders();
-        logging.AddSimpleConsole(o => o.SingleLine = true);
+        // AddSimpleConsole would put its own format over the setting's.
+        logging.AddConsole();
+        logging.Services.Configure<ConsoleLoggerOptions>(o => o.FormatterName ??= ConsoleFormatterNames.Simple);
+        logging.Services.Configure<SimpleConsoleFormatterOptions>(o => o.SingleLine = true);
         logging.SetMinimumLevel(LogLevel.Information);
         logging.AddFilter("Microsoft", LogLevel.Warning);
         logging.AddFilter("Quartz", LogLevel.Warning);

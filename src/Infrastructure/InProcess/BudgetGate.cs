@@ -3,6 +3,7 @@ using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Keys;
+using Tokonomics.Domain.Billing;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
@@ -71,6 +72,8 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
         _directory = new BudgetDirectory(Open);
         _meter = meters?.Create(MeterName);
         _refusals = _meter?.CreateCounter<long>("tokonomics.budgets.refusals", "{call}", "Calls that a budget refused, by verdict. FullyHeld ones are phantoms: the money was set aside, not spent.");
+        _meter?.CreateObservableGauge("tokonomics.budgets.leased.nano_usd", Leased, "{nano_usd}", "Money that budgets have leased to this node, in billionths of a US dollar: held by open calls, free for the next, or spent and not in the ledger yet. Quotas of calls are left out.");
+        _meter?.CreateObservableGauge("tokonomics.budgets.accounts", () => AccountCount, "{account}", "Budgets and periods that this node has leases of.");
     }
 
     /// <summary>Accounts that are open here.</summary>
@@ -101,6 +104,24 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
         }
 
         return (free, held, unposted);
+    }
+
+    // A long, since money is no double: whoever shows it divides.
+    private Measurement<long>[] Leased()
+    {
+        var (free, held, unposted) = (NanoUsd.Zero, NanoUsd.Zero, NanoUsd.Zero);
+        foreach (var account in _byOwner.Values)
+        {
+            if (CallQuota.IsOne(account.Account.BudgetId))
+                continue;
+            account.Sync.Enter();
+            (free, held, unposted) = (free + account.Free, held + account.Held, unposted + account.Unposted);
+            account.Sync.Exit();
+        }
+
+        return [In("free", free), In("held", held), In("unposted", unposted)];
+
+        static Measurement<long> In(string state, NanoUsd amount) => new(amount.Value, new KeyValuePair<string, object?>("tokonomics.lease.state", state));
     }
 
     public void Resolve(Hold hold, KeySnapshot key, IReadOnlyList<Tag> tags, DateTimeOffset at) => _directory.Resolve(hold, key, tags, at);
@@ -347,7 +368,7 @@ public sealed partial class BudgetGate : IBudgetGate, IPostedEvents, IDirectoryR
 
     private HoldOutcome Refused(HoldVerdict verdict, HoldRefusal refusal)
     {
-        _refusals?.Add(1, new KeyValuePair<string, object?>("verdict", verdict.ToString()));
+        _refusals?.Add(1, new KeyValuePair<string, object?>("tokonomics.verdict", verdict.ToString()));
         return new HoldOutcome(verdict, refusal);
     }
 

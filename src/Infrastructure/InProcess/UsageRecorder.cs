@@ -60,6 +60,7 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
     private readonly Counter<long> _failures;
     private long _recorded;
     private long _settled;
+    private long _oldest; // UTC ticks of when the first event of the batch at hand ended; 0 where there is none
 
     // Above zero at shutdown and in FlushAsync: the batch at hand then waits for no more events.
     private int _hurry;
@@ -80,6 +81,10 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
         _meter.CreateObservableGauge("tokonomics.ledger.waiting", () => Waiting, "{event}", "Events that wait for the ledger.");
         _meter.CreateObservableGauge("tokonomics.journal.open", () => _journal.OpenCalls, "{call}", "Calls that run.");
         _meter.CreateObservableGauge("tokonomics.journal.writable", () => _journal.Writable ? 1 : 0, null, "1 while the journal can be written; at 0 no call is admitted.");
+        _meter.CreateObservableGauge("tokonomics.journal.size", () => _journal.Bytes, "By", "The journal's files together, those that are set aside included.");
+        _meter.CreateObservableGauge("tokonomics.journal.limit", () => _journal.MaxBytes, "By", "What the journal's files may be together; past it no call is admitted.");
+        _meter.CreateObservableGauge("tokonomics.ledger.waiting.limit", () => _options.MaxWaiting, "{event}", "With so many events waiting no call is admitted.");
+        _meter.CreateObservableGauge("tokonomics.ledger.lag", () => Lag.TotalSeconds, "s", "How long ago the oldest call ended whose event is not in the ledger yet; 0 where none waits.");
     }
 
     public bool Accepting => _journal.Writable && Waiting < _options.MaxWaiting;
@@ -88,6 +93,9 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
 
     /// <summary>Events recorded and not yet in the ledger.</summary>
     public long Waiting => Interlocked.Read(ref _recorded) - Interlocked.Read(ref _settled);
+
+    /// <summary>How long ago the oldest call ended whose event is not in the ledger yet; zero where none waits.</summary>
+    public TimeSpan Lag => Interlocked.Read(ref _oldest) is > 0 and var ended && _time.GetUtcNow().UtcTicks - ended is > 0 and var age ? new TimeSpan(age) : TimeSpan.Zero;
 
     public CallTicket Admit(in CallAdmission admission, bool sent) => _journal.Admit(admission, sent);
 
@@ -191,7 +199,12 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
             while (batch.Count < _options.BatchSize)
             {
                 if (queue.TryRead(out var settled))
+                {
+                    // The first is the oldest of all that wait: they come in the order of the journal.
+                    if (batch.Count == 0)
+                        Interlocked.Exchange(ref _oldest, (settled.Event.At + settled.Event.Latency).UtcTicks);
                     batch.Add(settled);
+                }
                 else if (Volatile.Read(ref _hurry) > 0 || _time.GetElapsedTime(due) >= _options.BatchDelay)
                     break;
                 else
@@ -200,6 +213,7 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
 
             await WriteAsync(batch.ConvertAll(s => s.Event));
             _journal.Shipped(batch);
+            Interlocked.Exchange(ref _oldest, 0);
             Interlocked.Add(ref _settled, batch.Count);
             batch.Clear();
         }

@@ -89,6 +89,19 @@ public sealed partial class CallJournal : IDisposable
         }
     }
 
+    /// <summary>Of all its files, those that are set aside included.</summary>
+    public long Bytes
+    {
+        get
+        {
+            lock (_turn)
+                return _taken;
+        }
+    }
+
+    /// <summary>What <see cref="Bytes"/> may be at most.</summary>
+    public long MaxBytes => _options.MaxBytes;
+
     /// <summary>Events for the ledger, in the order of the journal.</summary>
     internal ChannelReader<Settled> ToShip => _settled.Reader;
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
@@ -46,8 +47,9 @@ internal sealed partial class RedisRateLimiter : BackgroundService, IRateLimiter
     private long _from; // since when it is this Redis, on its clock
     private volatile bool _reconnected;
 
-    public RedisRateLimiter(RedisConnection redis, RedisOptions redisOptions, RateLimitOptions options, TimeProvider time, ILogger<RedisRateLimiter> log)
+    public RedisRateLimiter(RedisConnection redis, RedisOptions redisOptions, RateLimitOptions options, TimeProvider time, ILogger<RedisRateLimiter> log, IMeterFactory? meters = null)
     {
+        meters?.Create("Tokonomics.Redis").CreateObservableGauge("tokonomics.redis.up", () => redis.IsUsable ? 1 : 0, null, "1 while Redis answers this proxy, 0 while each node goes by its share of the rate limits; absent without Redis.");
         (_redis, _time, _options, _log, _nodes) = (redis, time, options, log, options.Nodes);
         _patience = (long)(redisOptions.Timeout.TotalSeconds * time.TimestampFrequency);
         _nodesKey = [$"{redisOptions.Prefix}rate:{{nodes}}:all", $"{redisOptions.Prefix}rate:{{nodes}}:since", $"{redisOptions.Prefix}rate:{{nodes}}:run"];

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -17,6 +18,7 @@ public static class RedisSetup
     /// </summary>
     public static IServiceCollection AddRateLimits(this IServiceCollection services, IConfiguration configuration)
     {
+        services.AddMetrics();
         services.AddOptions<RateLimitOptions>().Bind(configuration.GetSection("RateLimits"));
         services.AddSingleton<IValidateOptions<RateLimitOptions>>(new Rule<RateLimitOptions>(o => o.Problem()));
         services.AddOptions<RateLimitOptions>().ValidateOnStart();
@@ -24,7 +26,7 @@ public static class RedisSetup
         {
             services.AddSingleton(provider => new RedisRateLimiter(
                 provider.GetRequiredService<RedisConnection>(), provider.GetRequiredService<IOptions<RedisOptions>>().Value, provider.GetRequiredService<IOptions<RateLimitOptions>>().Value,
-                provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RedisRateLimiter>>()));
+                provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RedisRateLimiter>>(), provider.GetRequiredService<IMeterFactory>()));
             services.AddSingleton<IRateLimiter>(provider => provider.GetRequiredService<RedisRateLimiter>());
             services.AddHostedService(provider => provider.GetRequiredService<RedisRateLimiter>());
             return services;

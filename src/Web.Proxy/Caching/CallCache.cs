@@ -15,6 +15,7 @@ using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.RateLimits;
 using Tokonomics.Web.Proxy.Routing;
+using Tokonomics.Web.Proxy.Telemetry;
 
 namespace Tokonomics.Web.Proxy.Caching;
 
@@ -22,7 +23,7 @@ namespace Tokonomics.Web.Proxy.Caching;
 /// Answers exact repeats with what their first call was answered, where the key or the route's rule says so: a repeat reaches no provider, holds nothing on a budget, and counts in the rate limit of
 /// requests alone. It leaves one row that costs nothing. A key that doesn't use it costs one comparison.
 /// </summary>
-internal sealed class CallCache(IAnswerCache cache, AnswerCacheOptions options, Fingerprints fingerprints, PriceBook prices, IUsageRecorder recorder, IRateLimiter limiter, IBudgetGate gate, BufferBudget buffers, TimeProvider time)
+internal sealed class CallCache(IAnswerCache cache, AnswerCacheOptions options, Fingerprints fingerprints, PriceBook prices, IUsageRecorder recorder, IRateLimiter limiter, IBudgetGate gate, BufferBudget buffers, CallMetrics metrics, TimeProvider time)
 {
     /// <summary>Of an answer: <c>hit; age=12</c>, seconds; <c>miss</c>: there was none, and this one is kept if it is whole; <c>bypass</c>: the request says <c>no-store</c>. Absent where nothing was looked for.</summary>
     public const string Header = "x-tokonomics-cache";
@@ -103,6 +104,7 @@ internal sealed class CallCache(IAnswerCache cache, AnswerCacheOptions options, 
         finally
         {
             recorder.Record(call.Event = call.Event with { Outcome = gone ? CallOutcome.ClientGone : CallOutcome.Completed, Latency = call.Elapsed });
+            metrics.Hit(call.Event);
         }
     }
 

@@ -17,6 +17,7 @@ using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Catalogue;
 using Tokonomics.Web.Proxy.RateLimits;
 using Tokonomics.Web.Proxy.Routing;
+using Tokonomics.Web.Proxy.Telemetry;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 
@@ -34,7 +35,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// </summary>
 internal sealed class Forwarder(
     IKeyDirectory keys, Upstreams upstreams, UpstreamClients clients, Settlement settlement, Relay relay, IUsageRecorder recorder, Admission admission, Idempotency idempotency, IBudgetGate gate,
-    IRateLimiter limiter, RecentOutputs outputs, Router router, QualityWatch quality, CallCache cache, IRefusalCounter refusals, BufferBudget buffers, Crowding crowding, ModelsEndpoint models, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
+    IRateLimiter limiter, RecentOutputs outputs, Router router, QualityWatch quality, CallCache cache, IRefusalCounter refusals, BufferBudget buffers, Crowding crowding, ModelsEndpoint models, CallMetrics metrics, IOptions<ProxyOptions> options, IHostApplicationLifetime lifetime, TimeProvider time,
     ILogger<Forwarder> log)
 {
     public const string RequestIdHeader = "x-tokonomics-request-id";
@@ -50,7 +51,7 @@ internal sealed class Forwarder(
         // 1. Where to.
         if ((ProxyPath.Problem(target.Path) ?? ProxyPath.QueryProblem(target.Query)) is { } badPath)
         {
-            await new Refusal(400, "bad_path", badPath).WriteAsync(context, ShapeOf(request, target));
+            await AnswerAsync(context, ShapeOf(request, target), new Refusal(400, "bad_path", badPath));
             return;
         }
 
@@ -58,12 +59,14 @@ internal sealed class Forwarder(
         var presented = PresentedKey.Find(request);
         if (CallingKey.Authenticate(keys, presented, out var key) is { } unauthorized)
         {
-            await unauthorized.WriteAsync(context, ShapeOf(request, target));
+            await AnswerAsync(context, ShapeOf(request, target), unauthorized);
             return;
         }
 
         call.Key = key;
         call.WantsReceipt = Receipt.IsWanted(request);
+        if (CallSpans.Watched)
+            (call.TraceParent, call.TraceState) = (request.Headers.TraceParent, request.Headers.TraceState);
         if (target is { Provider: null, Path: "models" } && request.Method == "GET")
         {
             await models.WriteListAsync(context, key);
@@ -96,7 +99,9 @@ internal sealed class Forwarder(
                 bodySize.MaxRequestBodySize = metered ? Math.Max(_options.MaxBodyBytes * 8, _options.MaxUploadBytes) : _options.MaxUploadBytes;
             if (metered)
             {
+                var before = call.Elapsed;
                 (body, refusal) = await RequestBody.ReadAsync(request, _options.MaxBodyBytes, buffers, context.RequestAborted);
+                call.ReadFor = call.Elapsed - before;
                 if (body is not null)
                     refusal = Peek(request, body, call);
             }
@@ -202,8 +207,15 @@ internal sealed class Forwarder(
     // What was sent has an event; of what was not, this is all that is left.
     private Task RefuseAsync(HttpContext context, ErrorShape shape, ProxyCall call, Refusal refusal)
     {
-        if (!call.Sent && !call.SentBefore)
-            refusals.Count(call.Key!.Tenant.Id, call.Key.Environment, call.Key.Id, refusal.Code);
+        if (call.Sent || call.SentBefore)
+            return refusal.WriteAsync(context, shape);
+        refusals.Count(call.Key!.Tenant.Id, call.Key.Environment, call.Key.Id, refusal.Code);
+        return AnswerAsync(context, shape, refusal);
+    }
+
+    private Task AnswerAsync(HttpContext context, ErrorShape shape, Refusal refusal)
+    {
+        metrics.Refused(refusal.Code);
         return refusal.WriteAsync(context, shape);
     }
 
@@ -227,8 +239,7 @@ internal sealed class Forwarder(
     {
         context.Response.Headers[RequestIdHeader] = SortableId.New("req", time.GetUtcNow());
         var host = $"{context.Request.Scheme}://{context.Request.Host}";
-        return new Refusal(404, "no_target", $"the base URL doesn't say where to: use {host}/v1, where the model decides, or {host}/proxy/{{provider}}, such as {host}/proxy/openai/v1")
-            .WriteAsync(context, ShapeOf(context.Request, default));
+        return AnswerAsync(context, ShapeOf(context.Request, default), new Refusal(404, "no_target", $"the base URL doesn't say where to: use {host}/v1, where the model decides, or {host}/proxy/{{provider}}, such as {host}/proxy/openai/v1"));
     }
 
     /// <returns>Null where the client has its answer; otherwise after how long the route's next attempt is to be made: nothing has reached the client.</returns>
@@ -267,7 +278,8 @@ internal sealed class Forwarder(
 
         try
         {
-            call.Sent = true;
+            call.Leaves();
+            metrics.Leaves(call);
             upstream.CancelAfter(timeout);
             answer = await clients.For(provider).SendAsync(message, upstream.Token);
             // A switch of protocols, or a number below all classes: nothing that could be told to the client.

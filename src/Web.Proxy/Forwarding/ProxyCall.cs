@@ -109,7 +109,7 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     /// </summary>
     public ProxyCall Again(TimeProvider time) => new(RequestId, time)
     {
-        Attempt = Attempt + 1, Key = Key, Tags = Tags, WantsReceipt = WantsReceipt, Rate = Rate, Claim = Claim, Caching = Caching, Entered = true,
+        Attempt = Attempt + 1, Key = Key, Tags = Tags, WantsReceipt = WantsReceipt, Rate = Rate, Claim = Claim, Caching = Caching, Entered = true, TraceParent = TraceParent, TraceState = TraceState,
         SentBefore = true, ChargedBefore = ChargedBefore || !FreeOfCharge, TokensBefore = TokensBefore + (Event?.Usage is { IsEmpty: false } usage ? usage.InputTokens + usage.OutputTokens : 0),
     };
 
@@ -191,7 +191,21 @@ internal sealed class ProxyCall(string requestId, TimeProvider time)
     public CallTicket Ticket { get; set; }
 
     /// <summary>Something may have reached the provider: there will be an event.</summary>
-    public bool Sent { get; set; }
+    public bool Sent { get; private set; }
+
+    /// <summary>When that was, after <see cref="At"/>.</summary>
+    public TimeSpan SentAfter { get; private set; }
+
+    /// <summary>How long the client's body took to come.</summary>
+    public TimeSpan ReadFor { get; set; }
+
+    /// <summary>The caller's <c>traceparent</c> and <c>tracestate</c>; null where nobody wants spans.</summary>
+    public string? TraceParent { get; set; }
+
+    public string? TraceState { get; set; }
+
+    /// <summary>From here on something may reach the provider.</summary>
+    public void Leaves() => (Sent, SentAfter) = (true, Elapsed);
 
     public int Status { get; set; }
 

@@ -7,6 +7,7 @@ using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Web.Proxy.RateLimits;
+using Tokonomics.Web.Proxy.Telemetry;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 
@@ -14,7 +15,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// Carries the provider's answer to the client as it comes, one flush for each read, with the meter beside it. The meter can't hurt the
 /// client: it never throws, and what it doesn't understand goes on all the same.
 /// </summary>
-internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlement settlement, BufferBudget buffers, IOptions<ProxyOptions> options)
+internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlement settlement, BufferBudget buffers, CallMetrics metrics, IOptions<ProxyOptions> options)
 {
     private const int BufferBytes = 16 * 1024;
 
@@ -93,8 +94,11 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         using var buffer = new ReadBuffer(BufferBytes);
         var body = Stream.Null;
         var reading = false;
+        var streams = call.Streamed;
         try
         {
+            if (streams)
+                metrics.StreamBegins();
             // Plain bytes were asked for; others can't be translated.
             if (translated is not null && !IsPlain(answer))
                 throw new IOException("the provider compresses although it was asked not to");
@@ -206,6 +210,8 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
         }
         finally
         {
+            if (streams)
+                metrics.StreamEnds();
             held?.Dispose();
         }
     }

@@ -9,6 +9,7 @@ using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
+using Tokonomics.Web.Proxy.Telemetry;
 
 namespace Tokonomics.Web.Proxy.Forwarding;
 
@@ -16,7 +17,7 @@ namespace Tokonomics.Web.Proxy.Forwarding;
 /// Puts a call on file before it is sent, and turns it into its event when it has ended: reads the meter, finds the price, rates, and leaves it with
 /// the recorder.
 /// </summary>
-internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBudgetGate gate, RecentOutputs outputs, Corrections corrections)
+internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBudgetGate gate, RecentOutputs outputs, Corrections corrections, CallMetrics metrics)
 {
     /// <summary>Puts on file that the call is sent, with what is known of it: its row, should the process not live to settle it.</summary>
     /// <returns>False where it can't be written: it must not be sent.</returns>
@@ -80,6 +81,7 @@ internal sealed class Settlement(PriceBook prices, IUsageRecorder recorder, IBud
         call.Event = usage;
         call.FreeOfCharge = call.NeverLeft || (usage is { Outcome: CallOutcome.Completed, Status: >= 300 } && cost == NanoUsd.Zero);
         recorder.Record(usage, call.Ticket, last: true);
+        metrics.Ended(call, usage);
         if (metered.Source == UsageSource.Reported && call.RequestModel is { } model)
         {
             outputs.Add(call.Key.Id, model, metered.Usage.OutputTokens);

@@ -1,5 +1,6 @@
 using Tokonomics.Application.Dialects;
 using Tokonomics.Web.Proxy.Forwarding;
+using Tokonomics.Web.Proxy.Telemetry;
 
 namespace Tokonomics.Web.Proxy.Ingress;
 
@@ -7,7 +8,7 @@ namespace Tokonomics.Web.Proxy.Ingress;
 /// Answers when nothing else could: a failure that nobody expected becomes a 500 in the shape that the client reads, with nothing of the
 /// inside in it. The log gets the kinds of the exceptions and where they were thrown, not their texts: those quote what they choked on.
 /// </summary>
-internal sealed partial class LastResort(RequestDelegate next, ILogger<LastResort> log)
+internal sealed partial class LastResort(RequestDelegate next, CallMetrics metrics, ILogger<LastResort> log)
 {
     private const string Message = "something failed inside Tokonomics; whoever runs this installation finds it in the log under the request's id";
 
@@ -28,6 +29,7 @@ internal sealed partial class LastResort(RequestDelegate next, ILogger<LastResor
         catch (Exception e)
         {
             var id = context.Response.Headers[Forwarder.RequestIdHeader].ToString();
+            metrics.Refused("internal_error");
             Failed(id.Length > 0 ? id : context.TraceIdentifier, Kinds(e), e.StackTrace);
             if (context.Response.HasStarted)
                 context.Abort(); // a regular end would look like success

@@ -1,5 +1,6 @@
 using Tokonomics.Domain.Tenants;
 using Tokonomics.Web.Proxy.Forwarding;
+using Tokonomics.Web.Proxy.Telemetry;
 
 namespace Tokonomics.Web.Proxy.Ingress;
 
@@ -13,6 +14,7 @@ internal static class PlainCalls
         if (target is null && (context.Request.Path.StartsWithSegments("/api") || PresentedKey.Find(context.Request).Key is null))
             return false;
         context.Response.Headers[Forwarder.RequestIdHeader] = SortableId.New("req", context.RequestServices.GetRequiredService<TimeProvider>().GetUtcNow());
+        context.RequestServices.GetRequiredService<CallMetrics>().Refused("tls_required");
         var shape = context.RequestServices.GetRequiredService<Forwarder>().ShapeOf(context.Request, target ?? default);
         await new Refusal(403, "tls_required", message).WriteAsync(context, shape);
         return true;

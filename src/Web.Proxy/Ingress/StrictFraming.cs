@@ -3,6 +3,7 @@ using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
 using Tokonomics.Application.Dialects;
 using Tokonomics.Web.Proxy.Forwarding;
+using Tokonomics.Web.Proxy.Telemetry;
 
 namespace Tokonomics.Web.Proxy.Ingress;
 
@@ -10,7 +11,7 @@ namespace Tokonomics.Web.Proxy.Ingress;
 /// Refuses what Kestrel accepts but another server on the way may read differently: the seeds of request smuggling. Checked by raw sockets,
 /// Kestrel 10.0: a length beside chunked framing, chunked named twice, and control characters in values all pass without this.
 /// </summary>
-internal sealed class StrictFraming(RequestDelegate next)
+internal sealed class StrictFraming(RequestDelegate next, CallMetrics metrics)
 {
     // RFC 9110 5.5: a value has visible characters, spaces and tabs, and bytes beyond ASCII.
     private static readonly SearchValues<char> Controls = SearchValues.Create([.. Enumerable.Range(0, 0x20).Where(c => c != '\t').Append(0x7f).Select(c => (char)c)]);
@@ -47,8 +48,9 @@ internal sealed class StrictFraming(RequestDelegate next)
         name.AsSpan().ContainsAnyExcept(Token) || name.ToLowerInvariant() is "connection" or "keep-alive" or "proxy-connection" or "transfer-encoding" or "upgrade"
         || (name.Equals(HeaderNames.TE, StringComparison.OrdinalIgnoreCase) && values != "trailers");
 
-    private static Task RefuseAsync(HttpContext context, string message)
+    private Task RefuseAsync(HttpContext context, string message)
     {
+        metrics.Refused("bad_framing");
         context.Response.Headers.Connection = "close";
         return new Refusal(400, "bad_framing", message).WriteAsync(context, ErrorShape.OpenAi);
     }

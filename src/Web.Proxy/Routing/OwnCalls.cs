@@ -69,7 +69,7 @@ internal sealed class OwnCalls(Admission admission, Settlement settlement, Upstr
         HttpResponseMessage? answer = null;
         try
         {
-            call.Sent = true;
+            call.Leaves();
             upstream.CancelAfter(call.Provider!.FirstByteTimeout);
             answer = await clients.For(call.Provider).SendAsync(message, upstream.Token);
             (call.Status, call.ProviderRequestId) = ((int)answer.StatusCode, UpstreamFaults.ProviderRequestId(answer));

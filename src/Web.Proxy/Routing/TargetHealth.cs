@@ -17,6 +17,13 @@ internal sealed class TargetHealth
 
     public Health Of(string tenantId, KeyEnvironment environment, string provider, string model) => _targets.GetOrAdd((tenantId, environment, provider, model), static _ => new Health());
 
+    /// <summary>Of each target that was ever called: its provider, and whether calls are kept away from it.</summary>
+    public IEnumerable<(string Provider, bool IsOpen)> Open(DateTimeOffset now)
+    {
+        foreach (var (target, health) in _targets)
+            yield return (target.Provider, health.Breaker.IsOpen(now));
+    }
+
     internal sealed class Health
     {
         private readonly Lock _turn = new();

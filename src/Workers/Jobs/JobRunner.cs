@@ -8,7 +8,7 @@ namespace Tokonomics.Workers.Jobs;
 /// Runs a job once and keeps the record of it. While it runs, it says every few seconds that this worker lives; a worker that could not say so for as long as makes others
 /// take it for dead breaks its run off, so that two are never at one job.
 /// </summary>
-internal sealed partial class JobRunner(IJobRuns runs, IServiceScopeFactory scopes, ILogger<JobRunner> log)
+internal sealed partial class JobRunner(IJobRuns runs, IServiceScopeFactory scopes, JobMetrics metrics, ILogger<JobRunner> log)
 {
     private static readonly TimeSpan AskAgain = TimeSpan.FromSeconds(1);
 
@@ -70,6 +70,7 @@ internal sealed partial class JobRunner(IJobRuns runs, IServiceScopeFactory scop
     {
         using var mine = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var ended = new CancellationTokenSource();
+        var began = Stopwatch.StartNew();
         var saying = SayAsync(job, run, mine, ended.Token);
         try
         {
@@ -99,6 +100,7 @@ internal sealed partial class JobRunner(IJobRuns runs, IServiceScopeFactory scop
 
         async Task EndAsync(JobOutcome outcome, string? did, string? failure)
         {
+            metrics.Ended(job, outcome, began.Elapsed);
             for (var attempt = 0; ; attempt++)
             {
                 try

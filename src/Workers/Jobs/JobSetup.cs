@@ -20,6 +20,7 @@ internal static class JobSetup
     public static IServiceCollection AddJobs(this IServiceCollection services, IConfiguration configuration)
     {
         services.AddJobWorks();
+        services.AddSingleton<JobMetrics>();
         services.AddSingleton<JobRunner>();
         var clustered = configuration.GetConnectionString("Postgres") is { Length: > 0 };
         services.AddQuartz(quartz =>

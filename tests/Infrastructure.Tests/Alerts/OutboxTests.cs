@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Tokonomics.Application.Alerts;
 using Tokonomics.Application.Budgets;
@@ -9,6 +11,7 @@ using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
+using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Alerts;
 using Tokonomics.Infrastructure.InProcess;
 
@@ -86,7 +89,9 @@ public abstract class OutboxTests : IAsyncLifetime
 
     private static readonly SendResult Taken = new(true, "200");
 
-    private AlertDeliveries Carrier(IAlertSender sender) => new(_store.Get<AlertOutbox>(), _store.Get<AlertBook>(), sender, NullLogger<AlertDeliveries>.Instance);
+    private AlertDeliveries Carrier(IAlertSender sender) => new(_store.Get<AlertOutbox>(), _store.Get<AlertBook>(), sender, Meters, NullLogger<AlertDeliveries>.Instance);
+
+    private static readonly IMeterFactory Meters = new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>();
 
     private async Task<IReadOnlyList<AlertLine>> AlertsAsync() => (await _store.SendAsync(new ListAlerts(Caller.Operator, _tenant))).Value.Alerts;
 
@@ -137,6 +142,29 @@ public abstract class OutboxTests : IAsyncLifetime
         receiver.Got.Count.ShouldBe(3 * 2 + 1); // the quiet one hears of the end alone
         receiver.Got.Select(g => g.MessageId).Distinct().Count().ShouldBe(7);
         _store.Count("SELECT count(*) FROM budget_alerts WHERE delivered_at IS NULL").ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task What_waits_and_for_how_long_it_has_been_due_is_counted_beside_the_deliveries()
+    {
+        await ChannelAsync("one");
+        await ChannelAsync("two");
+        await BudgetAsync(new NanoUsd(10_000_000), 50);
+        using var watch = new OutboxWatch(_store.Get<ISqlStore>(), _store.Clock, Meters, NullLogger<OutboxWatch>.Instance);
+        await watch.CountAsync(Cancel);
+        watch.Counts.ShouldBe((0, TimeSpan.Zero));
+
+        (await CallAsync(await GateAsync("node"), new NanoUsd(6_000_000))).ShouldBeTrue();
+        (await _store.Get<AlertOutbox>().TakeUpAsync(Cancel)).ShouldBe(1);
+        await watch.CountAsync(Cancel);
+        watch.Counts.Waiting.ShouldBe(2); // one alert, two channels
+        var due = watch.Counts.Overdue;
+        await UntilAsync(async () => { await watch.CountAsync(Cancel); return watch.Counts.Overdue > due; }, "nobody carries, and the time goes on");
+
+        using var carrier = Carrier(new Receiver((_, _, _) => Taken));
+        await carrier.StartAsync(Cancel);
+        await UntilAsync(async () => { await watch.CountAsync(Cancel); return watch.Counts == (0, TimeSpan.Zero); }, "all have arrived");
+        await carrier.StopAsync(CancellationToken.None);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Text;
 using System.Text.Json;
@@ -8,6 +9,7 @@ using Tokonomics.Infrastructure.Providers;
 using Tokonomics.Testing;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
+using Tokonomics.Web.Proxy.Telemetry;
 
 namespace Tokonomics.Web.Proxy.Tests.Forwarding;
 
@@ -27,11 +29,15 @@ public sealed class AllocationTests(ITestOutputHelper output)
 
     private static readonly byte[] Streaming = """{"model":"gpt-4o-mini","max_tokens":500,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Tell me something."}]}"""u8.ToArray();
 
-    [Fact]
-    public async Task A_plain_call_allocates_little()
+    /// <param name="watched">All of the product's instruments are listened to, as by an exporter.</param>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_plain_call_allocates_little(bool watched)
     {
         var provider = new Canned { Body = () => new MemoryStream(Answer, writable: false) };
         await using var product = await StartAsync(provider);
+        using var listener = watched ? new Listener(product) : null;
         var forwarder = product.Services.GetRequiredService<Forwarder>();
         long whole = 0, frame = 0;
         for (var round = 0; round < 3; round++)
@@ -43,6 +49,8 @@ public sealed class AllocationTests(ITestOutputHelper output)
         output.WriteLine($"{(whole - frame) / Calls} bytes a call, and {frame / Calls} of request, answer and message");
         provider.Status.ShouldBe(0);
         ((whole - frame) / Calls).ShouldBeLessThan(PerCall);
+        // Three rounds of 220 calls, of which each tells its duration, its overhead, its cost and its tokens in and out.
+        listener?.Heard.ShouldBe(3 * 220 * 5);
     }
 
     [Fact]
@@ -140,6 +148,29 @@ public sealed class AllocationTests(ITestOutputHelper output)
         return product;
 
         static StringContent Json(string text) => new(text, Encoding.UTF8, "application/json");
+    }
+
+    private sealed class Listener : IDisposable
+    {
+        private readonly MeterListener _listener = new();
+
+        public Listener(TestProduct product)
+        {
+            var factory = product.Services.GetRequiredService<IMeterFactory>();
+            _listener.InstrumentPublished = (instrument, listener) =>
+            {
+                // Of this product: other tests have theirs.
+                if (instrument.Meter.Name == CallMetrics.MeterName && instrument.Meter.Scope == factory)
+                    listener.EnableMeasurementEvents(instrument);
+            };
+            _listener.SetMeasurementEventCallback<long>((_, _, _, _) => Heard++);
+            _listener.SetMeasurementEventCallback<double>((_, _, _, _) => Heard++);
+            _listener.Start();
+        }
+
+        public int Heard { get; private set; }
+
+        public void Dispose() => _listener.Dispose();
     }
 
     private sealed class Canned : HttpMessageHandler

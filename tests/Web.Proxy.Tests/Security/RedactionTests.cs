@@ -22,6 +22,7 @@ public sealed class RedactionTests : IAsyncLifetime
     private const string Routed = Canary + "ROUTED";
 
     private FakeProvider _provider = null!;
+    private OtlpReceiver _collector = null!;
     private TestProduct _product = null!;
 
     public async ValueTask InitializeAsync()
@@ -54,6 +55,7 @@ public sealed class RedactionTests : IAsyncLifetime
             else
                 socket.Close();
         });
+        _collector = await OtlpReceiver.StartAsync();
         _product = await StartAsync();
     }
 
@@ -63,6 +65,8 @@ public sealed class RedactionTests : IAsyncLifetime
             ["Providers:openai:BaseUrl"] = _provider.Url.ToString(), ["Providers:anthropic:BaseUrl"] = _provider.Url.ToString(), ["Providers:gemini:BaseUrl"] = _provider.Url.ToString(),
             ["Providers:groq:BaseUrl"] = "http://127.0.0.1:9", ["Providers:xai:BaseUrl"] = "http://no-such-host.invalid",
             ["Proxy:MaxBodyBytes"] = "4096",
+            ["Telemetry:Prometheus"] = "true", ["Telemetry:PrometheusToken"] = Exposition.Token, ["Telemetry:OtlpEndpoint"] = _collector.Url.ToString(),
+            ["OTEL_METRIC_EXPORT_INTERVAL"] = "1000", ["OTEL_BSP_SCHEDULE_DELAY"] = "100", ["OTEL_BSP_MAX_QUEUE_SIZE"] = "20000",
         },
         new[] { "openai", "anthropic", "gemini", "groq", "xai" }.ToDictionary(n => n, n => $"sk-{n}-PROVIDERBIRD7Q-0123456789"));
 
@@ -70,6 +74,7 @@ public sealed class RedactionTests : IAsyncLifetime
     {
         await _product.DisposeAsync();
         await _provider.DisposeAsync();
+        await _collector.DisposeAsync();
     }
 
     [Fact]
@@ -93,6 +98,7 @@ public sealed class RedactionTests : IAsyncLifetime
 
         // The tags are what the ledger is for: the search finds what is there.
         tags.ShouldBeGreaterThan(0);
+        await NothingSentAsync("chat gpt-4o-mini", "unreachable");
         _product.Log.Lines.ShouldContain(l => l.Contains("can't be reached", StringComparison.Ordinal));
     }
 
@@ -149,6 +155,19 @@ public sealed class RedactionTests : IAsyncLifetime
             await other.DisposeAsync();
         if (server is not null)
             await server.DropAsync(database!);
+    }
+
+    // Metrics and spans, as they were scraped and sent.
+    private async Task NothingSentAsync(params string[] butThis)
+    {
+        var scraped = await Exposition.OfAsync(_product);
+        scraped.Sum("gen_ai_client_operation_duration_seconds_count").ShouldBeGreaterThan(100);
+        scraped.Values("gen_ai_request_model").ShouldContain("gpt-4o-mini");
+        await _collector.WaitAsync("/v1/traces", butThis);
+        string[] words = [Canary, Tagged, "PROVIDERBIRD7Q", Exposition.Token, _product.LiveKey[18..], _product.TestKey[18..], _product.Token[12..]];
+        foreach (var sent in _collector.Received.Select(r => Encoding.Latin1.GetString(r.Body)).Append(scraped.Text))
+            foreach (var word in words)
+                sent.ShouldNotContain(word, Case.Insensitive);
     }
 
     /// <summary>Searches the log and every byte of the data folder.</summary>
