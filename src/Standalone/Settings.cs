@@ -49,7 +49,7 @@ public static class Settings
 
     /// <summary>Those that no options class has: their names, or where they end in a colon what their names begin with.</summary>
     public static readonly IReadOnlyList<string> Others =
-        ["ConnectionStrings:Postgres", "ConnectionStrings:Redis", "AllowedHosts", "Prices:Folder", "Kestrel:", "Logging:", "Providers:"];
+        ["ConnectionStrings:Postgres", "ConnectionStrings:Redis", "AllowedHosts", "Prices:Folder", "OTEL_EXPORTER_OTLP_ENDPOINT", "Kestrel:", "Logging:", "Providers:"];
 
     /// <summary>What <c>Providers:{name}</c> has.</summary>
     public static readonly IReadOnlyList<string> OfProviders = ["BaseUrl", "StreamUsage", "FirstByteTimeout", "IdleTimeout"];
