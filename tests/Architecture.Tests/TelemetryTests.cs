@@ -256,6 +256,7 @@ public sealed partial class TelemetryTests(TelemetryTests.Lived lived) : IClassF
                 await CallAsync(product, "/v1/chat/completions", ProxyCalls.Chat("careful", prompt: $"{i / 2}"));
             await CallAsync(product, "/v1/chat/completions", ProxyCalls.Chat("gpt-4o-mini"), ("X-Tokonomics-Tags", "customer=acme"));
             await CallAsync(product, "/v1/nothing/here", "{}");
+            await CallAsync(product, "/api/v1/usage/import", $$$"""{"calls":[{"id":"a","at":"{{{DateTimeOffset.UtcNow:O}}}","path":"/proxy/openai/v1/chat/completions","status":200,"response":{"model":"gpt-4o-mini","usage":{"prompt_tokens":3,"completion_tokens":5} } }]}""");
             using (var run = new HttpRequestMessage(HttpMethod.Post, new Uri(product.Url, "/api/v1/operator/jobs/check-price-sheets/run")))
             {
                 run.Headers.Authorization = new("Bearer", Operator);

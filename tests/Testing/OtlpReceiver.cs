@@ -48,7 +48,7 @@ public sealed class OtlpReceiver : IAsyncDisposable
                 if (at == path && Array.TrueForAll(texts, t => Has(body, Encoding.UTF8.GetBytes(t))))
                     return body;
             if (tries == 600)
-                throw new InvalidOperationException($"nothing with {string.Join(", ", texts)} arrived on {path}; {Received.Count} messages did");
+                throw new InvalidOperationException($"nothing with {string.Join(", ", texts)} arrived on {path}; {Received.Count} messages did, and in none of them was {string.Join(", ", texts.Where(t => !Received.Any(r => r.Path == path && Has(r.Body, Encoding.UTF8.GetBytes(t)))))}");
             await Task.Delay(50);
         }
     }

@@ -73,7 +73,7 @@ internal static partial class ConfigCheck
         var variable = variables.FirstOrDefault(v => v.Replace("__", ":", StringComparison.Ordinal) is var key && (key.Equals(name, StringComparison.OrdinalIgnoreCase) || key.Equals(name + ":0", StringComparison.OrdinalIgnoreCase)));
         if (variable is not null)
             return $"environment {variable}";
-        return configuration.Providers.OfType<FileConfigurationProvider>().LastOrDefault(p => p.TryGet(name, out _) || p.TryGet(name + ":0", out _))?.Source.Path ?? "set at start";
+        return configuration.Providers.OfType<FileConfigurationProvider>().LastOrDefault(p => p.Source is { FileProvider: { } files, Path: { } path } && files.GetFileInfo(path).Exists && (p.TryGet(name, out _) || p.TryGet(name + ":0", out _)))?.Source.Path ?? "set at start";
     }
 
     // A variable that begins like one of ours and is none: nothing reads it, and whoever set it thinks that something does.

@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.Features;
@@ -20,6 +21,7 @@ internal sealed class DirectCallsEndpoint(IKeyDirectory keys, DirectCallMeter me
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // for people; nothing of it is ever in a page
     };
 
     public async Task HandleAsync(HttpContext context)
@@ -83,7 +85,7 @@ internal sealed class DirectCallsEndpoint(IKeyDirectory keys, DirectCallMeter me
         }
         catch (JsonException e)
         {
-            return ([], (e.Path is { Length: > 2 } path ? path[2..] : "body", "It isn't what is expected there: {\"calls\":[{\"id\":…,\"at\":…,\"path\":…,\"request\":…,\"status\":…,\"response\":…}]}, with complete, latency_ms, first_byte_ms, provider_request_id, method and tags where they are known."));
+            return ([], (e.Path is { Length: > 2 } path ? path[2..] : "body", "It isn't of the kind that is expected there. A report is {\"calls\":[…]}; a call has id, at, path, request, status and response, and may have complete, latency_ms, first_byte_ms, provider_request_id, tags, method and request_type."));
         }
 
         if (report?.Calls is not { Count: >= 1 and <= DirectCallReport.MostCalls } reported)

@@ -31,6 +31,7 @@ internal sealed class CallMetrics
     private readonly Counter<long> _errors;
     private readonly Counter<long> _unpriced;
     private readonly Counter<long> _estimated;
+    private readonly Counter<long> _direct;
     private readonly Counter<long> _refusals;
     private readonly Counter<long> _hits;
     private int _streams;
@@ -47,6 +48,7 @@ internal sealed class CallMetrics
         _errors = meter.CreateCounter<long>("tokonomics.upstream.errors", "{attempt}", "Attempts that the provider failed: statuses from 400 on, timeouts, broken answers, no connection.");
         _unpriced = meter.CreateCounter<long>("tokonomics.calls.unpriced", "{attempt}", "Attempts whose cost is not known: the model, or a unit that was used, has no price.");
         _estimated = meter.CreateCounter<long>("tokonomics.calls.estimated", "{attempt}", "Attempts whose counts are an estimate, wholly or in part: the provider didn't tell them.");
+        _direct = meter.CreateCounter<long>("tokonomics.calls.direct", "{call}", "Calls that applications made past the proxy while that was away, and reported. They are in no other of these figures.");
         _refusals = meter.CreateCounter<long>("tokonomics.refusals", "{call}", "Calls that the proxy answered itself before anything was sent, by the code in x-tokonomics-error.");
         _hits = meter.CreateCounter<long>("tokonomics.cache.hits", "{call}", "Calls that were answered from the cache and reached no provider.");
         meter.CreateObservableUpDownCounter("tokonomics.proxy.streams", () => Volatile.Read(ref _streams), "{stream}", "Streams that are on their way to clients.");
@@ -81,6 +83,14 @@ internal sealed class CallMetrics
     /// <summary>An attempt has its event.</summary>
     public void Ended(ProxyCall call, UsageEvent usage)
     {
+        // How a provider answers somebody else, at another time, is no news of this node.
+        if (usage.IsDirect)
+        {
+            if (_direct.Enabled)
+                _direct.Add(1, Provider(usage), Environment(usage));
+            return;
+        }
+
         if (_duration.Enabled)
             Record(call, usage);
         if (CallSpans.Watched)
