@@ -63,7 +63,7 @@ public static class Settings
             foreach (var property in type.GetProperties(BindingFlags.Public | BindingFlags.Instance))
             {
                 // The data folder has an environment variable of its own.
-                var written = property.CanWrite ? !(type == typeof(StoreOptions) && property.Name == nameof(StoreOptions.DataDirectory)) : typeof(IList<string>).IsAssignableFrom(property.PropertyType) || property.PropertyType == typeof(IList<string>);
+                var written = property.CanWrite ? !(type == typeof(StoreOptions) && property.Name == nameof(StoreOptions.DataDirectory)) : property.PropertyType == typeof(IList<string>);
                 if (written)
                     yield return new Setting($"{section}:{property.Name}", property, Shown(property.GetValue(options)), RangeOf(property));
             }

@@ -1,5 +1,4 @@
 using System.Diagnostics.Metrics;
-using System.Reflection;
 using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -7,6 +6,7 @@ using OpenTelemetry.Exporter;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
+using Tokonomics.Infrastructure.Hosting;
 
 namespace Tokonomics.Infrastructure.Telemetry;
 
@@ -27,7 +27,7 @@ internal static class OpenTelemetrySetup
         telemetry.ConfigureResource(resource =>
         {
             if (configuration["OTEL_SERVICE_NAME"] is not { Length: > 0 })
-                resource.AddService(ServiceName(builder.Environment.ApplicationName), serviceVersion: Version);
+                resource.AddService(ServiceName(builder.Environment.ApplicationName), serviceVersion: ProductVersion.Text);
         });
         telemetry.WithMetrics(metrics =>
         {
@@ -54,8 +54,6 @@ internal static class OpenTelemetrySetup
 
     /// <summary>From <c>Tokonomics.Web.Proxy</c> <c>tokonomics-proxy</c>.</summary>
     internal static string ServiceName(string application) => "tokonomics-" + application[(application.LastIndexOf('.') + 1)..].ToLowerInvariant();
-
-    private static string Version { get; } = typeof(OpenTelemetrySetup).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
 
     private static MetricStreamConfiguration? View(Instrument instrument) => instrument.Meter.Name switch
     {
