@@ -22,7 +22,7 @@ internal static class UsageApi
     /// <summary>What the proxy serves under this API's path. It takes such a request out of the pipeline before it comes here, where the two are one process; a portal by itself says where to go.</summary>
     public static void MapImport(WebApplication app) => app.MapPost(DirectCallReport.Path, () =>
             ApiHost.Problem(421, "ask_the_proxy", $"The portal takes no reports of calls: send them to the proxy, POST {DirectCallReport.Path} there, with the metering key of the calls."))
-        .WithTags("Usage").Accepts<DirectCallReport>("application/json").Produces<DirectCallsTaken>().WithSummary("Reports calls that an application made past the proxy while that was away. Served by the proxy, with a metering key (mk_…) instead of a token");
+        .WithTags("Usage").Accepts<DirectCallReport>("application/json", "*/*").Produces<DirectCallsTaken>().WithSummary("Reports calls that an application made past the proxy while that was away. Served by the proxy, with a metering key (mk_…) instead of a token");
 
     internal sealed record EventList(IReadOnlyList<EventShape> Data, string? NextCursor);
 
