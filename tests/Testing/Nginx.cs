@@ -14,6 +14,9 @@ public sealed class Nginx : IAsyncDisposable
 
     public Uri Url { get; }
 
+    /// <summary>Where its process id stands.</summary>
+    public string PidFile => Path.Combine(_folder, "pid");
+
     /// <summary>What it logged as an error.</summary>
     public string Errors => File.Exists(Path.Combine(_folder, "error.log")) ? File.ReadAllText(Path.Combine(_folder, "error.log")) : "";
 
@@ -23,7 +26,20 @@ public sealed class Nginx : IAsyncDisposable
     {
         var folder = Directory.CreateTempSubdirectory("tokonomics-nginx-").FullName;
         var url = new Uri($"http://127.0.0.1:{ProductProcess.FreePort()}");
-        var main = Write(folder, url, hosts, tls: null, change);
+        return await RunAsync(folder, url, Write(folder, url, hosts, tls: null, change));
+    }
+
+    /// <summary>nginx with another configuration.</summary>
+    /// <param name="http">What its http block has, given where it is to listen.</param>
+    public static async Task<Nginx> WithAsync(Func<Uri, string> http)
+    {
+        var folder = Directory.CreateTempSubdirectory("tokonomics-nginx-").FullName;
+        var url = new Uri($"http://127.0.0.1:{ProductProcess.FreePort()}");
+        return await RunAsync(folder, url, Main(folder, http(url)));
+    }
+
+    private static async Task<Nginx> RunAsync(string folder, Uri url, string main)
+    {
         var process = Process.Start(new ProcessStartInfo(Program(), ["-p", folder, "-c", main, "-e", Path.Combine(folder, "error.log")]))!;
         var nginx = new Nginx(process, folder, url);
         for (var tries = 0; ; tries++)
@@ -79,14 +95,18 @@ public sealed class Nginx : IAsyncDisposable
             File.WriteAllText(Path.Combine(folder, name), change?.Invoke(text) ?? text);
         }
 
+        return Main(folder, $"include {folder}/tokonomics.conf;{(tls is null ? "" : $" include {folder}/tls.conf;")}");
+    }
+
+    private static string Main(string folder, string http)
+    {
         var main = Path.Combine(folder, "nginx.conf");
         File.WriteAllText(main, $$"""
             daemon off; master_process off; worker_processes 1; pid {{folder}}/pid; error_log {{folder}}/error.log;
             events { worker_connections 4096; }
             http {
               client_body_temp_path {{folder}}/b; proxy_temp_path {{folder}}/p; fastcgi_temp_path {{folder}}/f; uwsgi_temp_path {{folder}}/u; scgi_temp_path {{folder}}/s;
-              include {{folder}}/tokonomics.conf;
-              {{(tls is null ? "" : $"include {folder}/tls.conf;")}}
+              {{http}}
             }
             """);
         return main;

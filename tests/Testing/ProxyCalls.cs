@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 
@@ -14,6 +15,15 @@ public static class ProxyCalls
         foreach (var (name, value) in headers)
             request.Headers.TryAddWithoutValidation(name, value);
         return product.Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+    }
+
+    /// <summary>A plain chat call through a process.</summary>
+    /// <returns>Its status.</returns>
+    public static async Task<HttpStatusCode> CallAsync(Uri url, string key)
+    {
+        using var client = new HttpClient { BaseAddress = url, DefaultRequestHeaders = { { "Authorization", $"Bearer {key}" } } };
+        using var answer = await client.PostAsync("/proxy/openai/v1/chat/completions", new StringContent(Chat(), Encoding.UTF8, "application/json"));
+        return answer.StatusCode;
     }
 
     public static string RequestId(this HttpResponseMessage answer) => answer.Headers.GetValues("x-tokonomics-request-id").Single();

@@ -73,9 +73,7 @@ internal static class Transport
             return;
         }
 
-        context.Response.StatusCode = 403;
-        context.Response.ContentType = "application/problem+json; charset=utf-8";
-        await context.Response.WriteAsync($$"""{"type":"urn:tokonomics:problem:tls_required","title":"tls_required","status":403,"detail":"{{message}}"}""");
+        await ProblemAnswer.WriteAsync(context, 403, "tls_required", message);
     }
 
     private static ForwardedHeadersOptions Forwarded(List<IPNetwork> trusted)

@@ -1,7 +1,5 @@
 using System.CommandLine;
-using Microsoft.Extensions.Options;
 using Tokonomics.Infrastructure;
-using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.Sqlite;
 
 namespace Tokonomics.Standalone.Commands;
@@ -13,28 +11,15 @@ internal static class Backup
     {
         var target = new Option<string>("--to") { Description = "A folder that has no backup yet; it is made where it is missing", Required = true };
         var command = new Command("backup", "Copies the SQLite database as it is at this moment, and the master key, while the product serves.") { target };
-        command.SetAction(async (parse, _) =>
-        {
-            try
-            {
-                return await RunAsync(Path.GetFullPath(parse.GetValue(target)!));
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException || HostSetup.Explain(e) is not null)
-            {
-                return await StoreCommand.FailAsync(HostSetup.Explain(e) ?? e.Message);
-            }
-        });
+        command.SetAction((parse, _) => Environment.GetEnvironmentVariable("ConnectionStrings__Postgres") is { Length: > 0 }
+            ? StoreCommand.FailAsync("the store is PostgreSQL: back it up by pg_dump or by your server's own means, and keep master.key with it; see docs/operations/backup.md")
+            : StoreCommand.OnFileAsync(database => RunAsync(database, Path.GetFullPath(parse.GetValue(target)!))));
         return command;
     }
 
-    private static async Task<int> RunAsync(string folder)
+    private static async Task<int> RunAsync(SqliteDatabase database, string folder)
     {
-        if (Environment.GetEnvironmentVariable("ConnectionStrings__Postgres") is { Length: > 0 })
-            return await StoreCommand.FailAsync("the store is PostgreSQL: back it up by pg_dump or by your server's own means, and keep master.key with it; see docs/operations/backup.md");
-        if (!File.Exists(Path.Combine(StoreSetup.DataFolder, "tokonomics.db")))
-            return await StoreCommand.FailAsync($"there is no tokonomics.db in {StoreSetup.DataFolder}: name its folder in TOKONOMICS_DATA");
         Directory.CreateDirectory(folder);
-        using var database = new SqliteDatabase(Options.Create(new StoreOptions { DataDirectory = StoreSetup.DataFolder }));
         var copy = Path.Combine(folder, "tokonomics.db");
         // The keys first: a database without its keys opens no secret and knows no key.
         var keys = Path.Combine(StoreSetup.DataFolder, "master.key");

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Postgres;
@@ -15,27 +14,17 @@ internal static class Move
     {
         var target = new Option<string>("--to") { Description = "The connection string of an empty PostgreSQL database: Host=…;Database=…;Username=…;Password=…", Required = true };
         var command = new Command("move", "Moves everything from SQLite to an empty PostgreSQL database. Stop the product first; what its journal still has is shipped there at the next start.") { target };
-        command.SetAction(async (parse, cancellationToken) =>
+        command.SetAction((parse, cancellationToken) => StoreCommand.OnFileAsync(async from =>
         {
-            try
-            {
-                if (!File.Exists(Path.Combine(StoreSetup.DataFolder, "tokonomics.db")))
-                    return await StoreCommand.FailAsync($"there is no tokonomics.db in {StoreSetup.DataFolder}: name its folder in TOKONOMICS_DATA");
-                await using var folder = Product.TakeFolder(StoreSetup.DataFolder);
-                return await RunAsync(parse.GetValue(target)!, cancellationToken);
-            }
-            catch (Exception e) when (Infrastructure.Hosting.HostSetup.Explain(e) is { } why)
-            {
-                return await StoreCommand.FailAsync(why);
-            }
-        });
+            await using var folder = Product.TakeFolder(StoreSetup.DataFolder);
+            return await RunAsync(from, parse.GetValue(target)!, cancellationToken);
+        }));
         return command;
     }
 
-    private static async Task<int> RunAsync(string connectionString, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(SqliteDatabase from, string connectionString, CancellationToken cancellationToken)
     {
         // 1. Both of this program's version.
-        using var from = new SqliteDatabase(Options.Create(new StoreOptions { DataDirectory = StoreSetup.DataFolder }));
         using var to = new PostgresDatabase(connectionString);
         var partitions = new PostgresPartitions(to, TimeProvider.System, NullLogger<PostgresPartitions>.Instance);
         var move = new PostgresMove(from, to, partitions);

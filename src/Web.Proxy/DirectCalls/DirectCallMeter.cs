@@ -66,13 +66,13 @@ internal sealed class DirectCallMeter(Upstreams upstreams, TimeProvider time)
             return Wrong("path", Sentence(nowhere.Message));
 
         // 3. What was asked.
-        if (!TryBytes(reported.Request, out var asked))
+        if (Bytes(reported.Request) is not { } asked)
             return Wrong("request", "The request's JSON body, as an object or as its text.");
         if (ReadRequest(call, target, asked, reported.RequestType ?? "application/json") is { } unreadable)
             return Wrong(asked.Length > 0 ? "request" : "path", Sentence(unreadable));
 
         // 4. What was answered.
-        if (!TryBytes(reported.Response, out var answered))
+        if (Bytes(reported.Response) is not { } answered)
             return Wrong("response", "The answer's JSON body, as an object or as its text, or the text of the whole stream.");
         if (answered.Length > 0 && call.Status == 0)
             return Wrong("status", "There is an answer: say the HTTP status that it had.");
@@ -110,13 +110,7 @@ internal sealed class DirectCallMeter(Upstreams upstreams, TimeProvider time)
         }
 
         if (metered && body.Length == 0)
-        {
-            // An answer tells its model; where none came, or it doesn't, nothing is priced.
-            call.Dialect = DialectCatalogue.Find(call.Match.Route.Dialect);
-            call.Facts = new RequestFacts(call.Match.PathModel, contentType, call.Match.PathStreams, call.Provider!.Quirks, call.Provider.StreamUsageOnDemand);
-            call.RequestModel = call.Match.PathModel;
-        }
-
+            CallPeek.WithoutBody(call, contentType); // an answer tells its model; where none came, or it doesn't, nothing is priced
         return null;
     }
 
@@ -127,16 +121,14 @@ internal sealed class DirectCallMeter(Upstreams upstreams, TimeProvider time)
         return SortableId.Of("req", at, BinaryPrimitives.ReadUInt128BigEndian(hash));
     }
 
-    private static bool TryBytes(JsonElement? value, out byte[] bytes)
+    /// <returns>Null where it is of another kind than a body.</returns>
+    private static byte[]? Bytes(JsonElement? value) => value switch
     {
-        bytes = value switch
-        {
-            { ValueKind: JsonValueKind.Object or JsonValueKind.Array } json => Encoding.UTF8.GetBytes(json.GetRawText()),
-            { ValueKind: JsonValueKind.String } text => Encoding.UTF8.GetBytes(text.GetString()!),
-            _ => [],
-        };
-        return value is null or { ValueKind: JsonValueKind.Object or JsonValueKind.Array or JsonValueKind.String or JsonValueKind.Null or JsonValueKind.Undefined };
-    }
+        null or { ValueKind: JsonValueKind.Null } => [],
+        { ValueKind: JsonValueKind.Object or JsonValueKind.Array } json => Encoding.UTF8.GetBytes(json.GetRawText()),
+        { ValueKind: JsonValueKind.String } text => Encoding.UTF8.GetBytes(text.GetString()!),
+        _ => null,
+    };
 
     // One value and nothing behind it: an answer in one piece. Several, one to a line, are a stream, as events are.
     private static bool IsJson(ReadOnlySpan<byte> text)

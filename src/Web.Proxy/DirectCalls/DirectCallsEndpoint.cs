@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -5,6 +6,7 @@ using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Ledger;
+using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
 
@@ -21,7 +23,7 @@ internal sealed class DirectCallsEndpoint(IKeyDirectory keys, DirectCallMeter me
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // for people; nothing of it is ever in a page
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
     public async Task HandleAsync(HttpContext context)
@@ -106,15 +108,9 @@ internal sealed class DirectCallsEndpoint(IKeyDirectory keys, DirectCallMeter me
 
     private static Task RefuseAsync(HttpContext context, Refusal refusal, (string Field, string Problem)? wrong = null)
     {
-        var response = context.Response;
-        response.StatusCode = refusal.Status;
-        response.Headers[Refusal.Header] = refusal.Code;
+        context.Response.Headers[Refusal.Header] = refusal.Code;
         if (refusal.RetryAfter is { } after)
-            response.Headers.RetryAfter = ((int)Math.Ceiling(after.TotalSeconds)).ToString(System.Globalization.CultureInfo.InvariantCulture);
-        var problem = new ReportProblem($"urn:tokonomics:problem:{refusal.Code}", refusal.Code, refusal.Status, refusal.Message, wrong is { } w ? new Dictionary<string, string[]> { [w.Field] = [w.Problem] } : null);
-        return response.WriteAsJsonAsync(problem, Json, "application/problem+json", context.RequestAborted);
+            context.Response.Headers.RetryAfter = ((int)Math.Ceiling(after.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        return ProblemAnswer.WriteAsync(context, refusal.Status, refusal.Code, refusal.Message, wrong);
     }
-
-    /// <summary>RFC 9457, as everywhere under <c>/api</c>.</summary>
-    private sealed record ReportProblem(string Type, string Title, int Status, string Detail, IReadOnlyDictionary<string, string[]>? Errors);
 }

@@ -1,4 +1,5 @@
 using Tokonomics.Application.Dialects;
+using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Telemetry;
 
@@ -50,9 +51,7 @@ internal sealed partial class LastResort(RequestDelegate next, CallMetrics metri
             return;
         }
 
-        context.Response.StatusCode = status;
-        context.Response.ContentType = "application/problem+json; charset=utf-8";
-        await context.Response.WriteAsync($$"""{"type":"urn:tokonomics:problem:{{code}}","title":"{{code}}","status":{{status}},"detail":"{{message}}"}""");
+        await ProblemAnswer.WriteAsync(context, status, code, message);
     }
 
     private static string Kinds(Exception e) => e.InnerException is { } inner ? $"{e.GetType()} from {Kinds(inner)}" : e.GetType().ToString();

@@ -48,7 +48,7 @@ public sealed class BackupTests : IDisposable
         verified.ExitCode.ShouldBe(0, verified.Output + verified.Errors);
         await using (var restored = await ProductProcess.ServeAsync(backup))
         {
-            (await CallAsync(restored.Url, key)).ShouldBe(HttpStatusCode.OK);
+            (await ProxyCalls.CallAsync(restored.Url, key)).ShouldBe(HttpStatusCode.OK);
             (await restored.TerminateAsync()).ShouldBe(0);
         }
 
@@ -59,7 +59,7 @@ public sealed class BackupTests : IDisposable
         await using (var product = await ProductProcess.ServeAsync(_folder.Path))
         {
             for (var i = 0; i < 10; i++)
-                (await CallAsync(product.Url, key)).ShouldBe(HttpStatusCode.OK);
+                (await ProxyCalls.CallAsync(product.Url, key)).ShouldBe(HttpStatusCode.OK);
             await product.KillAsync();
         }
 
@@ -100,7 +100,7 @@ public sealed class BackupTests : IDisposable
         verified.ExitCode.ShouldBe(0, verified.Output + verified.Errors);
         await using (var product = await ProductProcess.ServeAsync(elsewhere, there))
         {
-            (await CallAsync(product.Url, key)).ShouldBe(HttpStatusCode.OK);
+            (await ProxyCalls.CallAsync(product.Url, key)).ShouldBe(HttpStatusCode.OK);
             (await product.TerminateAsync()).ShouldBe(0);
         }
 
@@ -121,19 +121,12 @@ public sealed class BackupTests : IDisposable
         var load = Enumerable.Range(0, 6).Select(_ => Task.Run(async () =>
         {
             while (!over.IsCancellationRequested)
-                if (await CallAsync(url, key) == HttpStatusCode.OK)
+                if (await ProxyCalls.CallAsync(url, key) == HttpStatusCode.OK)
                     Interlocked.Increment(ref answered);
         }, Cancel)).ToList();
         await work(() => Volatile.Read(ref answered));
         await over.CancelAsync();
         await Task.WhenAll(load);
-    }
-
-    private static async Task<HttpStatusCode> CallAsync(Uri url, string key)
-    {
-        using var client = new HttpClient { BaseAddress = url, DefaultRequestHeaders = { { "Authorization", $"Bearer {key}" } } };
-        using var answer = await client.PostAsync("/proxy/openai/v1/chat/completions", new StringContent(ProxyCalls.Chat(), Encoding.UTF8, "application/json"), Cancel);
-        return answer.StatusCode;
     }
 
     private static async Task ToolAsync(string program, string database, params string[] arguments)

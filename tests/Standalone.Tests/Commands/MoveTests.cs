@@ -38,7 +38,7 @@ public sealed class MoveTests : IDisposable
                 try
                 {
                     for (var i = 0; i < 200; i++)
-                        if (await CallAsync(product.Url, key) == HttpStatusCode.OK)
+                        if (await ProxyCalls.CallAsync(product.Url, key) == HttpStatusCode.OK)
                             Interlocked.Increment(ref answered);
                 }
                 catch (HttpRequestException)
@@ -67,7 +67,7 @@ public sealed class MoveTests : IDisposable
         await using (var product = await ProductProcess.ServeAsync(_folder.Path))
         {
             for (var i = 0; i < 20; i++)
-                if (await CallAsync(product.Url, key) == HttpStatusCode.OK)
+                if (await ProxyCalls.CallAsync(product.Url, key) == HttpStatusCode.OK)
                     answered++;
             await product.KillAsync();
         }
@@ -97,7 +97,7 @@ public sealed class MoveTests : IDisposable
         KeyValuePair<string, string>[] settings = [new("ConnectionStrings__Postgres", empty)];
         await using (var product = await ProductProcess.ServeAsync(_folder.Path, settings))
         {
-            (await CallAsync(product.Url, key)).ShouldBe(HttpStatusCode.OK);
+            (await ProxyCalls.CallAsync(product.Url, key)).ShouldBe(HttpStatusCode.OK);
             answered++;
             var budget = (await ApiAsync(product.Url, token, HttpMethod.Get, "budgets")).GetProperty("data")[0];
             budget.GetProperty("limit_usd").GetString().ShouldBe("50");
@@ -114,13 +114,6 @@ public sealed class MoveTests : IDisposable
 
         var verified = await ProductProcess.RunAsync(_folder.Path, ["verify"], environment: settings);
         verified.ExitCode.ShouldBe(0, verified.Output);
-    }
-
-    private static async Task<HttpStatusCode> CallAsync(Uri url, string key)
-    {
-        using var client = new HttpClient { BaseAddress = url, DefaultRequestHeaders = { { "Authorization", $"Bearer {key}" } } };
-        using var answer = await client.PostAsync("/proxy/openai/v1/chat/completions", new StringContent(ProxyCalls.Chat(), Encoding.UTF8, "application/json"), Cancel);
-        return answer.StatusCode;
     }
 
     private static async Task<JsonElement> ApiAsync(Uri url, string token, HttpMethod method, string path, string? body = null)
