@@ -171,8 +171,14 @@ internal sealed class JobFleet : IAsyncDisposable
     {
         for (var waited = System.Diagnostics.Stopwatch.StartNew(); !await holds(); await Task.Delay(100))
             if (waited.Elapsed > TimeSpan.FromSeconds(seconds))
-                throw new InvalidOperationException($"not within {seconds} s: {what}\n{string.Join('\n', await RunsAsync())}\n{string.Join('\n', await WaitsAsync())}\n{Logs}");
+                throw new InvalidOperationException($"not within {seconds} s: {what}\n{string.Join('\n', await TimesAsync())}\n{string.Join('\n', await WaitsAsync())}\n{Logs}");
     }
+
+    private Task<List<string>> TimesAsync() => ReadAsync(
+        """
+        SELECT job || ' of ' || worker || ', ' || cause || ': began ' || round(extract(epoch FROM now()) - started_at / 1000000.0, 1) || ' s ago, '
+            || coalesce('ended ' || round(extract(epoch FROM now()) - ended_at / 1000000.0, 1) || ' s ago: ' || outcome || ', ' || coalesce(failure, did, ''), 'runs') FROM job_runs ORDER BY job, started_at
+        """, r => r.GetString(0));
 
     private Task<List<string>> WaitsAsync() => ReadAsync(
         "SELECT coalesce(wait_event_type, '') || ' ' || coalesce(wait_event, '') || ': ' || left(query, 150) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'", r => r.GetString(0));
