@@ -354,13 +354,16 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
         nodes[0].Limiter.Nodes.ShouldBe(1);
         await RateNode.UntilAsync(() => nodes[0].Limiter.Nodes == 2, "the second node was not seen");
         (link.Silent, link.Refusing) = (kind == "silent", kind == "reset");
+        var reconnected = 0;
+        nodes[0].Connection.Reconnected += () => Interlocked.Increment(ref reconnected);
         if (kind != "silent")
             link.Reset();
         var watch = Stopwatch.StartNew();
         if (kind == "sockets killed")
         {
-            // Nothing is gone but the connections.
+            // Nothing is gone but the connections: that of questions, and that of notices.
             await nodes[0].EnterAsync(Callers.Key(new CallLimits(10), null, "key_9"));
+            await RateNode.UntilAsync(() => Volatile.Read(ref reconnected) >= 2, "the connections were not made again");
         }
         else
         {
