@@ -56,6 +56,7 @@ public static class HostSetup
     /// <param name="refusePlain">Answers a call over plain http in the caller's own language, given what to say; false leaves it to the others.</param>
     public static void UseHosting(this WebApplication app, Func<HttpContext, string, Task<bool>>? refusePlain = null)
     {
+        app.UseResetGuard();
         app.UseDrain();
         app.UseProbes();
         app.UseTelemetry();
@@ -120,6 +121,8 @@ public static class HostSetup
         logging.AddFilter("System", LogLevel.Warning);
         // Kestrel's own warnings can quote a request; none of it may stand in a log.
         logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
+        // A client that resets its requests makes it say a critical line for each, 1,700 a second.
+        logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel.Http2", LogLevel.None);
         logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);
         // A start that fails is said in one sentence (RunAsync), not with a stack trace before it.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
