@@ -146,11 +146,13 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
             (await node.EnterManyAsync(key, 10)).Count.ShouldBe(10);
         (await _redis.IsFollowedAsync()).ShouldBe(!behind);
 
+        link.Refusing = true; // nobody finds the other before it was seen that this one is away
         await _redis.KillAsync();
         following.Reset();
         await replica.PromoteAsync();
         link.To = replica.Port;
         await AwayAsync(nodes, Callers.Key(new CallLimits(1000), null, "key_2"));
+        link.Refusing = false;
         foreach (var node in nodes)
             await node.UsableAsync();
         await RateNode.UntilAsync(() => nodes.All(n => n.Logs.Text.Contains("has taken over", StringComparison.Ordinal)), "nobody noticed that it is another Redis");
