@@ -176,10 +176,12 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
         (await _redis.IsFollowedAsync()).ShouldBeTrue();
         await nodes[1].DisposeAsync();
 
+        link.Refusing = true;
         await _redis.KillAsync();
         await replica.PromoteAsync();
         link.To = replica.Port;
         await AwayAsync(nodes[..1], Callers.Key(new CallLimits(1000), null, "key_2"));
+        link.Refusing = false;
         await nodes[0].UsableAsync();
         // Its share of 20 for five seconds; then what is left of 40.
         (await ExhaustAsync(nodes[..1], key)).ShouldBe(5);
@@ -336,6 +338,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
         (await _redis.CommandAsync("GET x")).ShouldStartWith("-LOADING");
         (await ExhaustAsync(nodes, key)).ShouldBe(9);
         nodes[0].Connection.IsUsable.ShouldBeFalse();
+        await _redis.CommandAsync("CONFIG SET key-load-delay 0"); // the rest of the twenty seconds
         await nodes[0].UsableAsync();
         (await ExhaustAsync(nodes, key)).ShouldBe(0);
         await EndAsync(nodes);
