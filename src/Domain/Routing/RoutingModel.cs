@@ -1,12 +1,12 @@
 namespace Tokonomics.Domain.Routing;
 
 /// <summary>
-/// What sums say of a prompt: how much worse the candidate is expected to be. The mean of its class, shrunk to the mean of all, and within the class a ridge on the prompt's features. Immutable;
-/// made anew from the sums now and then (about 0.2 ms), asked at every request.
+/// What sums say of a prompt: how much worse the candidate is expected to be. The mean of its class, shrunk to the mean of all, and within the class a ridge on the prompt's features, of all labels and of the class's own. Immutable;
+/// made anew from the sums now and then (about 0.3 ms with fourteen classes), asked at every request.
 /// </summary>
 public sealed class RoutingModel
 {
-    /// <summary>A class weighs the mean of all as if it were so many labels of its own.</summary>
+    /// <summary>Where a class's margin and the middle of its prompts are concerned, the mean of all weighs as so many labels of its own. Of its gap: <see cref="ClassGaps"/>.</summary>
     public const double Shrinkage = 8;
 
     /// <summary>A class with fewer labels is not routed by prompt: its mean is another's.</summary>
