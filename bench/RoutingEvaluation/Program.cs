@@ -158,7 +158,7 @@ Line($"""
     - **Labels.** So many rows of a pool's train split, drawn by a seed, learned one by one as a product would: each is ranked by a model of the labels before it, which lacks the last 24 of them at most, then added to the sums. Nothing else is kept ([the sums](../../src/Domain/Routing/RoutingSums.cs)).
     - **Measured** on all rows of the {split} split, which no label comes from. The draws of one pool share these rows: a pool whose {split} rows happen to be harder for the candidate than its train rows misses in many draws at once, and what is called a miss has that luck in it.
     - **Class** is the dataset, standing for what a proxy is shown: key, system prompt, tools, form of answer. MMLU-Pro and MMLU are one class each.
-    - **Features and numbers** (38 features, shrinkage 8, penalty 2,500, 16 ranks, 5 folds, 2.17 and 0.5 deviations) were chosen on the train split, labels from one part and measured on another. The words that are counted were looked for there too. The dev split was looked at while the bound was set; another split is the better judge.
+    - **Features and numbers** (38 features, shrinkage 16 to begin with, penalty 5,000, first guess 30, 16 ranks, 5 folds, 2.17 and 0.5 deviations) were chosen on the train split, labels from one part and measured on another. The words that are counted were looked for there too. The dev split was looked at while the bound was set; another split is the better judge. What else was tried: [decision 0028](../decisions/0028-the-order-of-prompts.md).
     - **Costs** are the data's: measured for API models where it has them, list prices times tokens where marked so there, and one ratio for all rows of a pool where a row lacks them ("assumed").
 
     ## Read it so

@@ -76,9 +76,23 @@ public static class PromptFeatures
 
     /// <summary>
     /// An order for a time without labels: what prompts to look at first. Length, letters that stand alone as in formulas, words of maths and of reasoning: rules that nobody trained. It says nothing of any model, and nothing is ever
-    /// routed by it.
+    /// routed by it alone: labels begin from it.
     /// </summary>
-    public static double Difficulty(ReadOnlySpan<double> features) => features[Length] + (features[SingleLetters] / 2) + (features[FirstCue] / 2) + (features[FirstCue + (Cue.Reason - Cue.Maths)] / 2);
+    public static double Difficulty(ReadOnlySpan<double> features)
+    {
+        var sum = 0d;
+        for (var i = 0; i < Count; i++)
+            sum += Difficulty(i) * features[i];
+        return sum;
+    }
+
+    /// <summary>How much a feature counts in it.</summary>
+    internal static double Difficulty(int feature) => feature switch
+    {
+        Length => 1,
+        SingleLetters or FirstCue or FirstCue + (Cue.Reason - Cue.Maths) => 0.5,
+        _ => 0,
+    };
 
     private static void Scan(ReadOnlySpan<char> text, ref Counts c)
     {

@@ -16,6 +16,7 @@ public sealed class ClassSums
     private readonly PairedSums[] _folds = new PairedSums[RoutingSums.Folds];
     private readonly PairedSums[] _cells = new PairedSums[RoutingSums.Folds * RoutingSums.Ranks];
     private readonly double[] _features = new double[PromptFeatures.Count];
+    private readonly double[] _withGap = new double[PromptFeatures.Count];
 
     // What the candidate would have saved in each cell, in dollars, and its squares: statistics, not accounts.
     private readonly double[] _saved = new double[RoutingSums.Folds * RoutingSums.Ranks];
@@ -46,6 +47,9 @@ public sealed class ClassSums
 
     internal double Feature(int feature) => _features[feature];
 
+    /// <summary>The sum of a feature times the gap.</summary>
+    internal double WithGap(int feature) => _withGap[feature];
+
     internal void Add(in RoutingLabel label, int fold, int? rank)
     {
         _folds[fold].Add(label.Strong, label.Candidate);
@@ -58,8 +62,13 @@ public sealed class ClassSums
         }
 
         var features = label.Features.Span;
+        var gap = label.Strong - label.Candidate;
         for (var i = 0; i < _features.Length; i++)
+        {
             _features[i] += features[i];
+            _withGap[i] += features[i] * gap;
+        }
+
         StrongCost += label.StrongCost;
         CandidateCost += label.CandidateCost;
     }
@@ -76,7 +85,11 @@ public sealed class ClassSums
         }
 
         for (var i = 0; i < _features.Length; i++)
+        {
             _features[i] += other._features[i];
+            _withGap[i] += other._withGap[i];
+        }
+
         StrongCost += other.StrongCost;
         CandidateCost += other.CandidateCost;
     }
@@ -93,7 +106,11 @@ public sealed class ClassSums
         }
 
         for (var i = 0; i < _features.Length; i++)
+        {
             _features[i] *= keep;
+            _withGap[i] *= keep;
+        }
+
         StrongCost = new NanoUsd((long)(StrongCost.Value * keep));
         CandidateCost = new NanoUsd((long)(CandidateCost.Value * keep));
     }
@@ -115,6 +132,8 @@ public sealed class ClassSums
 
         foreach (var feature in _features)
             to.Write(feature);
+        foreach (var product in _withGap)
+            to.Write(product);
         to.Write(StrongCost.Value);
         to.Write(CandidateCost.Value);
     }
@@ -133,6 +152,8 @@ public sealed class ClassSums
 
         for (var i = 0; i < sums._features.Length; i++)
             sums._features[i] = from.ReadDouble();
+        for (var i = 0; i < sums._withGap.Length; i++)
+            sums._withGap[i] = from.ReadDouble();
         sums.StrongCost = new NanoUsd(from.ReadInt64());
         sums.CandidateCost = new NanoUsd(from.ReadInt64());
         return sums;
@@ -159,7 +180,7 @@ public sealed class RoutingSums(PairFingerprint fingerprint)
     // Below it a ridge knows nothing, and ranks by chance.
     private const int LeastToRank = 20;
 
-    private const byte Format = 1;
+    private const byte Format = 2;
 
     private readonly SortedDictionary<TrafficClass, ClassSums> _classes = [];
 
@@ -231,7 +252,7 @@ public sealed class RoutingSums(PairFingerprint fingerprint)
     /// <remarks>The ridge keeps what all classes have in common.</remarks>
     public void Forget(TrafficClass name) => _classes.Remove(name);
 
-    /// <summary>About 7 kB and, for each class, 0.6 kB and 65 bytes for each rank and fold that has a label (80 at most).</summary>
+    /// <summary>About 7 kB and, for each class, 0.9 kB and 65 bytes for each rank and fold that has a label (80 at most).</summary>
     public byte[] ToBytes()
     {
         using var bytes = new MemoryStream();

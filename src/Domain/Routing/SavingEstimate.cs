@@ -12,7 +12,7 @@ namespace Tokonomics.Domain.Routing;
 public sealed record SavingEstimate(long Calls, double RoutedShare, NanoUsd Saving, NanoUsd SavingLow, NanoUsd SavingHigh, double? QualityKept, double? QualityLow, int? LabelsNeeded)
 {
     // Nine in ten by what was measured (docs/routing/evaluation.md), not by the normal distribution: the cut is the widest that held on the same labels, and ranks were given by older ridges.
-    private const double Interval = 2.5;
+    private const double Interval = 3.25;
     private const double NineInTen = 1.2816;
     private const int MostNeeded = 1_000_000;
 
