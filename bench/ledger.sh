@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
   esac
 done
 scale=$PWD/bench/LedgerScale/bin/Release/net10.0/Tokonomics.LedgerScale.dll
-need nginx:nginx-light curl:curl openssl:openssl pgrep:procps initdb:postgresql redis-server:redis-server
+need nginx:nginx-light curl:curl openssl:openssl pgrep:procps initdb:postgresql redis-server:redis-server sqlite3:sqlite3
 providers
 dotnet build bench/LedgerScale -c Release --nologo -v quiet -p:RunAnalyzers=false >&2
 dotnet build bench/SpendQuestions -c Release --nologo -v quiet -p:RunAnalyzers=false >&2

@@ -4,7 +4,7 @@ using Tokonomics.Bench.Load;
 // The parts of bench/ledger.sh that need the product's own code. The store is the one of the environment, as for the product; each prints lines of JSON.
 //   LedgerScale ingest --batches 100,1000 --writers 1,2 …   events into the ledger, as fast as it takes them
 //   LedgerScale grow   --rows 10000000                      the tenant that `tokonomics demo` filled, copied until it has so many
-//   LedgerScale sizes                                       bytes of each relation
+//   LedgerScale sizes                                       bytes of each relation of PostgreSQL
 //   LedgerScale crowd  --keys 1000000 --budgets 100000      tenants with so many keys and budgets
 //   LedgerScale fill   --held FILE                          calls into the journal while the store takes no event, until no more are admitted
 //   LedgerScale node   --url U … -- COMMAND …               a serving process: from its start to ready, to a call, to all shipped; its memory; when it sees a change

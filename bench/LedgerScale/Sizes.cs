@@ -2,24 +2,18 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Tokonomics.Infrastructure;
-using Tokonomics.Infrastructure.Postgres;
 using Tokonomics.Standalone;
 
 namespace Tokonomics.Bench.LedgerScale;
 
-/// <summary>Bytes on disk of each table and index, a partitioned one's parts together; what <see cref="Grow"/> remembers is left out.</summary>
+/// <summary>PostgreSQL's bytes on disk of each table and index, a partitioned one's parts together; what <see cref="Grow"/> remembers is left out. Of SQLite its command-line tool tells: the library has no dbstat.</summary>
 internal static class Sizes
 {
-    private const string OfPostgres = """
+    private const string Relations = """
         SELECT (SELECT relname FROM pg_class WHERE oid = coalesce(pg_partition_root(c.oid), c.oid)), CASE c.relkind WHEN 'i' THEN 'index' ELSE 'table' END,
             (sum(CASE c.relkind WHEN 'i' THEN pg_relation_size(c.oid) ELSE pg_table_size(c.oid) END))::bigint
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = 'public' AND c.relkind IN ('r', 'i') AND c.relname NOT LIKE 'bench\_%' GROUP BY 1, 2
-        """;
-
-    // A page belongs to one table or index, as each of its own b-tree.
-    private const string OfSqlite = """
-        SELECT d.name, coalesce(m.type, 'table'), sum(d.pgsize) FROM dbstat AS d LEFT JOIN sqlite_master AS m ON m.name = d.name WHERE d.name NOT LIKE 'bench\_%' ESCAPE '\' GROUP BY 1, 2
         """;
 
     public static int Run()
@@ -27,7 +21,7 @@ internal static class Sizes
         using var services = Product.BuildStore(StoreSetup.DataFolder);
         using var connection = services.GetRequiredService<ISqlStore>().Open();
         using var command = connection.CreateCommand();
-        (command.CommandText, command.CommandTimeout) = (services.GetService<PostgresPartitions>() is null ? OfSqlite : OfPostgres, 0);
+        (command.CommandText, command.CommandTimeout) = (Relations, 0);
         using var reader = command.ExecuteReader();
         var relations = new List<object>();
         while (reader.Read())

@@ -60,7 +60,7 @@ size_of() { # tokonomics|pg store most
     say "$store: $of rows"
     [ "$of" = "$first" ] || settings "$target" dotnet "$scale" grow --rows "$of" | lines_of "\"part\":\"grown\",\"store\":\"$store\""
     [ "$store" = sqlite ] || sql 'VACUUM (ANALYZE)' # as autovacuum would in time
-    settings "$target" dotnet "$scale" sizes >"$work/sizes"
+    case $store in sqlite) sizes_of_sqlite;; *) settings "$target" dotnet "$scale" sizes;; esac >"$work/sizes"
     record "\"part\":\"size\",\"store\":\"$store\",\"rows\":$of" "$(cat "$work/sizes")"
     bytes_per=$(node -e 'const r=JSON.parse(require("fs").readFileSync(process.argv[1])).relations;console.log(Math.ceil(r.reduce((a,b)=>a+b.bytes,0)/process.argv[2]))' "$work/sizes" "$of")
     taken=$gb
@@ -69,6 +69,10 @@ size_of() { # tokonomics|pg store most
     if [ "$of" -le "$verify_most" ]; then verified "$target" "$store" "$of"; fi
   done
   bytes_per=
+}
+sizes_of_sqlite() { # each page belongs to one table or index
+  sqlite3 -json "$work/data-tokonomics/tokonomics.db" "SELECT d.name, coalesce(m.type, 'table') AS kind, sum(d.pgsize) AS bytes FROM dbstat AS d LEFT JOIN sqlite_master AS m ON m.name = d.name WHERE d.name NOT LIKE 'bench\_%' ESCAPE '\' GROUP BY 1, 2" |
+    node -e 'console.log(JSON.stringify({ relations: JSON.parse(require("fs").readFileSync(0)) }))'
 }
 verified() { # the product's own check that sums are the sums of their events, at a number of rows at which it doesn't take all day
   local said
