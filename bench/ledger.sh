@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 . bench/product.sh
 . bench/parts/ledger.sh
 rows=1000000,10000000,30000000,100000000 disk=45 sqlite_most=10000000 verify_most=1000000 keys=1000000 budgets=100000 rounds=3 rate=500 seconds=20 parts=ingest,serving,size,keys,journal report=docs/benchmarks
-events=100000 batches=100,1000,10000 tenants=20 warm=20 most_events=40000 question_rounds=9 rest=10 changes=5 journal_options=() waiting_options=()
+events=100000 batches=100,1000,10000 tenants=20 warm=20 most_events=30000 question_rounds=9 rest=10 changes=5 journal_options=() waiting_options=()
 while [ $# -gt 0 ]; do
   case $1 in
     --rows) rows=$2; shift 2;; --disk) disk=$2; shift 2;; --sqlite-most) sqlite_most=$2; shift 2;; --verify-most) verify_most=$2; shift 2;; --keys) keys=$2; shift 2;; --budgets) budgets=$2; shift 2;; --rounds) rounds=$2; shift 2;;

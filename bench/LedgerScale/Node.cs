@@ -17,7 +17,7 @@ namespace Tokonomics.Bench.LedgerScale;
 /// <summary>A process that serves: how long from its start until it says that it is ready, until it answers a call, until nothing waits for the ledger; its resident size; and when it knows of a key that another process made or revoked.</summary>
 internal static class Node
 {
-    private const long Patience = 600 * Clock.Second;
+    private const long Patience = 1800 * Clock.Second;
 
     public static async Task<int> RunAsync(Arguments arguments)
     {
