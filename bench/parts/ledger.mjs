@@ -106,7 +106,7 @@ ${table(['tenants', 'keys', 'budgets', 'ready after, s', 'resident, MB', 'highes
     whole(k.tenants), whole(k.keys), whole(k.budgets), number(k.node.ready_ms / 1000, 1), mb(k.node.resident_kb), mb(k.node.peak_kb), seen(k, 'small'), seen(k, 'big')]))}
 \`Tokonomics.Web.Proxy\` on PostgreSQL, started anew for each line. ${many && many.keys > none.keys ? `A key takes ${number((many.node.resident_kb - none.node.resident_kb) * 1024 / (many.keys - none.keys), 0)} bytes of resident size` : ''}${keys.length > 2 && keys[2].budgets > many.budgets ? `, a budget ${number((keys[2].node.resident_kb - many.node.resident_kb) * 1024 / (keys[2].budgets - many.budgets), 0)} (nobody called on them, so that no account is open)` : ''}.
 A tenth of the keys belongs to one tenant, the others have a hundred each; budgets are by key and month. Their rows are copies by SQL of one tenant, key and budget that the product made; triggers were off meanwhile, and what they note was written at once. "Seen": from the commit of the use case
-in another process to the first answer that knows of it (another than 401; 401); the node asks five times a second whether anything changed, and reads a tenant whole. The median of several.
+in another process to the first answer that knows of it (200 from the sandbox; 401); the node asks five times a second whether anything changed, and reads a tenant whole. The median of several.
 `);
 }
 

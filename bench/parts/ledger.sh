@@ -28,7 +28,8 @@ serving() { # a product process answers at a fixed rate: alone, then with one an
   called() { loaded pg plain rate --connections 16 --rate "$rate" --seconds "$seconds"; }
   loaded pg plain rate --connections 16 --rate "$rate" --seconds "$warm" >/dev/null
   say "$rate calls a second for $seconds s, alone"
-  record '"part":"serving","writers":0' "$(called)"
+  said=$(called)
+  record '"part":"serving","writers":0' "$said"
   for writers in 1 2; do
     say "$rate calls a second for $seconds s, $writers writing beside them"
     behind ingest as_second dotnet "$scale" ingest --batches 1000 --writers "$writers" --wait "$work/made" --events $((seconds * most_events)) --seconds "$seconds" --store "${pid[postgres]}" >"$work/ingest"
@@ -95,7 +96,7 @@ watched() { # state, options of `LedgerScale node`
     -- dotnet "$app/Tokonomics.Web.Proxy.dll"
 }
 keys() {
-  local state made tenants=one= more=() ids
+  local state made node more=() ids
   sql 'CREATE DATABASE crowd'
   local database=crowd
   product_make pg
@@ -105,14 +106,15 @@ keys() {
     made=$(settings pg dotnet "$scale" crowd --keys "${state%,*}" --budgets "${state#*,}")
     [ "$state" = 0,0 ] || sql 'VACUUM (ANALYZE)'
     ids=$(node -e 'const m=JSON.parse(process.argv[1]);console.log(m.small?`small=${m.small},big=${m.big}`:"")' "$made")
-    record '"part":"keys"' "${made%\}},\"node\":$(watched --rest "$rest" ${ids:+--tenants "$ids"} --changes "$changes")}"
+    node=$(watched --rest "$rest" ${ids:+--tenants "$ids"} --changes "$changes")
+    record '"part":"keys"' "${made%\}},\"node\":$node}"
   done
   database=bench sql 'DROP DATABASE crowd WITH (FORCE)'
 }
 
 # Killed with a full journal: by the bound on what may wait, then by the journal's own.
 journal() {
-  local bound more held
+  local bound more held node
   [ -n "${key[pg]:-}" ] || fail "journal needs the installation on PostgreSQL"
   for bound in waiting bytes; do
     more=("${journal_options[@]}")
@@ -126,6 +128,7 @@ journal() {
     wait "${pid[filler]}" 2>/dev/null || true
     held="${held%\}},\"on_disk\":$(du -sb "$work/data-pg/journal/bench" | cut -f1)}"
     say "Started again"
-    record "\"part\":\"journal\",\"bound\":\"$bound\"" "${held%\}},\"node\":$(watched --rest 1)}"
+    node=$(watched --rest 1)
+    record "\"part\":\"journal\",\"bound\":\"$bound\"" "${held%\}},\"node\":$node}"
   done
 }
