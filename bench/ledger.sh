@@ -30,12 +30,13 @@ postgres_start
 product_make pg
 stop pg
 record '"part":"run"' "$(node bench/parts/here.mjs "$rows" "$rounds" "$rate" "$seconds" "$events" "$tenants" "$parts")"
+raw=${TMPDIR:-/tmp}/tokonomics-ledger-$(date +%Y%m%d-%H%M%S).jsonl
 began=$SECONDS
 for part in ${parts//,/ }; do
   case $part in ingest|serving|size|keys|journal) say "Part: $part"; $part;; *) fail "there is no part $part";; esac
+  cp "$results" "$raw" # whatever the next part meets
 done
 record '"part":"end"' "{\"seconds\":$((SECONDS - began))}"
-raw=${TMPDIR:-/tmp}/tokonomics-ledger-$(date +%Y%m%d-%H%M%S).jsonl
 cp "$results" "$raw"
 say "Measured for $((SECONDS - began)) s. Single measurements: $raw (node bench/parts/ledger.mjs $raw $report makes the report again)"
 node bench/parts/ledger.mjs "$raw" "$report"

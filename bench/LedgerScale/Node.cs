@@ -24,7 +24,8 @@ internal static class Node
         var (url, call) = (arguments.Url(), arguments.Request()!);
         var (ready, metrics) = (Get(url, "/readyz"), Get(url, "/metrics"));
         var start = Clock.Now;
-        using var process = Process.Start(new ProcessStartInfo(arguments.Rest[0], arguments.Rest[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var process = Process.Start(new ProcessStartInfo(arguments.Rest[0], arguments.Rest[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => End(process); // whoever ends this ends what it watches
         var said = new StringBuilder();
         process.OutputDataReceived += (_, line) => said.AppendLine(line.Data);
         process.ErrorDataReceived += (_, line) => said.AppendLine(line.Data);
@@ -55,12 +56,15 @@ internal static class Node
         }
         finally
         {
-            if (!process.HasExited)
-            {
-                Clock.Terminate(process.Id);
-                await process.WaitForExitAsync();
-            }
+            End(process);
+            await process.WaitForExitAsync();
         }
+    }
+
+    private static void End(Process process)
+    {
+        if (!process.HasExited)
+            Clock.Terminate(process.Id);
     }
 
     // From the commit of a change to the first answer that knows of it, milliseconds; each the median.

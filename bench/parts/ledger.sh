@@ -96,7 +96,7 @@ watched() { # state, options of `LedgerScale node`
     -- dotnet "$app/Tokonomics.Web.Proxy.dll"
 }
 keys() {
-  local state made node more=() ids
+  local state made node more=() ids key_before=${key[pg]}
   sql 'CREATE DATABASE crowd'
   local database=crowd
   product_make pg
@@ -109,13 +109,13 @@ keys() {
     node=$(watched --rest "$rest" ${ids:+--tenants "$ids"} --changes "$changes")
     record '"part":"keys"' "${made%\}},\"node\":$node}"
   done
+  key[pg]=$key_before
   database=bench sql 'DROP DATABASE crowd WITH (FORCE)'
 }
 
 # Killed with a full journal: by the bound on what may wait, then by the journal's own.
 journal() {
   local bound more held node
-  [ -n "${key[pg]:-}" ] || fail "journal needs the installation on PostgreSQL"
   for bound in waiting bytes; do
     more=("${journal_options[@]}")
     if [ $bound = waiting ]; then more+=("${waiting_options[@]}"); else more+=(Recorder__MaxWaiting=10000000); fi
