@@ -44,18 +44,22 @@ internal static class Grow
             throw new InvalidOperationException($"{rows} rows are more than a thousand times the {size} of the demonstration: begin with more");
         if (services.GetService<PostgresPartitions>() is { } partitions)
             partitions.Ensure(DateTimeOffset.UtcNow.AddDays(-90 * (((wanted - 1) / PerQuarter) + 1)));
-        for (var copy = done; copy < wanted; copy++)
+        for (var (copy, times) = (done, 1); copy < wanted; copy++, times++)
         {
             var quarter = copy / PerQuarter;
+            // Once for all copies of a quarter: a new version of each row of sums with each would leave PostgreSQL's tables full of old ones.
+            var isLast = copy + 1 == wanted || (copy + 1) % PerQuarter == 0;
             await store.RunAsync(transaction =>
             {
                 transaction.Execute(Copy(transaction, copy, quarter * Quarter, last));
-                foreach (var (table, time, key) in Sums)
-                    transaction.Execute(Add(transaction, table, time, key, quarter * Quarter));
+                foreach (var (table, time, key) in isLast ? Sums : [])
+                    transaction.Execute(Add(transaction, table, time, key, quarter * Quarter, times));
                 transaction.Execute("DELETE FROM budget_leases");
                 transaction.Execute("DELETE FROM budget_accounts");
                 transaction.Execute($"INSERT INTO bench_copies (copies) VALUES ({copy + 1})");
             });
+            if (isLast)
+                times = 0;
             await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"  {(copy + 1) * size:N0} rows after {watch.Elapsed.TotalSeconds:F0} s"));
         }
 
@@ -84,12 +88,12 @@ internal static class Grow
         }))} FROM bench_events ORDER BY at";
     }
 
-    private static string Add(DbTransaction transaction, string table, string time, string[] key, long back)
+    private static string Add(DbTransaction transaction, string table, string time, string[] key, long back, int times)
     {
         var sums = transaction.Columns(table).Except(key).ToList();
         string[] columns = [.. key, .. sums];
         return $"""
-            INSERT INTO {table} ({string.Join(", ", columns)}) SELECT {string.Join(", ", columns.Select(c => c == time ? $"{time} - {back}" : c))} FROM bench_{table} WHERE TRUE
+            INSERT INTO {table} ({string.Join(", ", columns)}) SELECT {string.Join(", ", columns.Select(c => c == time ? $"{time} - {back}" : sums.Contains(c) && c != "dearest_nano" ? $"{c} * {times}" : c))} FROM bench_{table} WHERE TRUE
             ON CONFLICT ({string.Join(", ", key)}) DO UPDATE SET {string.Join(", ", sums.Select(s => s == "dearest_nano" ? $"{s} = {table}.{s}" : $"{s} = {table}.{s} + excluded.{s}"))}
             """;
     }
