@@ -17,10 +17,10 @@ postgres_start() { # PostgreSQL and Redis as Debian packages them, with their ow
 settings() {
   local name=$1 scheme=http
   shift
-  local of=(TOKONOMICS_DATA="$work/data-$name")
+  local of=(TOKONOMICS_DATA="$work/data-$name${database:+-$database}") # database: another one of the same PostgreSQL, with a data folder of its own
   case $name in
     *-tls) scheme=https; of+=(Kestrel__Certificates__Default__Path="$work/tls.crt" Kestrel__Certificates__Default__KeyPath="$work/tls.key");;
-    pg) of+=(ConnectionStrings__Postgres="Host=127.0.0.1;Port=${port[postgres]};Database=bench;Username=postgres" ConnectionStrings__Redis="127.0.0.1:${port[redis]}" Journal__Node=bench);;
+    pg) of+=(ConnectionStrings__Postgres="Host=127.0.0.1;Port=${port[postgres]};Database=${database:-bench};Username=postgres" ConnectionStrings__Redis="127.0.0.1:${port[redis]}" Journal__Node=bench);;
   esac
   # Five names, so that one run has all answers: openai's is plain, deepseek's a stream of 50 events (a provider whose usage is asked for), cerebras' one of 2,000.
   ${replace:-} env "${of[@]}" ASPNETCORE_URLS="$scheme://127.0.0.1:${port[$name]}" Providers__openai__BaseUrl="http://127.0.0.1:${port[direct]}/plain" Providers__deepseek__BaseUrl="http://127.0.0.1:${port[direct]}/stream" \
