@@ -15,9 +15,7 @@ namespace Tokonomics.Infrastructure.Budgets;
 /// <param name="isNew">Which of its rows were added by the transaction.</param>
 internal sealed class BudgetPosting(ISqlStore store, string events, string isNew)
 {
-    private readonly string _newByAccount = $"""
-        SELECT {BudgetRows.AccountColumns}, CAST(sum(amount) AS bigint) FROM ({BudgetRows.CountedOn(store, events, isNew)}) AS c GROUP BY {BudgetRows.AccountColumns}
-        """;
+    private readonly string _newByAccount = BudgetRows.SumsOfFew(store, events, isNew);
 
     private readonly string _notOpen = BudgetRows.NotOpen(store, events, isNew);
 

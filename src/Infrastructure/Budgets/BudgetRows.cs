@@ -32,6 +32,15 @@ internal sealed class BudgetRows(ISqlStore store, DbTransaction transaction, Dat
         {store.JoinInOrder} budget_accounts AS a ON a.tenant_id = b.tenant_id AND a.budget_id = b.id AND a.subject = t.subject AND a.period_start <= t.at AND a.period_end > t.at
         """;
 
+    /// <summary>The same, added up by account, for few events beside many accounts: each account is looked up by its key, whatever a planner expects of new rows that it has no figures of.</summary>
+    public static string SumsOfFew(ISqlStore store, string events, string where)
+    {
+        var each = store.ForEach(
+            $"(SELECT b.tenant_id AS of_tenant, b.id AS of_budget, t.subject AS of_subject, t.at AS of_at, t.amount AS amount {InScope(store, events, where)}) AS s", "budget_accounts",
+            "tenant_id = s.of_tenant AND budget_id = s.of_budget AND subject = s.of_subject AND period_start <= s.of_at AND period_end > s.of_at");
+        return $"SELECT {AccountColumns}, CAST(sum(amount) AS bigint) FROM {each} GROUP BY {AccountColumns}";
+    }
+
     /// <summary>The periods that events fall in and no account is open for: budget, subject, one instant in it, the tenant's time zones.</summary>
     public static string NotOpen(ISqlStore store, string events, string where) => $"""
         SELECT DISTINCT b.tenant_id, b.id, t.subject, t.at, z.time_zone, z.earlier_zones {InScope(store, events, where)}

@@ -13,6 +13,9 @@ internal sealed class BudgetDirectory(OpenAccount open)
     private readonly ConcurrentDictionary<(string TenantId, KeyEnvironment), Snapshot> _snapshots = new();
     private readonly ConcurrentDictionary<string, BudgetSlot> _slots = new(StringComparer.Ordinal);
 
+    // By tenant, the keys of its slots. Only for Apply: at a start with many tenants each must not look at the budgets of all.
+    private readonly Dictionary<string, HashSet<string>> _ofTenant = new(StringComparer.Ordinal);
+
     /// <summary>The point that the last reading reached.</summary>
     public long Seq { get; private set; }
 
@@ -84,13 +87,15 @@ internal sealed class BudgetDirectory(OpenAccount open)
             changed.AddRange(slot.Accounts);
         }
 
-        foreach (var (id, slot) in _slots.Where(s => s.Value.Budget.TenantId == tenant.TenantId && !kept.Contains(s.Key)).ToList())
+        foreach (var id in _ofTenant.GetValueOrDefault(tenant.TenantId, []).Where(id => !kept.Contains(id)))
         {
+            if (!_slots.TryRemove(id, out var slot))
+                continue;
             slot.End();
-            _slots.TryRemove(id, out _);
             changed.AddRange(slot.Accounts);
         }
 
+        _ofTenant[tenant.TenantId] = kept;
         foreach (var environment in Enum.GetValues<KeyEnvironment>())
             _snapshots[(tenant.TenantId, environment)] = Build([.. kept.Select(id => _slots[id]).Where(s => s.Budget.Environment == environment)]);
     }
