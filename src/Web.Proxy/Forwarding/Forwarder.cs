@@ -317,6 +317,10 @@ internal sealed class Forwarder(
                 call.WatchesAnswerId = call.Dialect?.Name == "openai-responses";
             }
 
+            // Nobody reads the request again, and a stream may go on for minutes: a long prompt would stay in memory for as long.
+            if (call.Caching is null && routed?.Quality is null && message.Content is SplicedContent { IsWritten: true })
+                body?.Dispose();
+
             // 8. The answer.
             await relay.RunAsync(context, answer, call, upstream);
         }

@@ -149,8 +149,8 @@ internal sealed class RequestBody : IDisposable
         _charged = 0;
         Return(_wire, _wireLength);
         Return(_decoded, _decodedLength);
-        _wire = [];
-        _decoded = null;
+        (_wire, _wireLength) = ([], 0);
+        (_decoded, _decodedLength) = (null, 0);
     }
 
     private static void Return(byte[]? buffer, int used)

@@ -10,6 +10,9 @@ internal sealed class SplicedContent : HttpContent
     private readonly Splice[] _splices;
     private bool _sent;
 
+    /// <summary>All of it has been written to the connection: the body is not read any more.</summary>
+    public bool IsWritten { get; private set; }
+
     /// <param name="body">The body, plain.</param>
     /// <param name="splices">In the order of their offsets, not overlapping.</param>
     public SplicedContent(ReadOnlyMemory<byte> body, params Splice[] splices)
@@ -36,6 +39,7 @@ internal sealed class SplicedContent : HttpContent
 
         if (at < _body.Length)
             await stream.WriteAsync(_body[at..], cancellationToken);
+        IsWritten = true;
     }
 
     protected override bool TryComputeLength(out long length)

@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
 using System.Text;
+using Microsoft.Extensions.DependencyInjection;
 using Tokonomics.Testing;
+using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Tests.Relay;
 
 namespace Tokonomics.Web.Proxy.Tests.Faults;
@@ -38,6 +40,8 @@ public sealed class SlowStreamsTests(Upstream upstream) : IClassFixture<Upstream
             var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, ct);
             responses[i] = (response, await response.Content.ReadAsStreamAsync(ct), sample);
         });
+        // The requests themselves are not kept while their answers come.
+        upstream.Product.Services.GetRequiredService<BufferBudget>().Taken.ShouldBe(0);
         var memory = GC.GetTotalMemory(forceFullCollection: true);
 
         // Event k is sent to all only after all have event k - 1.
