@@ -81,7 +81,7 @@ public sealed class RedisServer : IAsyncDisposable
 
         if (slowly)
         {
-            // 20 ms for each key of the base file, which the log is rewritten to; a look at the sockets after each kilobyte.
+            // 100 ms for each key of the base file, which the log is rewritten to; a look at the sockets after each kilobyte.
             foreach (var word in (string[])["--key-load-delay", "100000", "--loading-process-events-interval-bytes", "1024"])
                 start.ArgumentList.Add(word);
         }

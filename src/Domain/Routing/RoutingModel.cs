@@ -36,10 +36,11 @@ public sealed class RoutingModel
         for (var i = 0; i < centre.Length && Labels > 0; i++)
             centre[i] = sums.Ridge.Sum(i) / Labels;
         _all = new Part(gap, centre);
-        foreach (var (name, mean) in ClassGaps.Of(Without(sums, -1), gap))
+        var gaps = ClassGaps.Of(Without(sums, -1), gap);
+        foreach (var (name, mean) in gaps)
             _classes.Add(name, new Part(mean, Centre(sums.Classes[name], centre)));
         Fit(sums);
-        _slope = Slope(sums, -1, gap);
+        _slope = Slope(sums, -1, gaps);
     }
 
     /// <summary>How many it rests on.</summary>
@@ -71,7 +72,8 @@ public sealed class RoutingModel
         var classes = Without(sums, without);
         foreach (var own in classes.Values)
             all.Add(own);
-        var (slope, gaps) = (Slope(sums, without, all.Gap), ClassGaps.Of(classes, all.Gap));
+        var gaps = ClassGaps.Of(classes, all.Gap);
+        var slope = Slope(sums, without, gaps);
         var cells = new List<(double Gap, TrafficClass Class, int Rank, double Weight)>();
         var shares = new Dictionary<TrafficClass, double[]>();
         foreach (var (name, own) in classes)
@@ -110,10 +112,9 @@ public sealed class RoutingModel
     }
 
     // By how much the gap grows from rank to rank, over all classes.
-    private static double Slope(RoutingSums sums, int without, double gap)
+    private static double Slope(RoutingSums sums, int without, Dictionary<TrafficClass, double> gaps)
     {
         var (with, squares) = (0d, SlopePenalty);
-        var gaps = ClassGaps.Of(Without(sums, without), gap);
         foreach (var (name, sum) in sums.Classes)
             for (var fold = 0; fold < RoutingSums.Folds; fold++)
                 for (var rank = 0; rank < RoutingSums.Ranks && fold != without; rank++)

@@ -104,7 +104,7 @@ public sealed class BrokenTests
     public async Task An_alert_that_no_worker_takes_is_seen_waiting_until_one_does()
     {
         await using var postgres = await PostgresServer.StartAsync();
-        await using var receiver = new FakeProvider((_, socket) => FakeProvider.SendAsync(socket, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+        await using var receiver = FakeProvider.Always("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         KeyValuePair<string, string?>[] settings =
         [
             new("Telemetry:Prometheus", "true"), new("Telemetry:PrometheusToken", Exposition.Token), new("ConnectionStrings:Postgres", await postgres.CreateDatabaseAsync()), new("Endpoints:AllowPrivate", "true"),
