@@ -45,6 +45,14 @@ public interface ISqlStore
     /// <param name="where">With the small table's columns as bounds of an index of the large one.</param>
     string ForEach(string small, string large, string where);
 
+    /// <summary>The same for rows that are about to be written: they are locked, in the order of the small table's rows and, of one of them, in the order given.</summary>
+    string LockEach(string small, string large, string where, string order);
+
+    /// <summary>A table of rows that a parameter holds, so that one statement does for all: they come in their order.</summary>
+    /// <param name="json">The parameter: a JSON array of objects.</param>
+    /// <param name="columns">Their names, as in <c>amount bigint</c>; text where no type follows.</param>
+    string RowsIn(string json, params string[] columns);
+
     /// <summary>A table with a row for each tag, <c>key</c> and <c>value</c>.</summary>
     /// <param name="column">Holds a JSON object.</param>
     string EachTag(string column);

@@ -32,24 +32,7 @@ internal sealed class BudgetRows(ISqlStore store, DbTransaction transaction, Dat
         {store.JoinInOrder} budget_accounts AS a ON a.tenant_id = b.tenant_id AND a.budget_id = b.id AND a.subject = t.subject AND a.period_start <= t.at AND a.period_end > t.at
         """;
 
-    /// <summary>The same, added up by account, for few events beside many accounts: each account is looked up by its key, whatever a planner expects of new rows that it has no figures of.</summary>
-    public static string SumsOfFew(ISqlStore store, string events, string where)
-    {
-        var each = store.ForEach(
-            $"(SELECT b.tenant_id AS of_tenant, b.id AS of_budget, t.subject AS of_subject, t.at AS of_at, t.amount AS amount {InScope(store, events, where)}) AS s", "budget_accounts",
-            "tenant_id = s.of_tenant AND budget_id = s.of_budget AND subject = s.of_subject AND period_start <= s.of_at AND period_end > s.of_at");
-        return $"SELECT {AccountColumns}, CAST(sum(amount) AS bigint) FROM {each} GROUP BY {AccountColumns}";
-    }
-
-    /// <summary>The periods that events fall in and no account is open for: budget, subject, one instant in it, the tenant's time zones.</summary>
-    public static string NotOpen(ISqlStore store, string events, string where) => $"""
-        SELECT DISTINCT b.tenant_id, b.id, t.subject, t.at, z.time_zone, z.earlier_zones {InScope(store, events, where)}
-        {store.JoinInOrder} tenants AS z ON z.id = b.tenant_id
-        WHERE b.ended_at IS NULL AND NOT EXISTS (
-            SELECT 1 FROM budget_accounts AS a WHERE a.tenant_id = b.tenant_id AND a.budget_id = b.id AND a.subject = t.subject AND a.period_start <= t.at AND a.period_end > t.at)
-        """;
-
-    // The one place that says which event is in which budget's scope.
+    // Which event is in which budget's scope; CountedBudgets says it of events that are in memory.
     private static string InScope(ISqlStore store, string events, string where) => $"""
         FROM (WITH e AS (SELECT tenant_id, environment, team_id, project_id, key_id, tags, at, {Counted} AS amount, {IsCall} AS is_call FROM {events} WHERE {where})
               SELECT tenant_id, environment, at, amount, 'tenant' AS scope, '' AS name, '' AS value, '' AS subject FROM e WHERE amount <> 0
@@ -96,8 +79,6 @@ internal sealed class BudgetRows(ISqlStore store, DbTransaction transaction, Dat
             _budgets[(tenantId, id)] = budget = Budgets(transaction, "tenant_id = @tenant AND id = @id", ("@tenant", tenantId), ("@id", id)).FirstOrDefault();
         return budget;
     }
-
-    public bool AnyBudget() => Command("SELECT 1 FROM budgets LIMIT 1").Rows(_ => true).Count > 0;
 
     /// <summary>The account with its limit as it is now; null where it isn't open.</summary>
     public BudgetAccount? Account(in AccountKey key)

@@ -55,8 +55,11 @@ internal static class Measures
     public static string AddExcluded(string table) => string.Join(", ", All.Select(m =>
         $"{m.Column} = CASE WHEN {table}.{m.Column} > 9000000000000000000 - excluded.{m.Column} THEN 9000000000000000000 ELSE {table}.{m.Column} + excluded.{m.Column} END"));
 
+    /// <summary>With more, nano-dollars, one event counts in no sum: a million dollars.</summary>
+    public const long MostOfEvent = 1_000_000_000_000_000;
+
     /// <summary>A column with nano-dollars as it counts in sums; null where it is.</summary>
-    public static string MoneyOf(string column) => AtMost(column, 1_000_000_000_000_000);
+    public static string MoneyOf(string column) => AtMost(column, MostOfEvent);
 
     // No min(): SQLite's is null where one of the two is, PostgreSQL's least() the other one.
     private static string AtMost(string column, long most) => $"CASE WHEN {column} > {most} THEN {most} ELSE {column} END";

@@ -128,6 +128,10 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
     // Left to itself the planner reads the large table whole and compares each row with each of the small one; what has an OFFSET it doesn't take apart.
     public string ForEach(string small, string large, string where) => $"{small} CROSS JOIN LATERAL (SELECT * FROM {large} WHERE {where} OFFSET 0) AS found";
 
+    public string LockEach(string small, string large, string where, string order) => $"{small} CROSS JOIN LATERAL (SELECT * FROM {large} WHERE {where} ORDER BY {order} OFFSET 0 FOR UPDATE) AS found";
+
+    public string RowsIn(string json, params string[] columns) => $"json_to_recordset(CAST({json} AS json)) AS given({string.Join(", ", columns.Select(c => c.Contains(' ', StringComparison.Ordinal) ? c : c + " text"))})";
+
     public string EachTag(string column) => $"json_each_text(CAST({column} AS json))";
 
     public string TagValue(string column, string name) => $"(CAST({column} AS json) ->> {name})";

@@ -10,8 +10,8 @@ using Tokonomics.Infrastructure.Ledger;
 namespace Tokonomics.Infrastructure.Postgres;
 
 /// <summary>
-/// Appends to the ledger by binary COPY and a handful of statements, in one transaction: what of the batch is new goes to the table <c>added</c>, and
-/// rollups and budgets are made from that alone. A batch whose commit went through and whose answer was lost may be sent again: nothing of it is new then.
+/// Appends to the ledger by binary COPY and a handful of statements, in one transaction: what of the batch is not new is taken out of the copy, and
+/// rollups and budgets are made from the rest alone. A batch whose commit went through and whose answer was lost may be sent again: nothing of it is new then.
 /// </summary>
 /// <remarks>
 /// Several nodes append at once. All take their locks in one order: openings of the batch's tenants (shared), events by their keys, rollups by theirs,
@@ -22,13 +22,9 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
 {
     // A pooler may give us a session of another version of this program: its tables are others by name.
     private static readonly string Incoming = $"incoming_events_{UsageRow.Columns.Length}";
-    private static readonly string Added = $"added_events_{UsageRow.Columns.Length}";
 
     // Of the session, empty in the beginning of every transaction: a table made and dropped with each batch would leave the catalogs' own tables full of dead rows.
-    private static readonly string Tables = $"""
-        CREATE TEMP TABLE IF NOT EXISTS {Incoming} (LIKE usage_events) ON COMMIT DELETE ROWS;
-        CREATE TEMP TABLE IF NOT EXISTS {Added} (LIKE usage_events) ON COMMIT DELETE ROWS
-        """;
+    private static readonly string Table = $"CREATE TEMP TABLE IF NOT EXISTS {Incoming} (LIKE usage_events) ON COMMIT DELETE ROWS";
 
     private static readonly string Copy = $"COPY {Incoming} ({UsageRow.ColumnList}) FROM STDIN (FORMAT BINARY)";
 
@@ -37,13 +33,12 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
         """;
 
     private static readonly string Insert = $"""
-        WITH inserted AS (
-            INSERT INTO usage_events ({UsageRow.ColumnList}) SELECT {UsageRow.ColumnList} FROM {Incoming} ORDER BY request_id, attempt
-            ON CONFLICT DO NOTHING RETURNING {UsageRow.ColumnList})
-        INSERT INTO {Added} ({UsageRow.ColumnList}) SELECT {UsageRow.ColumnList} FROM inserted RETURNING request_id, attempt
+        INSERT INTO usage_events ({UsageRow.ColumnList}) SELECT {UsageRow.ColumnList} FROM {Incoming} ORDER BY request_id, attempt ON CONFLICT DO NOTHING RETURNING request_id, attempt
         """;
 
-    private static readonly string NoteLate = Rollups.NoteLate(Added, "TRUE");
+    private static readonly string KeepAdded = $"DELETE FROM {Incoming} WHERE (request_id, attempt) NOT IN (SELECT * FROM unnest(@requests, @attempts))";
+
+    private static readonly string NoteLate = Rollups.NoteLate(Incoming, "TRUE");
 
     private readonly PostgresDatabase _database;
     private readonly TimeProvider _time;
@@ -52,8 +47,7 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
     private readonly string _addHourly;
     private readonly string _addHourlyTags;
     private readonly string _addPairs;
-    private readonly BudgetPosting _new;
-    private readonly BudgetPosting _all;
+    private readonly BudgetPosting _budgets;
     private readonly SemaphoreSlim _turn = new(1, 1);
     private NpgsqlConnection? _connection;
 
@@ -61,11 +55,10 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
     public PostgresUsageLedger(PostgresDatabase database, TimeProvider time, IEnumerable<IPostedEvents> watchers, IPriceVersions? prices = null)
     {
         (_database, _time, _watchers, _prices) = (database, time, watchers, prices);
-        _addHourly = Rollups.AddHourly(Added, "TRUE");
-        _addHourlyTags = Rollups.AddHourlyTags(database, Added, "TRUE");
-        _addPairs = Rollups.AddPairs(database, Added, "TRUE");
-        _new = new BudgetPosting(database, Added, "TRUE");
-        _all = new BudgetPosting(database, Incoming, "TRUE");
+        _addHourly = Rollups.AddHourly(Incoming, "TRUE");
+        _addHourlyTags = Rollups.AddHourlyTags(database, Incoming, "TRUE");
+        _addPairs = Rollups.AddPairs(database, Incoming, "TRUE");
+        _budgets = new BudgetPosting(database);
     }
 
     public async Task<int> AppendAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken)
@@ -97,7 +90,7 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
 
         var savings = new SavingsRollup(_prices, events);
         using var transaction = connection.BeginTransaction();
-        transaction.Execute($"{PostgresDatabase.EndSoonWhenFrozen}; {Tables}");
+        transaction.Execute($"{PostgresDatabase.EndSoonWhenFrozen}; {Table}");
         using (var writer = connection.BeginBinaryImport(Copy))
         {
             foreach (var usage in batch.Values)
@@ -111,6 +104,8 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
 
         transaction.Execute(ShareOpenings, ("@names", batch.Values.Select(e => e.TenantId).Distinct().Select(BudgetRows.OpeningsOf).ToArray()));
         var added = transaction.Command(Insert).Rows(row => batch[(row.GetString(0), row.GetInt32(1))]);
+        if (added.Count < batch.Count)
+            transaction.Execute(KeepAdded, ("@requests", added.Select(e => e.RequestId).ToArray()), ("@attempts", added.Select(e => e.Attempt).ToArray()));
         var now = _time.GetUtcNow();
         if (added.Count > 0)
         {
@@ -121,10 +116,9 @@ public sealed class PostgresUsageLedger : IUsageLedger, IDisposable
             savings.Add(transaction, added, Storable);
             RoutingRollup.Add(transaction, added, Storable);
             RepeatRollup.Add(transaction, added, Storable);
-            _new.Post(transaction, added, now);
         }
 
-        var notOpen = _all.NotOpen(transaction, now);
+        var notOpen = _budgets.Post(transaction, batch.Values, added, now);
         transaction.Commit();
         return (added.Count, notOpen);
     }

@@ -100,6 +100,10 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
 
     public string ForEach(string small, string large, string where) => $"{small} CROSS JOIN {large} WHERE {where}";
 
+    public string LockEach(string small, string large, string where, string order) => ForEach(small, large, where); // whoever writes has the whole file
+
+    public string RowsIn(string json, params string[] columns) => $"(SELECT {string.Join(", ", columns.Select(c => c.Split(' ')[0]).Select(c => $"value ->> '{c}' AS {c}"))} FROM json_each({json})) AS given";
+
     public string EachTag(string column) => $"json_each({column})";
 
     public string TagValue(string column, string name) => $"""json_extract({column}, '$."' || {name} || '"')""";

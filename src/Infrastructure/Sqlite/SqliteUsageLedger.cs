@@ -17,8 +17,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
 {
     private const string New = "usage_events.rowid > @after";
 
-    // Without its indexes: to have rows in the order of their groups SQLite would go through one of them from end to end, for each batch again.
-    private readonly BudgetPosting _budgets = new(database, database.RowByRow("usage_events"), New);
+    private readonly BudgetPosting _budgets = new(database);
     private readonly SemaphoreSlim _turn = new(1, 1);
     private Prepared? _prepared;
 
@@ -28,9 +27,12 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
         get
         {
             using var prepared = new Prepared(database);
-            return [prepared.Hourly.CommandText, prepared.HourlyTags.CommandText, prepared.Pairs.CommandText, prepared.Late.CommandText, .. _budgets.Questions];
+            return [prepared.Hourly.CommandText, prepared.HourlyTags.CommandText, prepared.Pairs.CommandText, prepared.Late.CommandText];
         }
     }
+
+    /// <summary>The statements by which a batch is posted to budgets. None may go through all accounts or leases.</summary>
+    internal IReadOnlyList<string> OfBudgets => _budgets.Statements;
 
     public async Task<int> AppendAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken)
     {
@@ -89,8 +91,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
             savings.Add(transaction, added);
             RoutingRollup.Add(transaction, added);
             RepeatRollup.Add(transaction, added);
-            _budgets.Post(transaction, added, now, ("@after", after));
-            foreach (var (opening, budget) in _budgets.NotOpen(transaction, now, ("@after", after)))
+            foreach (var (opening, budget) in _budgets.Post(transaction, added, added, now))
                 new BudgetRows(database, transaction, now).Open(opening, budget);
         }
 
@@ -112,6 +113,7 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
             Connection = database.OpenFile();
             LastRow = Command("SELECT coalesce(max(rowid), 0) FROM usage_events");
             Insert = new BoundStatement(Connection, $"INSERT INTO usage_events ({UsageRow.ColumnList}) VALUES ({string.Join(", ", UsageRow.Columns.Select(_ => "?"))}) ON CONFLICT (request_id, attempt) DO NOTHING");
+            // Without its indexes: to have rows in the order of their groups SQLite would go through one of them from end to end, for each batch again.
             var events = database.RowByRow("usage_events");
             Hourly = Command(Rollups.AddHourly(events, New), "after");
             HourlyTags = Command(Rollups.AddHourlyTags(database, events, New), "after");

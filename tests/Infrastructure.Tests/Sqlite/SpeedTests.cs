@@ -31,7 +31,7 @@ public sealed class SpeedTests(ITestOutputHelper output)
         await using var store = new TempStore();
         await store.Get<IUsageLedger>().AppendAsync(Some.Events(7, 100), Cancel);
         var statements = ((SqliteUsageLedger)store.Get<IUsageLedger>()).OverNewRows;
-        statements.Count.ShouldBe(6);
+        statements.Count.ShouldBe(4);
         using var connection = store.Get<SqliteDatabase>().OpenFile();
         foreach (var statement in statements)
         {
@@ -46,6 +46,27 @@ public sealed class SpeedTests(ITestOutputHelper output)
                 plan.Add(rows.GetString(3));
             plan.ShouldContain(step => step.StartsWith("SEARCH usage_events USING INTEGER PRIMARY KEY", StringComparison.Ordinal), statement);
             plan.ShouldNotContain(step => step.StartsWith("SCAN usage_events", StringComparison.Ordinal), statement);
+        }
+    }
+
+    [Fact]
+    public async Task No_posting_goes_through_all_accounts()
+    {
+        await using var store = new TempStore();
+        using var connection = store.Get<SqliteDatabase>().OpenFile();
+        foreach (var statement in ((SqliteUsageLedger)store.Get<IUsageLedger>()).OfBudgets)
+        {
+            using var explain = connection.CreateCommand();
+            explain.CommandText = "EXPLAIN QUERY PLAN " + statement;
+            explain.Parameters.AddWithValue("@rows", "[]");
+            if (statement.Contains("@at", StringComparison.Ordinal))
+                explain.Parameters.AddWithValue("@at", 1);
+            var plan = new List<string>();
+            using var rows = explain.ExecuteReader();
+            while (rows.Read())
+                plan.Add(rows.GetString(3));
+            plan.ShouldContain("SCAN json_each VIRTUAL TABLE INDEX 1:", statement);
+            plan.ShouldNotContain(step => step.StartsWith("SCAN budget_", StringComparison.Ordinal), statement);
         }
     }
 }
