@@ -4,6 +4,7 @@ using Tokonomics.Application.Ledger;
 using Tokonomics.Application.Tenants;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Infrastructure.Budgets;
+using Tokonomics.Infrastructure.Hosting;
 
 namespace Tokonomics.Infrastructure.Ledger;
 
@@ -14,26 +15,19 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
     // Attempts of one request are recorded one by one: a request this young may have its first still on the way.
     private static readonly TimeSpan StillArriving = TimeSpan.FromMinutes(15);
 
-    public Task<VerificationReport> RunAsync(string? tenantId, CancellationToken cancellationToken) => Task.Run(() => Run(tenantId, cancellationToken), cancellationToken);
+    public Task<VerificationReport> RunAsync(string? tenantId, CancellationToken cancellationToken) => LowPriority.RunAsync("verify-ledger", () => Run(tenantId, cancellationToken));
 
     private VerificationReport Run(string? tenantId, CancellationToken cancellationToken)
     {
         using var connection = store.Open();
         var results = new List<(string Name, List<Finding> Findings)>();
         var notes = new List<Finding>();
-        using (var transaction = store.BeginReading(connection)) // one snapshot for all checks; nothing is written in it
-        {
-            foreach (var (name, sql) in Statements(store).Concat(store.OwnChecks))
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                results.Add((name, Rows(transaction, name, sql, tenantId)));
-            }
-
-            results.Add(("audit_chain_intact", AuditChain(transaction, tenantId)));
-            foreach (var (name, sql) in Lists)
-                notes.AddRange(Rows(transaction, name, sql, tenantId));
-        }
-
+        // Each check sees one state of the store and lets go of it: what is written meanwhile can be tidied up between two.
+        foreach (var (name, sql) in Statements(store).Concat(store.OwnChecks))
+            results.Add((name, Read(transaction => Rows(transaction, name, sql, tenantId))));
+        results.Add(("audit_chain_intact", Read(transaction => AuditChain(transaction, tenantId))));
+        foreach (var (name, sql) in Lists)
+            notes.AddRange(Read(transaction => Rows(transaction, name, sql, tenantId)));
         foreach (var (name, found) in results)
         {
             using var command = connection.Command(
@@ -46,6 +40,13 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
         using (var old = connection.Command(null, "DELETE FROM invariant_checks WHERE at < @old", ("@old", UsageRow.Micros(time.GetUtcNow().AddDays(-31)))))
             old.ExecuteNonQuery();
         return new VerificationReport([.. results.Select(r => r.Name)], [.. results.SelectMany(r => r.Findings)]) { Notes = notes };
+
+        List<Finding> Read(Func<DbTransaction, List<Finding>> check)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using var transaction = store.BeginReading(connection);
+            return check(transaction);
+        }
     }
 
     private const string Mine = "(@tenant = '' OR tenant_id = @tenant)";
