@@ -56,6 +56,7 @@ public static class HostSetup
     /// <param name="refusePlain">Answers a call over plain http in the caller's own language, given what to say; false leaves it to the others.</param>
     public static void UseHosting(this WebApplication app, Func<HttpContext, string, Task<bool>>? refusePlain = null)
     {
+        app.UseConnectionRoom();
         app.UseResetGuard();
         app.UseDrain();
         app.UseProbes();
@@ -190,7 +191,12 @@ public static class HostSetup
             host.ShutdownTimeout = drain.Value.Notice + drain.Value.Timeout + recorder.Value.ShutdownTimeout + TimeSpan.FromSeconds(15));
         builder.Services.AddSingleton<ListenSockets>();
         builder.Services.AddOptions<SocketTransportOptions>().Configure<ListenSockets>((sockets, kept) => sockets.CreateBoundListenSocket = kept.Create);
-        builder.WebHost.ConfigureKestrel((_, kestrel) => kestrel.ConfigureEndpointDefaults(listen => listen.Use(next => connection => kestrel.ApplicationServices.GetRequiredService<Drain>().WatchAsync(connection, next))));
+        builder.Services.AddSingleton<ConnectionRoom>();
+        builder.WebHost.ConfigureKestrel((_, kestrel) => kestrel.ConfigureEndpointDefaults(listen =>
+        {
+            listen.Use(next => connection => kestrel.ApplicationServices.GetRequiredService<Drain>().WatchAsync(connection, next));
+            listen.Use(next => connection => kestrel.ApplicationServices.GetRequiredService<ConnectionRoom>().WatchAsync(connection, next));
+        }));
     }
 }
 
