@@ -52,7 +52,7 @@ attack reset 20 tokonomics-tls plain
 say "Overload: $((most * 2)) calls a second, twice the maximum"
 overload() { loaded tokonomics plain rate --connections "$2" --rate "$3" --seconds "$phase" "${@:4}" >"$work/overload"; record "\"part\":\"overload\",\"phase\":\"$1\",\"rate\":$3" "$(tail -n 1 "$work/overload")"; }
 overload before 32 $((most * 3 / 10))
-overload during 2048 $((most * 2)) # as many callers who wait for an answer
+overload during 8000 $((most * 2)) # as many callers who wait for an answer
 overload after 32 $((most * 3 / 10)) --every 1
 head -n -1 "$work/overload" | while read -r line; do record '"part":"recovery"' "$line"; done
 kill -0 "${pid[tokonomics]}" || fail "the product ended under overload"

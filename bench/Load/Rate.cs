@@ -77,7 +77,7 @@ internal sealed class Rate
             var leaves = streams && (left += _leaveShare) >= 1;
             streamed -= streams ? 1 : 0;
             left -= leaves ? 1 : 0;
-            var status = 0;
+            var (status, sent) = (0, Clock.Now);
             try
             {
                 wire ??= new Wire(_url);
@@ -89,7 +89,7 @@ internal sealed class Rate
             }
 
             var now = Clock.Now;
-            _windows[Math.Min((now - _start) / _window, _windows.Length - 1)].Add(status, now - due);
+            _windows[Math.Min((now - _start) / _window, _windows.Length - 1)].Add(status, now - due, now - sent);
             if (status == 0 || leaves || wire!.Closing)
             {
                 wire?.Dispose();
@@ -114,6 +114,8 @@ internal sealed class Rate
         p99_us = Math.Round(window.Times.Percentile(0.99), 1),
         p999_us = Math.Round(window.Times.Percentile(0.999), 1),
         max_us = Math.Round(window.Times.MaxMicroseconds, 1),
+        sent_p50_us = Math.Round(window.Answers.Percentile(0.5), 1),
+        sent_p99_us = Math.Round(window.Answers.Percentile(0.99), 1),
     });
 
     /// <summary>What ended in a span of time: answered with 200, shed with 503, refused with another status, or broken.</summary>
@@ -123,6 +125,9 @@ internal sealed class Rate
 
         public Latencies Times { get; } = new();
 
+        /// <summary>From sending, however late that was.</summary>
+        public Latencies Answers { get; } = new();
+
         public long Ok => _ok;
 
         public long Shed => _shed;
@@ -131,16 +136,18 @@ internal sealed class Rate
 
         public long Broken => _broken;
 
-        public void Add(int status, long nanoseconds)
+        public void Add(int status, long fromDue, long fromSent)
         {
             Interlocked.Increment(ref status == 200 ? ref _ok : ref status == 503 ? ref _shed : ref status == 0 ? ref _broken : ref _refused);
-            Times.Add(nanoseconds);
+            Times.Add(fromDue);
+            Answers.Add(fromSent);
         }
 
         public void Take(Window other)
         {
             (_ok, _shed, _refused, _broken) = (_ok + other._ok, _shed + other._shed, _refused + other._refused, _broken + other._broken);
             Times.Take(other.Times);
+            Answers.Take(other.Answers);
         }
     }
 }
