@@ -52,15 +52,21 @@ internal sealed class RouteChecks(TokonomicsDbContext db, ProviderCatalogue cata
             ? new Refusal(RefusalKind.Conflict, "route_in_use", $"The budget {budget.Id} sends calls to '{name}' when it is spent: change that budget first.")
             : null;
 
-    /// <summary>For the audit log: the name, and each rule's targets.</summary>
+    // A route of many rules is told whole: who made which model the judge must not be lost behind its targets.
+    private const int MostDescribed = 16_000;
+
+    /// <summary>For the audit log: the name, and each rule's targets, how long answers are kept, and its quality group with its judge.</summary>
     public static string Describe(RouteForm route)
     {
-        var text = $"{route.Name}: {string.Join("; ", route.Rules.Select((r, i) => $"{i + 1}: {string.Join(", ", r.Targets.Select(t => t.Model))}{Describe(r.Quality)}"))}";
-        return text.Length <= 1000 ? text : text[..999] + "…";
+        var text = $"{route.Name}: {string.Join("; ", route.Rules.Select((r, i) => $"{i + 1}: {string.Join(", ", r.Targets.Select(t => t.Model))}{Describe(r.CacheSeconds)}{Describe(r.Quality)}"))}";
+        return text.Length <= MostDescribed ? text : text[..(MostDescribed - 1)] + "…";
     }
 
-    private static string Describe(QualityForm? group) =>
-        group is null ? "" : string.Create(CultureInfo.InvariantCulture, $" ({(group.Active ? "active" : "watching")}: {string.Join(", ", group.Candidates)}, keep {group.KeepPercent} %, samples {group.SamplePercent} % up to {group.SampleLimitUsd} USD)");
+    private static string Describe(int? cacheSeconds) => cacheSeconds is { } seconds ? string.Create(CultureInfo.InvariantCulture, $" (answers kept {seconds} s)") : "";
+
+    private static string Describe(QualityForm? group) => group is null ? "" : string.Create(
+        CultureInfo.InvariantCulture,
+        $" ({(group.Active ? "active" : "watching")}: {string.Join(", ", group.Candidates)}, keep {group.KeepPercent} %, samples {group.SamplePercent} % up to {group.SampleLimitUsd} USD, {(group.Judge is { } judge ? $"judge {judge}" : "no judge")}{(group.Check ? "" : ", answers unchecked")})");
 }
 
 /// <summary>What stands around a tenant's routes.</summary>

@@ -42,6 +42,36 @@ public abstract class RouteTests<TKind>
     }
 
     [Fact]
+    public async Task The_audit_log_says_who_made_which_model_the_judge_and_had_answers_kept()
+    {
+        await using var store = await Kind.NewAsync(withDirectory: false);
+        var made = await store.ProvisionAsync("Acme", new KeyValuePair<string, string>("openai", "sk-provider-key-of-acme"));
+        var (owner, t) = (new Caller(made.TenantId, made.OwnerId, Role.Owner), made.TenantId);
+        RouteForm Judged(string? judge, int? cache = null, bool check = true) =>
+            new("smart", [new RuleForm([new TargetForm("openai/gpt-5")]) { CacheSeconds = cache, Quality = new QualityForm(["openai/gpt-5-nano"], "10") { Judge = judge, Check = check } }]);
+        var id = (await store.SendAsync(new SaveRoute(owner, t, Judged(null)))).Value.Id;
+        await store.SendAsync(new UpdateRoute(owner, t, id, Judged("openai/gpt-5.1")));
+        await store.SendAsync(new UpdateRoute(Caller.Operator, t, id, Judged("openai/gpt-5-mini", 600, check: false)));
+        var audit = (await store.SendAsync(new ListAudit(owner, t))).Value.Lines.Where(l => l.Subject == id).ToList();
+        const string Group = "(watching: openai/gpt-5-nano, keep 95 %, samples 3 % up to 10 USD, ";
+        audit.Select(l => (l.Actor, l.Action, l.Detail)).ShouldBe(
+        [
+            ("operator", "update_route", $"smart: 1: openai/gpt-5 (answers kept 600 s) {Group}judge openai/gpt-5-mini, answers unchecked)"),
+            (owner.Actor, "update_route", $"smart: 1: openai/gpt-5 {Group}judge openai/gpt-5.1)"),
+            (owner.Actor, "save_route", $"smart: 1: openai/gpt-5 {Group}no judge)"),
+        ]);
+        audit.ShouldAllBe(l => l.At > DateTimeOffset.UnixEpoch);
+
+        // The last of twenty rules of ten long names each has its judge in it too.
+        var many = new RouteForm("many", [.. Enumerable.Range(1, 20).Select(rule => new RuleForm([.. Enumerable.Range(0, 10).Select(i => new TargetForm($"openai/model-of-a-long-name-such-as-providers-give-{rule}-{i}"))])
+        {
+            When = rule == 20 ? null : new ConditionsForm { PromptTokensAtLeast = rule }, Quality = rule == 20 ? new QualityForm(["openai/gpt-5-nano"], "10") { Judge = "openai/gpt-5.1" } : null,
+        })]);
+        var longest = (await store.SendAsync(new SaveRoute(owner, t, many))).Value.Id;
+        (await store.SendAsync(new ListAudit(owner, t))).Value.Lines.Single(l => l.Subject == longest).Detail.ShouldEndWith("judge openai/gpt-5.1)");
+    }
+
+    [Fact]
     public async Task What_a_route_can_not_be_is_refused_with_what_to_write()
     {
         await using var store = await Kind.NewAsync(withDirectory: false, settings: s => s["Routes:MaxPerTenant"] = "2");
