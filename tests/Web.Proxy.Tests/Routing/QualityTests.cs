@@ -456,6 +456,9 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
         await CallAsync(group, body: $$$"""
             {"model":"{{{group.Name}}}","messages":[{"role":"user","content":"{{{prompt}}}"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"Error: no such city"}]}
             """);
+
+        // 4. An answer is cut off at the most tokens that the client allows.
+        await FirstAsync(group, s => s.Model == "sandbox-small", more: ",\"max_tokens\":1");
         await Services.GetRequiredService<QualitySignals>().FlushAsync(Cancel);
         var signals = new Dictionary<string, long>();
         await using (var connection = new SqliteConnection($"Data Source={cap.Product.DataFolder}/tokonomics.db;Mode=ReadOnly"))
@@ -470,7 +473,7 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
         }
 
         signals["Calls"].ShouldBeGreaterThanOrEqualTo(3);
-        (signals["Regenerated"], signals["ThumbsDown"], signals["ToolError"]).ShouldBe((1, 1, 1));
+        (signals["Regenerated"], signals["ThumbsDown"], signals["ToolError"], signals["CutShort"]).ShouldBe((1, 1, 1, 1));
     }
 
     [Fact]

@@ -160,6 +160,28 @@ public sealed class RoutingTests(CapProduct cap, ITestOutputHelper output) : ICl
     }
 
     [Fact]
+    public async Task A_provider_that_says_after_how_long_to_come_again_is_asked_then_and_not_before()
+    {
+        var seen = await CallAsync(await RouteAsync(To(Failing("openai", "429"), "openai/sandbox-small") with { Retries = 1 }));
+        seen.Status.ShouldBe(200, seen.Text);
+        seen.Statuses.ShouldBe([429, 429, 200]);
+        var at = seen.Attempts.Select(a => a.GetProperty("at").GetDateTimeOffset()).ToList();
+        (at[1] - at[0]).ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(0.95)); // it says 1 s; by itself the proxy would wait 250 ms
+        seen.Attempts[1].GetProperty("latency_ms").GetDouble().ShouldBeLessThan(900); // the pause is none of it
+    }
+
+    [Fact]
+    public async Task The_fastest_is_found_by_trying_each_and_kept()
+    {
+        // 100 tokens of 20 ms each, against one that answers at once.
+        var route = await RouteAsync(To("openai/sandbox-small-slow-tokens-100", "openai/sandbox-small-tokens-11") with { Choose = TargetChoice.Fastest, Sticky = false });
+        var models = new List<string>();
+        for (var i = 0; i < 4; i++)
+            models.AddRange((await CallAsync(route)).Models);
+        models.ShouldBe(["sandbox-small-slow-tokens-100", "sandbox-small-tokens-11", "sandbox-small-tokens-11", "sandbox-small-tokens-11"]);
+    }
+
+    [Fact]
     public async Task A_target_that_goes_on_failing_is_passed_by()
     {
         var route = await RouteAsync(To("openai/sandbox-small-500-words-9", "openai/sandbox-small") with { Retries = 0 });
