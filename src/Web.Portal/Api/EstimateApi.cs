@@ -55,7 +55,7 @@ internal static class EstimateApi
         public static QualityShape Of(GroupEstimate g)
         {
             var notes = new List<string>();
-            if (!g.HasKey)
+            if (!g.HasKey && g.Reason == RouteReason.BelowBound)
                 notes.Add("Classes of calls are told by their key too: without key_id none is known.");
             if (g.IsChecked)
                 notes.Add($"The answer of {g.Candidate} is checked; where it fails {g.Strong} is asked as well, and both are billed: upper_bound_usd is for both.");

@@ -116,12 +116,21 @@ public abstract class RouteTests<TKind>
             "No key for anthropic is stored: live calls can't reach anthropic/claude-haiku-4-5, anthropic/claude-sonnet-4-5 unless they bring their own.",
             "No key for mistral or venice is stored: live calls can't reach mistral-small-2603 unless they bring their own.",
         ]);
-        (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes[0].Warnings.ShouldBe(saved.Warnings);
+        (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes.Single(r => r.Name == "smart").Warnings.ShouldBe(saved.Warnings);
+        // What is tried in the sandbox has its key and its price there.
+        var trial = (await store.SendAsync(new SaveRoute(owner, t, new RouteForm("trial", [new RuleForm([new TargetForm("openai/sandbox-large")]) { Quality = new QualityForm(["anthropic/sandbox-small"], "1") { Judge = "openai/sandbox-grades" } }])))).Value;
+        trial.Warnings.ShouldBe(["openai/sandbox-large, anthropic/sandbox-small are models of the sandbox: calls with a test key alone reach them."]);
+        (await store.SendAsync(new SaveRoute(owner, t, To("alone", "openai/gpt-5", "openai/sandbox-500")))).Value.Warnings.ShouldBe(["openai/sandbox-500 is a model of the sandbox: calls with a test key alone reach it."]);
+        // A judge that can't be asked is told of: else samples would be paid for and teach nothing.
+        async Task<IReadOnlyList<string>> JudgedBy(string judge) => (await store.SendAsync(new UpdateRoute(owner, t, trial.Id, new RouteForm("trial", [new RuleForm([new TargetForm("openai/gpt-5")]) { Quality = new QualityForm(["openai/gpt-5-nano"], "1") { Judge = judge } }])))).Value.Warnings;
+        (await JudgedBy("openai/gpt-5.1")).ShouldBeEmpty();
+        (await JudgedBy("anthropic/claude-sonnet-4-5")).ShouldBe(["No key for anthropic is stored: the judge anthropic/claude-sonnet-4-5 can't be asked, and live answers that need a judge are not compared."]);
+        (await JudgedBy("openai/none-such")).ShouldBe(["The judge openai/none-such has no price, and what samples may cost is a strict budget: it is never asked."]);
         // What is gone since is told of too.
         await store.SendAsync(new RemoveCustomEndpoint(owner, t, "my-llm"));
-        (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes[0].Warnings.ShouldContain("'my-llm' in 'my-llm/x' is neither a provider nor an endpoint of this tenant.");
+        (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes.Single(r => r.Name == "smart").Warnings.ShouldContain("'my-llm' in 'my-llm/x' is neither a provider nor an endpoint of this tenant.");
         store.Execute("""UPDATE model_routes SET policy = '{"rules":[{"targets":[{"model":"openai/gpt-5"}],"mirror":1}]}'""");
-        var unreadable = (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes.ShouldHaveSingleItem();
+        var unreadable = (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes[0];
         unreadable.Route.ShouldBeNull();
         unreadable.Warnings.ShouldHaveSingleItem().ShouldContain("This version can't read the route");
     }
