@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using Tokonomics.Application.Keys;
 using Tokonomics.Application.Routing;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Routing;
@@ -66,7 +67,8 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
         if ((ofCandidate ? quality.Chosen : quality.Sample) is not { } standing || call.Event is not { Status: < 300, Outcome: CallOutcome.Completed } ended || (!ofCandidate && !quality.IsPromised))
             return;
         signals.Add(standing.Pair, quality.Traffic.Class, ofCandidate, null);
-        if (Weak(ended, call) is { } signal)
+        // What we cut off ourselves is not its fault.
+        if (WeakSignals.OfEnd(ended.FinishReason, ended.Usage[UsageUnit.Output]) is { } signal && (signal != WeakSignal.CutShort || call is { CutAtBudget: false, OutputLimit: null }))
             signals.Add(standing.Pair, quality.Traffic.Class, ofCandidate, signal);
         // Another version answers under the name: what was learned is about the one before.
         if (ofCandidate && ended.ResponseModel is { Length: > 0 } answered && standing.Learned.CandidateAnswered is { Length: > 0 } judged && answered != judged)
@@ -101,13 +103,6 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
         if (quality.Group.Candidates.Contains(written))
             signals.Add(new RoutingPair(key.Tenant.Id, key.Environment, quality.RouteId, quality.Strong.Written, written), quality.Traffic.Class, true, signal);
     }
-
-    private static WeakSignal? Weak(UsageEvent ended, ProxyCall call) => ended.FinishReason switch
-    {
-        "length" or "max_tokens" or "MAX_TOKENS" or "max_output_tokens" when call is { CutAtBudget: false, OutputLimit: null } => WeakSignal.CutShort,
-        "content_filter" or "refusal" or "SAFETY" or "PROHIBITED_CONTENT" => WeakSignal.Refusal,
-        _ => null,
-    };
 
     /// <summary>For the signals: whoever demotes a class has others read it.</summary>
     public void Spoil(RoutingPair pair)
