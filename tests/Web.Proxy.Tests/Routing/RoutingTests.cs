@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net.Http.Json;
+using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Tokonomics.Application.Keys;
@@ -168,6 +169,39 @@ public sealed class RoutingTests(CapProduct cap, ITestOutputHelper output) : ICl
         var at = seen.Attempts.Select(a => a.GetProperty("at").GetDateTimeOffset()).ToList();
         (at[1] - at[0]).ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(0.95)); // it says 1 s; by itself the proxy would wait 250 ms
         seen.Attempts[1].GetProperty("latency_ms").GetDouble().ShouldBeLessThan(900); // the pause is none of it
+    }
+
+    [Fact]
+    public async Task A_client_that_leaves_in_the_pause_before_a_retry_leaves_nothing_open()
+    {
+        var failing = Failing("openai", "429");
+        var route = await RouteAsync(To(failing, "openai/sandbox-small") with { Retries = 5 }); // five pauses of a second
+        using var leaves = new CancellationTokenSource();
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(cap.Product.Url, "/v1/chat/completions")) { Content = new StringContent(ProxyCalls.Chat(route), Encoding.UTF8, "application/json") };
+        request.Headers.Authorization = new("Bearer", cap.Product.TestKey);
+        request.Headers.Add("Idempotency-Key", "left-in-the-pause");
+        var call = cap.Product.Client.SendAsync(request, leaves.Token);
+        async Task<List<int>> StatusesAsync() =>
+            [.. (await cap.Product.EventsAsync("&environment=test")).Where(e => $"openai/{e.GetProperty("request_model").GetString()}" == failing).Select(e => e.GetProperty("status").GetInt32())];
+
+        while ((await StatusesAsync()).Count == 0)
+            await Task.Delay(10, Cancel);
+        await leaves.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(call);
+
+        // Nothing was charged: the key is free for another call.
+        var again = 0;
+        for (var tries = 0; tries < 200 && again != 200; tries++)
+        {
+            using var answer = await cap.Product.PostAsync("/v1/chat/completions", ProxyCalls.Chat(), null, ("Idempotency-Key", "left-in-the-pause"));
+            again = (int)answer.StatusCode;
+            await Task.Delay(10, Cancel);
+        }
+
+        again.ShouldBe(200);
+        (await StatusesAsync()).ShouldAllBe(s => s == 429);
+        (await StatusesAsync()).Count.ShouldBeLessThan(6);
+        await cap.SettledAsync();
     }
 
     [Fact]
