@@ -1,31 +1,19 @@
 // docs/quickstart.md, command by command in a shell, against the product on its first start.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { Product, until } from './harness.mjs';
+import * as pages from './pages.mjs';
 
 let product;
 const page = await readFile(new URL('../../docs/quickstart.md', import.meta.url), 'utf8');
-const blocks = (word) => [...page.matchAll(new RegExp(`^\`\`\`sh ${word}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map((m) => m[1]);
+const blocks = (word) => pages.blocks(page, word);
+const shell = (text) => pages.shell(product, text);
 
 before(async () => {
   product = await Product.start();
 });
 after(() => product?.stop());
-
-async function shell(text) {
-  // The keys of the first start, as its output shows them.
-  const [key, token] = [/test key {2}(\S+)/.exec(product.output)[1], /API token (\S+)/.exec(product.output)[1]];
-  const child = spawn('bash', ['-euo', 'pipefail', '-c', text.replaceAll('http://localhost:8080', product.url)], { env: { ...process.env, TOKONOMICS_KEY: key, TOKONOMICS_TOKEN: token }, stdio: ['ignore', 'pipe', 'pipe'] });
-  let [out, err] = ['', ''];
-  child.stdout.on('data', (piece) => (out += piece));
-  child.stderr.on('data', (piece) => (err += piece));
-  const [code] = await once(child, 'close');
-  assert.equal(code, 0, err);
-  return out;
-}
 
 describe('the quick start', () => {
   test('begins with the command that the tests start too, built', () => assert.deepEqual(blocks('start'), ['dotnet run --project src/Standalone\n']));

@@ -6,6 +6,7 @@ using Tokonomics.Application.Routing;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
+using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Routing;
 
@@ -23,7 +24,8 @@ internal sealed record ForeseenCall(string? PathProvider, RouteMatch Match, Requ
 /// proxy finds out for itself isn't known here: it is as if no target failed, none had been timed, and no conversation were under way.
 /// </summary>
 internal sealed class CallForecast(
-    KeySnapshot key, ProviderCatalogue catalogue, PriceBook book, Upstreams upstreams, RecentOutputs outputs, ForeseenCall asked, DateTimeOffset now, Func<IReadOnlyList<Tag>, Task<IReadOnlyList<BudgetRoom>>> roomsOf)
+    KeySnapshot key, ProviderCatalogue catalogue, PriceBook book, Upstreams upstreams, RecentOutputs outputs, ForeseenCall asked, DateTimeOffset now, Func<IReadOnlyList<Tag>, Task<IReadOnlyList<BudgetRoom>>> roomsOf,
+    Func<GroupQuestion, Task<GroupForesight>> groups)
 {
     /// <param name="itself">Where the model is that the call names; asked for where no route takes the call.</param>
     public async Task<CallEstimate> EstimateAsync(IReadOnlyList<Tag> tags, Func<(ReachedTarget? Target, CallRefusal? Refusal)> itself)
@@ -54,11 +56,29 @@ internal sealed class CallForecast(
             return Refused(null, null, RuleSearch.NoTarget(route.Name, number, problems), rooms) with { Route = new RouteEstimate(route.Name, number, rule.Choose, [], problems) };
         var reached = rule with { Targets = [.. targets.Select(t => rule.Targets.First(r => r.Model == t.Written))] };
         var order = RouteOrder.Of(reached, Draw(reached, outline), i => targets[i].ExpectedCost(key, book, asked.Peek, outputs, now), _ => null, pinned: -1, _ => false);
-        var estimates = new List<TargetEstimate>(order.Length);
-        foreach (var i in order)
-            estimates.Add(new TargetEstimate(targets[i].Written, targets[i].Translator?.ProviderDialect, await WeighAsync(targets[i], tags, rooms, from)));
+        var planned = order.Select(i => targets[i]).ToList();
+        var group = rule.Quality is { } quality && targets[0].Written == rule.Targets[0].Model ? await GroupAsync(route, quality, targets[0], outline.Conversation) : null;
+        if (group?.Candidate is { } candidate)
+            planned.Insert(0, candidate);
+        var estimates = new List<TargetEstimate>(planned.Count);
+        foreach (var target in planned)
+            estimates.Add(new TargetEstimate(target.Written, target.Translator?.ProviderDialect, await WeighAsync(target, tags, rooms, from)));
         // What can't be called is passed over; where that is all, the first says why.
-        return (estimates.Find(e => e.Estimate.Refusal is null) ?? estimates[0]).Estimate with { Route = new RouteEstimate(route.Name, number, rule.Choose, estimates, problems) };
+        var takes = estimates.Find(e => e.Estimate.Refusal is null) ?? estimates[0];
+        var foretold = group is null ? null : new GroupEstimate(targets[0].Written, group.Candidate?.Written, group.Reason, group.MayStay, group.Candidate is not null && group.IsChecked, key.Id.Length > 0);
+        return Bounded(takes, foretold, estimates) with { Route = new RouteEstimate(route.Name, number, rule.Choose, estimates, problems) { Group = foretold } };
+    }
+
+    private Task<GroupForesight> GroupAsync(ModelRoute route, RouteQuality group, ReachedTarget strong, ulong conversation) =>
+        groups(new GroupQuestion(key, book, route, group, strong, Reach([.. group.Candidates.Select(c => new RouteTarget(c))]).Targets, asked.Peek, asked.Body, conversation, now));
+
+    // Of a call that a candidate takes: the strong model may answer it instead, or as well.
+    private static CallEstimate Bounded(TargetEstimate takes, GroupEstimate? group, List<TargetEstimate> all)
+    {
+        if (group is not { Candidate: { } candidate } || takes.Target != candidate || takes.Estimate.Figures is not { } figures || !(group.MayStay || group.IsChecked))
+            return takes.Estimate;
+        NanoUsd? most = figures.Most is { } its && all.Find(e => e.Target == group.Strong)?.Estimate.Figures?.Most is { } strong ? group.IsChecked ? its + strong : its > strong ? its : strong : null;
+        return takes.Estimate with { Figures = figures with { Most = most } };
     }
 
     /// <summary>What its key, its tenant and its budgets say of a call to one target.</summary>
@@ -137,8 +157,8 @@ internal sealed class CallForecast(
 
     private static int? MostUsed(IReadOnlyList<BudgetRoom> rooms) => rooms.Where(r => r.Budget.TakesHolds).Max(r => (int?)r.UsedPercent);
 
-    public static RequestPeek PeekOf(RouteMatch match, Provider? provider, ReadOnlyMemory<byte> body) => DialectCatalogue.Find(match.Route.Dialect)!.Peek(
-        new RequestFacts(match.PathModel, "application/json", match.PathStreams, provider?.Quirks ?? ProviderQuirks.None, provider?.StreamUsageOnDemand ?? false), body.Span);
+    public static RequestPeek PeekOf(RouteMatch match, Provider? provider, ReadOnlyMemory<byte> body) =>
+        DialectCatalogue.Find(match.Route.Dialect)!.Peek(RequestFacts.Of(match, provider, "application/json"), body.Span);
 
     private EstimateFigures Figures(in MeteredCall call, in HoldPlan plan)
     {

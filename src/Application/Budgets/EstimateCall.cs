@@ -54,7 +54,18 @@ public sealed record CallEstimate(
 /// <param name="Rule">Its number, from 1.</param>
 /// <param name="Targets">In the order in which they would be tried.</param>
 /// <param name="NotReached">Why other targets of the rule can't be called.</param>
-public sealed record RouteEstimate(string Name, int Rule, TargetChoice Choose, IReadOnlyList<TargetEstimate> Targets, IReadOnlyList<string> NotReached);
+public sealed record RouteEstimate(string Name, int Rule, TargetChoice Choose, IReadOnlyList<TargetEstimate> Targets, IReadOnlyList<string> NotReached)
+{
+    /// <summary>What the rule's quality group would decide; null where it has none, or its strong model can't be reached.</summary>
+    public GroupEstimate? Group { get; init; }
+}
+
+/// <summary>What a quality group would decide, from the labels that there are. It counts nothing, and takes no sample.</summary>
+/// <param name="Candidate">As the route writes it; null where the strong model answers.</param>
+/// <param name="MayStay">The call has no conversation by which it were known: it may be one of the few that stay on the strong model. The most that it can cost is then the dearer one's.</param>
+/// <param name="IsChecked">The candidate's answer is checked, and where it fails the strong model is asked as well: the most that it can cost is both.</param>
+/// <param name="HasKey">Without a key nothing is known of its class: classes are told by the key too.</param>
+public sealed record GroupEstimate(string Strong, string? Candidate, RouteReason Reason, bool MayStay, bool IsChecked, bool HasKey);
 
 /// <param name="Target">As the route writes it.</param>
 /// <param name="Dialect">Into which the request would be translated; null where its bytes go through as they are.</param>
@@ -79,7 +90,7 @@ internal sealed class EstimateCallRules : AbstractValidator<EstimateCall>
 }
 
 internal sealed class EstimateCallHandler(
-    TokonomicsDbContext db, ProviderCatalogue catalogue, PriceBook prices, IBudgetTruth truth, IEnumerable<IBudgetGate> gates, IEnumerable<RecentOutputs> outputs, TimeProvider time, PriceOverrideLookup? overrides = null)
+    TokonomicsDbContext db, ProviderCatalogue catalogue, PriceBook prices, IBudgetTruth truth, IEnumerable<IBudgetGate> gates, IEnumerable<RecentOutputs> outputs, GroupForecast groups, TimeProvider time, PriceOverrideLookup? overrides = null)
     : IRequestHandler<EstimateCall, Outcome<CallEstimate>>
 {
     // Nothing is sent there: which provider would be, doesn't depend on where the sandbox listens.
@@ -106,7 +117,8 @@ internal sealed class EstimateCallHandler(
             return new CallEstimate(request.Provider, null, key.Environment, book.Version, unreadable, null, null, null, false, null, null, await RoomsAsync(key, tags, now, cancellationToken));
 
         // 3. What would become of it.
-        return await new CallForecast(key, catalogue, book, upstreams, _outputs, asked, now, t => RoomsAsync(key, t, now, cancellationToken)).EstimateAsync(tags, () => Target(asked, provider, path, key, upstreams));
+        return await new CallForecast(
+            key, catalogue, book, upstreams, _outputs, asked, now, t => RoomsAsync(key, t, now, cancellationToken), g => groups.OfAsync(g, _outputs, cancellationToken)).EstimateAsync(tags, () => Target(asked, provider, path, key, upstreams));
     }
 
     private async Task<KeySnapshot?> KeyAsync(EstimateCall request, CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using Tokonomics.Application.Providers;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
@@ -34,7 +35,12 @@ public abstract class Dialect
 /// <param name="PathStreams">The path or query itself asks for a stream (Gemini's <c>:streamGenerateContent</c>).</param>
 /// <param name="Quirks">What the provider does differently, from its data.</param>
 /// <param name="InjectUsage">The provider reports usage in a stream only on demand and accepts <c>stream_options</c>.</param>
-public readonly record struct RequestFacts(string? PathModel, string? ContentType, bool PathStreams, ProviderQuirks Quirks, bool InjectUsage);
+public readonly record struct RequestFacts(string? PathModel, string? ContentType, bool PathStreams, ProviderQuirks Quirks, bool InjectUsage)
+{
+    /// <summary>Of a request whose route is known, and perhaps its provider.</summary>
+    public static RequestFacts Of(RouteMatch match, Provider? provider, string? contentType) =>
+        new(match.PathModel, contentType, match.PathStreams, provider?.Quirks ?? ProviderQuirks.None, provider?.StreamUsageOnDemand ?? false);
+}
 
 /// <summary>What a dialect may know of an answer before its body.</summary>
 /// <param name="Status">The HTTP status.</param>

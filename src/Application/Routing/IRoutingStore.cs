@@ -45,7 +45,7 @@ public readonly record struct SignalCount(TrafficClass Class, bool OfCandidate, 
 /// <param name="Cleared">Classes whose weak signals begin anew.</param>
 public sealed record PairChange(StoredSums? Sums, KeptLabel? Kept = null, IReadOnlyList<RoutingIncident>? Incidents = null, IReadOnlyList<TrafficClass>? Cleared = null);
 
-/// <summary>What quality groups have learned: sums, never a word of a request or an answer.</summary>
+/// <summary>What quality groups have learned: sums, never a word of a request or an answer. It goes with its route, and nothing is added to that of a route that is deleted.</summary>
 public interface IRoutingStore
 {
     /// <summary>The sums of a pair; null where nothing was learned.</summary>

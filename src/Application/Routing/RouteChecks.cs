@@ -52,15 +52,21 @@ internal sealed class RouteChecks(TokonomicsDbContext db, ProviderCatalogue cata
             ? new Refusal(RefusalKind.Conflict, "route_in_use", $"The budget {budget.Id} sends calls to '{name}' when it is spent: change that budget first.")
             : null;
 
-    /// <summary>For the audit log: the name, and each rule's targets.</summary>
+    // A route of many rules is told whole: who made which model the judge must not be lost behind its targets.
+    private const int MostDescribed = 16_000;
+
+    /// <summary>For the audit log: the name, and each rule's targets, how long answers are kept, and its quality group with its judge.</summary>
     public static string Describe(RouteForm route)
     {
-        var text = $"{route.Name}: {string.Join("; ", route.Rules.Select((r, i) => $"{i + 1}: {string.Join(", ", r.Targets.Select(t => t.Model))}{Describe(r.Quality)}"))}";
-        return text.Length <= 1000 ? text : text[..999] + "…";
+        var text = $"{route.Name}: {string.Join("; ", route.Rules.Select((r, i) => $"{i + 1}: {string.Join(", ", r.Targets.Select(t => t.Model))}{Describe(r.CacheSeconds)}{Describe(r.Quality)}"))}";
+        return text.Length <= MostDescribed ? text : text[..(MostDescribed - 1)] + "…";
     }
 
-    private static string Describe(QualityForm? group) =>
-        group is null ? "" : string.Create(CultureInfo.InvariantCulture, $" ({(group.Active ? "active" : "watching")}: {string.Join(", ", group.Candidates)}, keep {group.KeepPercent} %, samples {group.SamplePercent} % up to {group.SampleLimitUsd} USD)");
+    private static string Describe(int? cacheSeconds) => cacheSeconds is { } seconds ? string.Create(CultureInfo.InvariantCulture, $" (answers kept {seconds} s)") : "";
+
+    private static string Describe(QualityForm? group) => group is null ? "" : string.Create(
+        CultureInfo.InvariantCulture,
+        $" ({(group.Active ? "active" : "watching")}: {string.Join(", ", group.Candidates)}, keep {group.KeepPercent} %, samples {group.SamplePercent} % up to {group.SampleLimitUsd} USD, {(group.Judge is { } judge ? $"judge {judge}" : "no judge")}{(group.Check ? "" : ", answers unchecked")})");
 }
 
 /// <summary>What stands around a tenant's routes.</summary>
@@ -68,6 +74,8 @@ internal sealed class RouteChecks(TokonomicsDbContext db, ProviderCatalogue cata
 /// <param name="Credentials">Providers whose keys are stored.</param>
 internal sealed record RouteSurroundings(ProviderCatalogue Catalogue, PriceBook Prices, PriceBook Own, IReadOnlyList<StoredRoute> Routes, FrozenSet<string> Endpoints, FrozenSet<string> Credentials)
 {
+    private const string Sandbox = "sandbox";
+
     /// <summary>Null where calls can be sent to that target.</summary>
     public string? Problem(ModelRoute route, string target)
     {
@@ -93,22 +101,45 @@ internal sealed record RouteSurroundings(ProviderCatalogue Catalogue, PriceBook 
     public IReadOnlyList<string> Warnings(ModelRoute route)
     {
         var warnings = new List<string>();
-        var locked = new List<(string Providers, string Target)>();
+        var (locked, sandboxed) = (new List<(string Providers, string Target)>(), new List<string>());
         foreach (var target in route.Rules.SelectMany(r => r.Models).Distinct(StringComparer.Ordinal))
         {
             var (providers, model) = Resolve(target);
             if (Problem(route, target) is { } gone)
                 warnings.Add(char.ToUpperInvariant(gone[0]) + gone[1..]);
+            else if (IsUnpriced(providers, model) && Own.FindModel(Sandbox, model) is not null)
+            {
+                // What is tried with a test key has a key and a price there.
+                sandboxed.Add(target);
+                continue;
+            }
             else if (!providers.Any(IsOpen))
                 locked.Add((string.Join(" or ", providers), target));
-            if (providers.Count > 0 && providers.All(p => Own.FindModel(p, model) is null))
+            if (IsUnpriced(providers, model))
                 warnings.Add($"{target} has no price: its calls are recorded without a cost, and a strict budget refuses them.");
         }
 
         foreach (var behind in locked.GroupBy(l => l.Providers, l => l.Target, StringComparer.Ordinal))
             warnings.Add($"No key for {behind.Key} is stored: live calls can't reach {string.Join(", ", behind)} unless they bring their own.");
+        if (sandboxed.Count > 0)
+            warnings.Add($"{string.Join(", ", sandboxed)} {(sandboxed.Count == 1 ? "is a model" : "are models")} of the sandbox: calls with a test key alone reach {(sandboxed.Count == 1 ? "it" : "them")}.");
+        foreach (var judge in route.Rules.Select(r => r.Quality?.Judge).OfType<string>().Distinct(StringComparer.Ordinal))
+            if (OfJudge(judge) is { } problem)
+                warnings.Add(problem);
         return warnings;
     }
+
+    // Its calls are samples': held on a strict budget, and made with no key but a stored one.
+    private string? OfJudge(string judge)
+    {
+        var (providers, model) = Resolve(judge);
+        return providers.Count == 0 ? $"The judge {judge} is gone: answers that need a judge are not compared."
+            : Own.FindModel(Sandbox, model) is not null && IsUnpriced(providers, model) ? null
+            : IsUnpriced(providers, model) ? $"The judge {judge} has no price, and what samples may cost is a strict budget: it is never asked."
+            : providers.Any(IsOpen) ? null : $"No key for {string.Join(" or ", providers)} is stored: the judge {judge} can't be asked, and live answers that need a judge are not compared.";
+    }
+
+    private bool IsUnpriced(IReadOnlyList<string> providers, string model) => providers.Count > 0 && providers.All(p => Own.FindModel(p, model) is null);
 
     /// <summary>The providers that a target may be at, and its model there; none where it names nothing.</summary>
     private (IReadOnlyList<string> Providers, string Model) Resolve(string target)

@@ -95,7 +95,7 @@ internal sealed class UpdateRouteHandler(TokonomicsDbContext db, RouteChecks che
     }
 }
 
-/// <summary>Takes a route away: its name is then that of a model again, or of nothing.</summary>
+/// <summary>Takes a route away, and all that its quality groups have learned: its name is then that of a model again, or of nothing.</summary>
 public sealed record DeleteRoute(Caller Caller, string TenantId, string RouteId) : IUseCase<RouteDeleted>, IChange
 {
     public Right Needs => Right.ManageKeys;
@@ -110,6 +110,8 @@ public sealed record RouteDeleted(string Id) : IAuditSubject
 
 internal sealed class DeleteRouteHandler(TokonomicsDbContext db, RouteChecks checks, TimeProvider time) : IRequestHandler<DeleteRoute, Outcome<RouteDeleted>>
 {
+    private static readonly string[] Learned = [.. new[] { "sums", "classes", "daily", "weeks", "signals", "events" }.Select(table => $"DELETE FROM routing_{table} WHERE tenant_id = {{0}} AND route_id = {{1}}")];
+
     public async Task<Outcome<RouteDeleted>> Handle(DeleteRoute request, CancellationToken cancellationToken)
     {
         var row = await db.Routes.FirstOrDefaultAsync(r => r.TenantId == request.TenantId && r.Id == request.RouteId, cancellationToken);
@@ -117,7 +119,11 @@ internal sealed class DeleteRouteHandler(TokonomicsDbContext db, RouteChecks che
             return Refusal.NotFound("route");
         if (await checks.InUseAsync(request.TenantId, row.Name, cancellationToken) is { } inUse)
             return inUse;
+        // The route first: whoever is bringing a label holds its row until that is written, and who comes later finds no route.
         db.Routes.Remove(row);
+        await db.SaveChangesAsync(cancellationToken);
+        foreach (var deletion in Learned)
+            await db.Database.ExecuteSqlRawAsync(deletion, [request.TenantId, row.Id], cancellationToken);
         await SampleBudgets.EndAsync(db, request.TenantId, row.Id, time.GetUtcNow(), cancellationToken);
         return new RouteDeleted(row.Id);
     }

@@ -12,6 +12,9 @@ namespace Tokonomics.Application.Routing;
 /// <param name="HasSystem">It brings instructions of its own.</param>
 public sealed record TrafficReading(TrafficClass Class, double[] Features, int Tools, string Format, bool HasSystem)
 {
+    /// <summary>A program can find fault with its answer: tools or JSON are asked for.</summary>
+    public bool IsHeldToForm => Tools > 0 || Format != "text";
+
     // Of longer instructions so much is hashed: what differs after that is mostly what differs from call to call.
     private const int MostInstructionBytes = 64 * 1024;
 

@@ -25,6 +25,7 @@ public static class UseCases
         services.AddScoped<AuditLog>();
         services.AddScoped<KeyIssuing>();
         services.AddScoped<RouteChecks>();
+        services.AddSingleton<GroupForecast>();
         services.AddScoped<PlansInForce>();
         services.AddScoped<AlertCounts>();
         services.AddScoped<BillingSync>();

@@ -38,6 +38,17 @@ public sealed class WeakSignals
     private readonly long[] _calls = new long[2];
     private readonly long[,] _signals = new long[2, Kinds];
 
+    /// <summary>What the end of an answer says of it, in whichever dialect.</summary>
+    /// <param name="reason">As its provider says it; null where it says nothing.</param>
+    /// <param name="outputTokens">Null where nobody counted them.</param>
+    /// <returns>Null where nothing speaks against it.</returns>
+    public static WeakSignal? OfEnd(string? reason, long? outputTokens) => reason switch
+    {
+        "length" or "max_tokens" or "model_length" or "model_context_window_exceeded" or "MAX_TOKENS" or "max_output_tokens" => WeakSignal.CutShort,
+        "content_filter" or "refusal" or "SAFETY" or "PROHIBITED_CONTENT" or "RECITATION" or "BLOCKLIST" or "SPII" or "LANGUAGE" => WeakSignal.Refusal,
+        _ => outputTokens == 0 ? WeakSignal.Refusal : null,
+    };
+
     public long Calls(bool candidate) => _calls[candidate ? 1 : 0];
 
     public long Signals(bool candidate, WeakSignal signal) => _signals[candidate ? 1 : 0, (int)signal];

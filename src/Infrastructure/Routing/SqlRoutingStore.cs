@@ -9,7 +9,10 @@ using Tokonomics.Infrastructure.Ledger;
 namespace Tokonomics.Infrastructure.Routing;
 
 /// <summary>What quality groups have learned, in a relational store.</summary>
-/// <remarks>A change whose commit went through and whose answer was lost is made again: of statistics one count more, never of money.</remarks>
+/// <remarks>
+/// A change whose commit went through and whose answer was lost is made again: of statistics one count more, never of money. And samples, signals and classes are brought behind the calls' backs: those
+/// of a route that was deleted meanwhile are dropped, else what was just deleted would stand there again.
+/// </remarks>
 public sealed class SqlRoutingStore(ISqlStore store) : IRoutingStore
 {
     private const string OfPair = "tenant_id = @tenant AND environment = @environment AND route_id = @route AND strong = @strong AND candidate = @candidate";
@@ -29,6 +32,8 @@ public sealed class SqlRoutingStore(ISqlStore store) : IRoutingStore
     public Task ChangeAsync(RoutingPair pair, Func<StoredSums?, PairChange> change, CancellationToken cancellationToken) => store.WriteAsync(
         transaction =>
         {
+            if (!Stands(transaction, pair.TenantId, pair.RouteId))
+                return false;
             store.Lock(transaction, $"routing {pair.TenantId}/{pair.RouteId}/{pair.Strong}/{pair.Candidate}", exclusive: true);
             var before = transaction.Command($"SELECT {SumsColumns} FROM routing_sums WHERE {OfPair}", Key(pair)).Rows(row => Sums(row, 0)).FirstOrDefault();
             var (sums, kept, incidents, cleared) = change(before);
@@ -66,6 +71,8 @@ public sealed class SqlRoutingStore(ISqlStore store) : IRoutingStore
         transaction =>
         {
             var all = new List<SignalCount>();
+            if (!Stands(transaction, pair.TenantId, pair.RouteId))
+                return all;
             foreach (var name in added.Select(a => a.Class).Distinct().Order())
             {
                 foreach (var one in added.Where(a => a.Class == name).OrderBy(a => a.OfCandidate).ThenBy(a => a.Signal.ToString(), StringComparer.Ordinal))
@@ -83,7 +90,7 @@ public sealed class SqlRoutingStore(ISqlStore store) : IRoutingStore
         cancellationToken);
 
     public Task AddClassAsync(string tenantId, ClassFacts facts, CancellationToken cancellationToken) => store.WriteAsync(
-        transaction => transaction.Execute(
+        transaction => !Stands(transaction, tenantId, facts.RouteId) ? 0 : transaction.Execute(
             """
             INSERT INTO routing_classes (tenant_id, environment, route_id, class, key_id, tools, format, has_system, first_seen) VALUES (@tenant, @environment, @route, @class, @key, @tools, @format, @system, @at)
             ON CONFLICT (tenant_id, environment, route_id, class) DO NOTHING
@@ -126,6 +133,10 @@ public sealed class SqlRoutingStore(ISqlStore store) : IRoutingStore
         Route(tenantId, environment, routeId),
         row => new RoutingIncident(row.GetString(0), environment, row.GetString(1), row.GetString(2) is { Length: > 0 } name ? Class(name) : null, row.GetString(3), row.GetString(4), UsageRow.Time(row.GetInt64(5))),
         cancellationToken);
+
+    // Until the transaction ends nobody deletes the route: whoever is about to waits, and then finds what was written here.
+    private bool Stands(DbTransaction transaction, string tenantId, string routeId) =>
+        transaction.Command($"SELECT id FROM model_routes WHERE tenant_id = @tenant AND id = @route{store.ForUpdate}", ("@tenant", tenantId), ("@route", routeId)).Rows(row => row.GetString(0)).Count > 0;
 
     private const string SumsColumns = "fingerprint, sums, strong_answered, candidate_answered, changed_at";
 

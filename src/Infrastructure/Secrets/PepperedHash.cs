@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Configuration;
 using Tokonomics.Application.Keys;
+using Tokonomics.Application.Routing;
 using Tokonomics.Application.Secrets;
 
 namespace Tokonomics.Infrastructure.Secrets;
@@ -42,6 +43,7 @@ public static class SecretsSetup
         services.AddSingleton<ISecretBox, SecretBox>();
         services.AddSingleton<IKeyHasher, PepperedHash>();
         services.AddSingleton<Fingerprints>();
+        services.AddSingleton<ClassSecret>(provider => tenantId => provider.GetRequiredService<Fingerprints>().Of("routing-class", tenantId, ""));
         return services;
     }
 }

@@ -39,9 +39,30 @@ internal static class EstimateApi
     /// <param name="Targets">In the order in which they would be tried.</param>
     /// <param name="NotReached">Why other targets of the rule can't be called.</param>
     /// <param name="AsIf">What was taken for granted: each proxy finds it out for itself.</param>
-    internal sealed record RouteShape(string Name, int Rule, TargetChoice Choose, IReadOnlyList<TargetShape> Targets, IReadOnlyList<string> NotReached, string AsIf)
+    /// <param name="Quality">What the rule's quality group would decide; null where it has none.</param>
+    internal sealed record RouteShape(string Name, int Rule, TargetChoice Choose, IReadOnlyList<TargetShape> Targets, IReadOnlyList<string> NotReached, string AsIf, QualityShape? Quality)
     {
-        public static RouteShape Of(RouteEstimate r) => new(r.Name, r.Rule, r.Choose, [.. r.Targets.Select(TargetShape.Of)], r.NotReached, "no target were failing, none had been timed, and no conversation were under way");
+        public static RouteShape Of(RouteEstimate r) => new(
+            r.Name, r.Rule, r.Choose, [.. r.Targets.Select(TargetShape.Of)], r.NotReached, "no target were failing, none had been timed, and no conversation were under way", r.Group is { } group ? QualityShape.Of(group) : null);
+    }
+
+    /// <param name="GoesTo">The strong model, or the candidate that takes the call.</param>
+    /// <param name="Why">As in x-tokonomics-route: NotActive, NoLabels, BelowBound, NotCheaper, Holdout, ClassProven, PromptProven.</param>
+    /// <param name="Certain">False: two in a hundred such calls stay on the strong model, and which is known when they are made.</param>
+    /// <param name="Notes">What upper_bound_usd covers, and what is missing to say more.</param>
+    internal sealed record QualityShape(string Strong, string GoesTo, string Why, bool Certain, IReadOnlyList<string> Notes)
+    {
+        public static QualityShape Of(GroupEstimate g)
+        {
+            var notes = new List<string>();
+            if (!g.HasKey && g.Reason == RouteReason.BelowBound)
+                notes.Add("Classes of calls are told by their key too: without key_id none is known.");
+            if (g.IsChecked)
+                notes.Add($"The answer of {g.Candidate} is checked; where it fails {g.Strong} is asked as well, and both are billed: upper_bound_usd is for both.");
+            if (g.MayStay)
+                notes.Add($"Two in a hundred calls stay on {g.Strong} for ever. This one has no message by which its conversation is known, so that its lot is drawn when it is made: upper_bound_usd holds wherever it goes.");
+            return new(g.Strong, g.Candidate ?? g.Strong, g.Reason.ToString(), !g.MayStay, notes);
+        }
     }
 
     /// <param name="Target">As the route writes it.</param>

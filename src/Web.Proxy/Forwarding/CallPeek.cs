@@ -25,6 +25,6 @@ internal static class CallPeek
     {
         var match = call.Match!;
         call.Dialect = DialectCatalogue.Find(match.Route.Dialect);
-        call.Facts = new RequestFacts(match.PathModel, contentType, match.PathStreams, call.Provider?.Quirks ?? ProviderQuirks.None, call.Provider?.StreamUsageOnDemand ?? false);
+        call.Facts = RequestFacts.Of(match, call.Provider, contentType);
     }
 }

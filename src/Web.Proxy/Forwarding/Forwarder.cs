@@ -146,8 +146,9 @@ internal sealed class Forwarder(
 
                 if (await ForwardAsync(context, target, call, body, passThrough, routed) is not { } wait)
                     return;
-                call = call.Again(time);
+                // The next attempt begins when it is made: the pause before it is not the target's latency, nor our overhead.
                 await Task.Delay(wait, time, context.RequestAborted);
+                call = call.Again(time);
             }
         }
         catch (Exception e) when (UpstreamFaults.ClientsFault(e) is { } status)
@@ -282,6 +283,7 @@ internal sealed class Forwarder(
             metrics.Leaves(call);
             upstream.CancelAfter(timeout);
             answer = await clients.For(provider).SendAsync(message, upstream.Token);
+            var begunAfter = call.Elapsed - call.SentAfter;
             // A switch of protocols, or a number below all classes: nothing that could be told to the client.
             if ((int)answer.StatusCode < 200)
                 throw new HttpRequestException(HttpRequestError.InvalidResponse);
@@ -312,7 +314,7 @@ internal sealed class Forwarder(
 
             if (routed is not null)
             {
-                routed.Answered(call.Status, call.Elapsed);
+                routed.Answered(call.Status, begunAfter);
                 router.Pin(routed);
                 call.WatchesAnswerId = call.Dialect?.Name == "openai-responses";
             }

@@ -20,7 +20,7 @@ internal sealed record QualityCall(string RouteId, RouteQuality Group, TrafficRe
     public bool IsCandidate(PlannedTarget target) => Chosen?.Candidate.Written == target.Written;
 
     /// <summary>A candidate's answer that a program can find fault with is looked at before it is handed on.</summary>
-    public bool Checks(PlannedTarget target) => Group.Check && IsCandidate(target) && (Traffic.Tools > 0 || Traffic.Format != "text");
+    public bool Checks(PlannedTarget target) => Group.Check && IsCandidate(target) && Traffic.IsHeldToForm;
 
     public RoutedMark MarkOf(PlannedTarget target) => new(RouteId, Traffic.Class, Escalated && !IsCandidate(target) ? RouteReason.Escalated : Reason);
 }

@@ -1,14 +1,13 @@
 using System.Collections.Concurrent;
-using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Tokonomics.Application.Keys;
-using Tokonomics.Application.Pricing;
 using Tokonomics.Application.Routing;
 using Tokonomics.Domain.Ledger;
+using Tokonomics.Domain.Metering;
 using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Routing;
-using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Web.Proxy.Forwarding;
 
 namespace Tokonomics.Web.Proxy.Routing;
@@ -17,7 +16,7 @@ namespace Tokonomics.Web.Proxy.Routing;
 /// Decides which calls of a quality group go to a cheaper model, from what this node has read of its labels. Nothing here waits: what isn't read yet counts as not learned, and goes to the strong
 /// model.
 /// </summary>
-internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner learner, QualitySignals signals, Fingerprints fingerprints, PriceBook prices, TimeProvider time, ILogger<QualityGroups> log)
+internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner learner, QualitySignals signals, ClassSecret secrets, PriceBook prices, TimeProvider time, ILogger<QualityGroups> log)
 {
     private const int HundredPercent = 100;
 
@@ -36,7 +35,7 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
     public QualityCall Decide(ProxyCall call, ModelRoute route, RouteQuality group, in RequestParts parts, PlannedTarget strong, IReadOnlyList<PlannedTarget> candidates, ulong conversation, string? stays, Func<PlannedTarget, NanoUsd?> costs, Func<bool> mayBeSampled)
     {
         var key = call.Key!;
-        var secret = _secrets.GetOrAdd(key.Tenant.Id, static (id, prints) => prints.Of("routing-class", id, ""), fingerprints);
+        var secret = _secrets.GetOrAdd(key.Tenant.Id, static (id, secrets) => secrets(id), secrets);
         var traffic = Counted(TrafficReading.Of(parts, secret, key.Id), key, route.Id, call.At);
         var standings = new List<PairStanding>(candidates.Count);
         foreach (var candidate in candidates)
@@ -45,35 +44,18 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
         if (stays is not null)
             return new QualityCall(route.Id, group, traffic, strong, RouteReason.Conversation, standings.Find(s => s.Candidate.Written == stays), stays == strong.Written ? MaySample() : null, false);
 
-        // 1. The cheapest candidate of which the labels prove that the quality is kept.
-        var strongCost = costs(strong);
-        PairStanding? proven = null;
-        var (reason, least) = (RouteReason.NoLabels, (NanoUsd?)null);
-        foreach (var standing in standings)
-        {
-            if (costs(standing.Candidate) is not { } cost || strongCost is not { } dear)
-            {
-                reason = RouteReason.NotCheaper;
-                continue;
-            }
+        // 1. Where it goes.
+        var known = standings.ConvertAll(s => new CandidateStanding(s.Learned.Policy, costs(s.Candidate)));
+        var decision = GroupDecision.Of(group, traffic, CollectionsMarshal.AsSpan(known), costs(strong), secret, GroupDecision.Lot(conversation, call.RequestId));
+        var (proven, routes, held) = (At(decision.Proven), At(decision.Candidate), decision.IsHeld == true);
 
-            var decision = QualityRouter.Decide(standing.Learned.Policy, traffic.Class, traffic.Features, new RouteCosts(dear, cost), uniform: 1);
-            if (decision.ToCandidate && (least is null || cost < least))
-                (proven, least, reason) = (standing, cost, decision.Reason);
-            else if (proven is null)
-                reason = decision.Reason;
-        }
-
-        // 2. Some stay where they are for ever: all calls of a conversation alike.
-        var held = proven is not null && Holdout.Uniform(secret, conversation != 0 ? conversation.ToString(CultureInfo.InvariantCulture) : call.RequestId) < QualityRouter.HoldoutShare;
-        var routes = group.Active && !held ? proven : null;
-        reason = !group.Active ? RouteReason.NotActive : held ? RouteReason.Holdout : reason;
-
-        // 3. Who is asked as well: of the holdout always, since nothing else tells what is lost by now.
+        // 2. Who is asked as well: of the holdout always, since nothing else tells what is lost by now.
         PairStanding? sample = null;
         if (routes is null)
             sample = held && group is { Active: true, SamplePercent: > 0 } ? mayBeSampled() ? proven : null : MaySample();
-        return new QualityCall(route.Id, group, traffic, strong, reason, routes, sample, held && group.Active);
+        return new QualityCall(route.Id, group, traffic, strong, decision.Reason, routes, sample, held && group.Active);
+
+        PairStanding? At(int? place) => place is { } i ? standings[i] : null;
 
         PairStanding? MaySample() => standings.Count > 0 && RandomNumberGenerator.GetInt32(HundredPercent) < group.SamplePercent && mayBeSampled() ? standings[RandomNumberGenerator.GetInt32(standings.Count)] : null;
     }
@@ -85,7 +67,8 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
         if ((ofCandidate ? quality.Chosen : quality.Sample) is not { } standing || call.Event is not { Status: < 300, Outcome: CallOutcome.Completed } ended || (!ofCandidate && !quality.IsPromised))
             return;
         signals.Add(standing.Pair, quality.Traffic.Class, ofCandidate, null);
-        if (Weak(ended, call) is { } signal)
+        // What we cut off ourselves is not its fault.
+        if (WeakSignals.OfEnd(ended.FinishReason, ended.Usage[UsageUnit.Output]) is { } signal && (signal != WeakSignal.CutShort || call is { CutAtBudget: false, OutputLimit: null }))
             signals.Add(standing.Pair, quality.Traffic.Class, ofCandidate, signal);
         // Another version answers under the name: what was learned is about the one before.
         if (ofCandidate && ended.ResponseModel is { Length: > 0 } answered && standing.Learned.CandidateAnswered is { Length: > 0 } judged && answered != judged)
@@ -121,13 +104,6 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
             signals.Add(new RoutingPair(key.Tenant.Id, key.Environment, quality.RouteId, quality.Strong.Written, written), quality.Traffic.Class, true, signal);
     }
 
-    private static WeakSignal? Weak(UsageEvent ended, ProxyCall call) => ended.FinishReason switch
-    {
-        "length" or "max_tokens" or "MAX_TOKENS" or "max_output_tokens" when call is { CutAtBudget: false, OutputLimit: null } => WeakSignal.CutShort,
-        "content_filter" or "refusal" or "SAFETY" or "PROHIBITED_CONTENT" => WeakSignal.Refusal,
-        _ => null,
-    };
-
     /// <summary>For the signals: whoever demotes a class has others read it.</summary>
     public void Spoil(RoutingPair pair)
     {
@@ -152,8 +128,7 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
     {
         if (_prints.TryGetValue((pair, book.Version), out var known) && time.GetElapsedTime(known.At) < ReadEvery)
             return known.Print;
-        var print = RoutingLearner.FingerprintOf(
-            pair, CallRating.Model(book, strong.Provider.Name, strong.Model, null, environment, at), CallRating.Model(book, candidate.Provider.Name, candidate.Model, null, environment, at), at);
+        var print = GroupDecision.Fingerprint(pair, strong, candidate, book, environment, at);
         _prints[(pair, book.Version)] = (print, time.GetTimestamp());
         return print;
     }
@@ -164,9 +139,8 @@ internal sealed partial class QualityGroups(IRoutingStore store, RoutingLearner 
         try
         {
             var sums = await store.LoadAsync(pair, CancellationToken.None);
-            var read = sums is null ? null : RoutingSums.Read(sums.Sums, fingerprint);
             learned.CandidateAnswered = sums?.CandidateAnswered ?? "";
-            learned.Policy = read is null ? null : RoutingPolicy.Of(read, keep);
+            learned.Policy = GroupDecision.Policy(sums, fingerprint, keep);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {

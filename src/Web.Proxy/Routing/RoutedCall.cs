@@ -56,8 +56,8 @@ internal sealed class RoutedCall(ModelRoute route, RouteRule rule, int number, I
     /// <summary>Null: as the key says.</summary>
     public TimeSpan? CacheFor => rule.CacheFor;
 
-    /// <summary>The route and the rule's targets that can be reached, in an order of their own: what an answer of it depends on.</summary>
-    public string Named => $"{route.Name} {string.Join(' ', targets.Select(t => $"{t.Provider.Name}/{t.Model}@{t.Provider.BaseUrl}").Order(StringComparer.Ordinal))}";
+    /// <summary>The route, which is another when it is deleted and made again, and the rule's targets that can be reached, in an order of their own: what an answer of it depends on.</summary>
+    public string Named => $"{route.Id} {route.Name} {string.Join(' ', targets.Select(t => $"{t.Provider.Name}/{t.Model}@{t.Provider.BaseUrl}").Order(StringComparer.Ordinal))}";
 
     /// <summary>As <see cref="Told"/>, of a call that no target was asked for.</summary>
     public string ToldOfHit(string provider, string? model) => $"{route.Name}; rule={number}; target={provider}/{model}; attempt=1; why=cache";

@@ -4,7 +4,6 @@ using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Providers;
 using Tokonomics.Application.Routing;
 using Tokonomics.Domain.Budgets;
-using Tokonomics.Domain.Money;
 using Tokonomics.Domain.Pricing;
 using Tokonomics.Domain.Routing;
 using Tokonomics.Web.Proxy.Forwarding;
@@ -66,13 +65,12 @@ internal sealed class Router(Upstreams upstreams, IBudgetGate gate, PriceBook pr
         return (new RoutedCall(route, rule, number, planned, why, rule.Sticky ? outline.Conversation : 0, new ClientForm(call.Match!.Surface.Errors, streams, call.Facts.PathStreams && !sse, call.Match.Route.Dialect), quality, time), null);
     }
 
-    // Where the conversation is its prompt is cached: staying is cheaper by that, and a switch pays for it.
     private QualityCall Decide(ProxyCall call, ModelRoute route, RouteQuality group, in RequestParts parts, PlannedTarget strong, string? pinned, bool stays, in RequestOutline outline, string? pathProvider)
     {
         var candidates = Reach([.. group.Candidates.Select(c => new RouteTarget(c))], call, pathProvider, passThrough: false).Targets;
         var decided = groups.Decide(
             call, route, group, parts, strong, candidates, outline.Conversation, outline.InToolLoop || stays ? pinned : null,
-            target => target.ExpectedCost(call.Key!, Book(call), call.Peek, outputs, call.At, target.Written == pinned, target == strong ? candidates.FirstOrDefault() : strong) is { } usd ? NanoUsd.Round(usd) : null,
+            target => GroupDecision.Cost(target, strong, candidates.FirstOrDefault(), call.Key!, Book(call), call.Peek, outputs, call.At, pinned),
             () => BudgetUsed(call) is not >= MostUsedForSamples);
         if (pinned is not null && parts.ToolLast && ToolErrors.IsOne(parts.ToolResult))
             groups.Seen(decided, pinned, call.Key!, WeakSignal.ToolError);

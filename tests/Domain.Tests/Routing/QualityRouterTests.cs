@@ -30,6 +30,23 @@ public sealed class QualityRouterTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Of_a_class_that_is_not_proven_the_easy_prompts_go_to_the_candidate_and_the_hard_ones_stay()
+    {
+        // The candidate fails at one prompt in seven, the long ones above all.
+        var policy = RoutingPolicy.Of(MadeTraffic.Learned(new Random(4), 2000, 1, gap: 0.15), Keep95);
+        RouteReason Of(double length)
+        {
+            var features = new double[PromptFeatures.Count];
+            features[0] = length;
+            return QualityRouter.Decide(policy, new TrafficClass(1), features, Costs, 1).Reason;
+        }
+
+        Of(3).ShouldBe(RouteReason.PromptProven);
+        Of(7).ShouldBe(RouteReason.BelowBound);
+        RoutingPolicy.Of(MadeTraffic.Learned(new Random(4), 90, 1, gap: 0.15), Keep95).Cut.ShouldBe(0); // too few to tell prompts apart
+    }
+
+    [Fact]
     public void The_holdout_what_is_not_cheaper_and_what_is_demoted_stay_on_the_strong_model()
     {
         var sums = MadeTraffic.Learned(new Random(2), 200, 1, gap: 0);

@@ -26,6 +26,26 @@ public sealed class WeakSignalsTests
         Demotes(12, 60, 0, 1000).ShouldBe(WeakSignal.ToolError);
     }
 
+    [Theory]
+    [InlineData("stop", 5L, null)] // OpenAI
+    [InlineData("length", 5L, WeakSignal.CutShort)]
+    [InlineData("content_filter", 5L, WeakSignal.Refusal)]
+    [InlineData("tool_calls", 5L, null)]
+    [InlineData("max_output_tokens", 5L, WeakSignal.CutShort)] // its Responses
+    [InlineData("model_length", 5L, WeakSignal.CutShort)] // Mistral
+    [InlineData("end_turn", 5L, null)] // Anthropic
+    [InlineData("max_tokens", 5L, WeakSignal.CutShort)]
+    [InlineData("model_context_window_exceeded", 5L, WeakSignal.CutShort)]
+    [InlineData("refusal", 5L, WeakSignal.Refusal)]
+    [InlineData("tool_use", 5L, null)]
+    [InlineData("STOP", 5L, null)] // Gemini
+    [InlineData("MAX_TOKENS", 5L, WeakSignal.CutShort)]
+    [InlineData("SAFETY", 5L, WeakSignal.Refusal)]
+    [InlineData("RECITATION", 0L, WeakSignal.Refusal)]
+    [InlineData("stop", 0L, WeakSignal.Refusal)] // it said nothing
+    [InlineData(null, null, null)] // nobody counted: an embedding
+    public void How_an_answer_ends_may_speak_against_it(string? reason, long? output, WeakSignal? expected) => WeakSignals.OfEnd(reason, output).ShouldBe(expected);
+
     [Fact]
     public void A_candidate_that_fails_less_is_not_promoted_by_it() => Demotes(0, 1000, 100, 1000).ShouldBeNull();
 

@@ -42,6 +42,36 @@ public abstract class RouteTests<TKind>
     }
 
     [Fact]
+    public async Task The_audit_log_says_who_made_which_model_the_judge_and_had_answers_kept()
+    {
+        await using var store = await Kind.NewAsync(withDirectory: false);
+        var made = await store.ProvisionAsync("Acme", new KeyValuePair<string, string>("openai", "sk-provider-key-of-acme"));
+        var (owner, t) = (new Caller(made.TenantId, made.OwnerId, Role.Owner), made.TenantId);
+        RouteForm Judged(string? judge, int? cache = null, bool check = true) =>
+            new("smart", [new RuleForm([new TargetForm("openai/gpt-5")]) { CacheSeconds = cache, Quality = new QualityForm(["openai/gpt-5-nano"], "10") { Judge = judge, Check = check } }]);
+        var id = (await store.SendAsync(new SaveRoute(owner, t, Judged(null)))).Value.Id;
+        await store.SendAsync(new UpdateRoute(owner, t, id, Judged("openai/gpt-5.1")));
+        await store.SendAsync(new UpdateRoute(Caller.Operator, t, id, Judged("openai/gpt-5-mini", 600, check: false)));
+        var audit = (await store.SendAsync(new ListAudit(owner, t))).Value.Lines.Where(l => l.Subject == id).ToList();
+        const string Group = "(watching: openai/gpt-5-nano, keep 95 %, samples 3 % up to 10 USD, ";
+        audit.Select(l => (l.Actor, l.Action, l.Detail)).ShouldBe(
+        [
+            ("operator", "update_route", $"smart: 1: openai/gpt-5 (answers kept 600 s) {Group}judge openai/gpt-5-mini, answers unchecked)"),
+            (owner.Actor, "update_route", $"smart: 1: openai/gpt-5 {Group}judge openai/gpt-5.1)"),
+            (owner.Actor, "save_route", $"smart: 1: openai/gpt-5 {Group}no judge)"),
+        ]);
+        audit.ShouldAllBe(l => l.At > DateTimeOffset.UnixEpoch);
+
+        // The last of twenty rules of ten long names each has its judge in it too.
+        var many = new RouteForm("many", [.. Enumerable.Range(1, 20).Select(rule => new RuleForm([.. Enumerable.Range(0, 10).Select(i => new TargetForm($"openai/model-of-a-long-name-such-as-providers-give-{rule}-{i}"))])
+        {
+            When = rule == 20 ? null : new ConditionsForm { PromptTokensAtLeast = rule }, Quality = rule == 20 ? new QualityForm(["openai/gpt-5-nano"], "10") { Judge = "openai/gpt-5.1" } : null,
+        })]);
+        var longest = (await store.SendAsync(new SaveRoute(owner, t, many))).Value.Id;
+        (await store.SendAsync(new ListAudit(owner, t))).Value.Lines.Single(l => l.Subject == longest).Detail.ShouldEndWith("judge openai/gpt-5.1)");
+    }
+
+    [Fact]
     public async Task What_a_route_can_not_be_is_refused_with_what_to_write()
     {
         await using var store = await Kind.NewAsync(withDirectory: false, settings: s => s["Routes:MaxPerTenant"] = "2");
@@ -86,12 +116,21 @@ public abstract class RouteTests<TKind>
             "No key for anthropic is stored: live calls can't reach anthropic/claude-haiku-4-5, anthropic/claude-sonnet-4-5 unless they bring their own.",
             "No key for mistral or venice is stored: live calls can't reach mistral-small-2603 unless they bring their own.",
         ]);
-        (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes[0].Warnings.ShouldBe(saved.Warnings);
+        (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes.Single(r => r.Name == "smart").Warnings.ShouldBe(saved.Warnings);
+        // What is tried in the sandbox has its key and its price there.
+        var trial = (await store.SendAsync(new SaveRoute(owner, t, new RouteForm("trial", [new RuleForm([new TargetForm("openai/sandbox-large")]) { Quality = new QualityForm(["anthropic/sandbox-small"], "1") { Judge = "openai/sandbox-grades" } }])))).Value;
+        trial.Warnings.ShouldBe(["openai/sandbox-large, anthropic/sandbox-small are models of the sandbox: calls with a test key alone reach them."]);
+        (await store.SendAsync(new SaveRoute(owner, t, To("alone", "openai/gpt-5", "openai/sandbox-500")))).Value.Warnings.ShouldBe(["openai/sandbox-500 is a model of the sandbox: calls with a test key alone reach it."]);
+        // A judge that can't be asked is told of: else samples would be paid for and teach nothing.
+        async Task<IReadOnlyList<string>> JudgedBy(string judge) => (await store.SendAsync(new UpdateRoute(owner, t, trial.Id, new RouteForm("trial", [new RuleForm([new TargetForm("openai/gpt-5")]) { Quality = new QualityForm(["openai/gpt-5-nano"], "1") { Judge = judge } }])))).Value.Warnings;
+        (await JudgedBy("openai/gpt-5.1")).ShouldBeEmpty();
+        (await JudgedBy("anthropic/claude-sonnet-4-5")).ShouldBe(["No key for anthropic is stored: the judge anthropic/claude-sonnet-4-5 can't be asked, and live answers that need a judge are not compared."]);
+        (await JudgedBy("openai/none-such")).ShouldBe(["The judge openai/none-such has no price, and what samples may cost is a strict budget: it is never asked."]);
         // What is gone since is told of too.
         await store.SendAsync(new RemoveCustomEndpoint(owner, t, "my-llm"));
-        (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes[0].Warnings.ShouldContain("'my-llm' in 'my-llm/x' is neither a provider nor an endpoint of this tenant.");
+        (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes.Single(r => r.Name == "smart").Warnings.ShouldContain("'my-llm' in 'my-llm/x' is neither a provider nor an endpoint of this tenant.");
         store.Execute("""UPDATE model_routes SET policy = '{"rules":[{"targets":[{"model":"openai/gpt-5"}],"mirror":1}]}'""");
-        var unreadable = (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes.ShouldHaveSingleItem();
+        var unreadable = (await store.SendAsync(new ListRoutes(owner, t))).Value.Routes[0];
         unreadable.Route.ShouldBeNull();
         unreadable.Warnings.ShouldHaveSingleItem().ShouldContain("This version can't read the route");
     }

@@ -171,6 +171,68 @@ public abstract class SavingsTests<TKind>
         var groups = (await store.SendAsync(new GetSavings(owner, tenant.TenantId, KeyEnvironment.Live))).Value.Groups;
         groups.Select(g => (g.Rule, g.Strong, g.RoutedCalls, g.Calls)).ShouldBe([(1, Strong, 3L, 3L), (2, "gpt-5.1", 2L, 7L)]);
     }
+
+    [Fact]
+    public async Task What_a_group_has_learned_goes_with_its_route_and_does_not_come_back()
+    {
+        var (store, tenant, owner) = await NewAsync();
+        await using var _ = store;
+        var routing = store.Get<IRoutingStore>();
+        async Task<TaughtGroup> Taught(string name)
+        {
+            var group = Group(store, tenant, await RouteAsync(store, tenant, Form(name)));
+            await EverythingAsync(group);
+            return group;
+        }
+
+        async Task EverythingAsync(TaughtGroup group)
+        {
+            var name = await group.ClassAsync(1, tenant.LiveKey.Id);
+            await group.LearnAsync(name, 3, kept: new QualityTarget(0.95));
+            await routing.AddSignalsAsync(group.Pair, [new SignalCount(name, true, null, 5)], CancellationToken.None);
+            await group.DemotedAsync(name, "Answers failed their check.");
+        }
+
+        async Task<int[]> Kept(string route) =>
+        [
+            (await routing.PairsAsync(tenant.TenantId, KeyEnvironment.Live, route, CancellationToken.None)).Count, (await routing.ClassesAsync(tenant.TenantId, KeyEnvironment.Live, route, CancellationToken.None)).Count,
+            (await routing.WeeksAsync(tenant.TenantId, KeyEnvironment.Live, route, CancellationToken.None)).Count, (await routing.IncidentsAsync(tenant.TenantId, KeyEnvironment.Live, route, 10, CancellationToken.None)).Count,
+            (await routing.CallsAsync(tenant.TenantId, KeyEnvironment.Live, route, DateTimeOffset.UnixEpoch, store.Clock.GetUtcNow().AddDays(2), CancellationToken.None)).Count, (int)store.Count($"SELECT count(*) FROM routing_signals WHERE route_id = '{route}'"),
+        ];
+
+        var (gone, stays) = (await Taught("smart"), await Taught("other"));
+        foreach (var group in (TaughtGroup[])[gone, stays])
+            await group.CallsAsync(new TrafficClass(1), RouteReason.NotActive, 2, Cent, NanoUsd.Zero);
+        (await Kept(gone.Pair.RouteId)).ShouldBe([1, 1, 1, 1, 1, 1]);
+        (await store.SendAsync(new DeleteRoute(owner, tenant.TenantId, gone.Pair.RouteId))).Succeeded.ShouldBeTrue();
+        (await Kept(gone.Pair.RouteId)).ShouldBe([0, 0, 0, 0, 0, 0]);
+        (await Kept(stays.Pair.RouteId)).ShouldBe([1, 1, 1, 1, 1, 1]);
+
+        // What was on its way, from a node that has not heard of it yet.
+        await EverythingAsync(gone);
+        (await Kept(gone.Pair.RouteId)).ShouldBe([0, 0, 0, 0, 0, 0]);
+
+        // A route of that name that is made later begins with nothing.
+        await RouteAsync(store, tenant, Form("smart"));
+        var again = (await store.SendAsync(new GetSavings(owner, tenant.TenantId, KeyEnvironment.Live))).Value.Groups.Single(g => g.RouteName == "smart");
+        (again.Candidates[0].Labels, again.Calls, again.Incidents.Count, again.Weeks.Count).ShouldBe((0, 0L, 0, 0));
+    }
+
+    [Fact]
+    public async Task Labels_that_arrive_while_their_route_is_deleted_leave_nothing_behind()
+    {
+        var (store, tenant, owner) = await NewAsync();
+        await using var _ = store;
+        for (var round = 0; round < 5; round++)
+        {
+            var group = Group(store, tenant, await RouteAsync(store, tenant, Form("smart")));
+            var learning = Parallel.ForEachAsync(Enumerable.Range(0, 4), async (_, _) => await group.LearnAsync(new TrafficClass(1), 25));
+            await Task.Delay(round * 10, TestContext.Current.CancellationToken);
+            (await store.SendAsync(new DeleteRoute(owner, tenant.TenantId, group.Pair.RouteId))).Succeeded.ShouldBeTrue();
+            await learning;
+            store.Count("SELECT count(*) FROM routing_sums").ShouldBe(0);
+        }
+    }
 }
 
 public sealed class SqliteSavingsTests : SavingsTests<OnSqlite>;

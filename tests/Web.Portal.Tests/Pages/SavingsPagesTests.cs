@@ -125,6 +125,7 @@ public sealed partial class SavingsPagesTests : IAsyncLifetime
         text.ShouldContain("Nothing is known yet about the models that are watched.");
         text.ShouldContain("A class of calls can be proven from 50 on, single prompts from 100 on");
         text.ShouldContain("this month $0 of $12.50");
+        text.ShouldContain("These are live calls. What test keys have called and compared in the sandbox is shown by itself under Test");
         var name = await group.ClassAsync(0xabc, key, tools: 3);
         await group.LearnAsync(name, 120);
         await group.CallsAsync(name, RouteReason.NotActive, 100, NanoUsd.Round(0.01m), NanoUsd.Zero, keyId: key);
@@ -136,6 +137,7 @@ public sealed partial class SavingsPagesTests : IAsyncLifetime
         text.ShouldContain("97.5 % this group $0.8820");
         text.ShouldContain("Would save about $0.8820 in four weeks ($0.8820 to $0.8820) with openai/gpt-5-nano.");
         text.ShouldNotContain("What happened");
+        text.ShouldNotContain("These are live calls.");
 
         // Test calls teach apart.
         Text(await dev.ReadAsync("/routes/savings?env=test")).ShouldContain("No comparison is known yet.");

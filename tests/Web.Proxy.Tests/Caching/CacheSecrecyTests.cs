@@ -59,6 +59,40 @@ public sealed class CacheSecrecyTests : IAsyncLifetime
         return all;
     }
 
+    // Every key's name and value as Redis writes them down, nothing of it compressed.
+    private async Task<List<string>> AllOfRedisAsync()
+    {
+        using var connection = await ConnectionMultiplexer.ConnectAsync(_redis.ConnectionString + ",allowAdmin=true");
+        var (server, all) = (connection.GetServer(connection.GetEndPoints()[0]), new List<string>());
+        await server.ConfigSetAsync("rdbcompression", "no");
+        foreach (var key in server.Keys())
+            if (await connection.GetDatabase().KeyDumpAsync(key) is { } value)
+                all.Add($"{key} {Encoding.Latin1.GetString(value)}");
+        return all;
+    }
+
+    [Fact]
+    public async Task Of_calls_that_do_not_use_the_cache_nothing_is_kept_anywhere()
+    {
+        using (var made = await _product.ApiAsync(HttpMethod.Post, "keys", JsonContent.Create(new { name = "limited", limits = new { requests_per_minute = 1000, tokens_per_minute = 1_000_000 } })))
+        {
+            var limited = JsonDocument.Parse(await made.Content.ReadAsStringAsync(Cancel)).RootElement.GetProperty("key").GetString()!;
+            for (var i = 0; i < 5; i++)
+                using (var answer = await _product.PostAsync("/proxy/openai/v1/chat/completions", ProxyCalls.Chat("gpt-5.1", prompt: Asked), limited))
+                {
+                    (await answer.Content.ReadAsStringAsync(Cancel)).ShouldContain(Answered);
+                    answer.Headers.Contains("x-tokonomics-cache").ShouldBeFalse();
+                }
+        }
+
+        await Task.Delay(200, Cancel); // answers are put there behind the call's back
+        var kept = await AllOfRedisAsync();
+        kept.ShouldNotBeEmpty(); // its rate limits
+        foreach (var word in (string[])[Asked, Answered, "answer:{"])
+            kept.ShouldAllBe(k => !k.Contains(word, StringComparison.Ordinal));
+        _product.Log.Lines.ShouldAllBe(l => !l.Contains(Asked, StringComparison.Ordinal) && !l.Contains(Answered, StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task What_was_asked_and_answered_is_nowhere_in_the_clear()
     {
@@ -81,6 +115,9 @@ public sealed class CacheSecrecyTests : IAsyncLifetime
         foreach (var bytes in kept)
             foreach (var word in words)
                 Encoding.Latin1.GetString(bytes).ShouldNotContain(word);
+        foreach (var text in await AllOfRedisAsync())
+            foreach (var word in words)
+                text.ShouldNotContain(word);
         foreach (var line in _product.Log.Lines)
             foreach (var word in words)
                 line.ShouldNotContain(word);

@@ -289,6 +289,22 @@ public sealed class CacheTests(CacheProduct cache) : IClassFixture<CacheProduct>
     }
 
     [Fact]
+    public async Task A_route_that_is_made_again_under_its_name_begins_with_an_empty_cache()
+    {
+        var (key, prompt) = (await cache.KeyAsync(), cache.NewPrompt());
+        const string Rule = """{"targets":[{"model":"openai/sandbox-small"}]}""";
+        var route = await RouteAsync(Rule);
+        (await cache.ChatAsync(key, prompt, model: route)).Cache.ShouldBe("miss");
+        (await cache.ChatAsync(key, prompt, model: route)).IsHit.ShouldBeTrue();
+        using (var deleted = await cache.Product.ApiAsync(HttpMethod.Delete, $"routes/{_ids[route]}"))
+            deleted.IsSuccessStatusCode.ShouldBeTrue();
+        using (var made = await cache.Product.ApiAsync(HttpMethod.Post, "routes", Json(route, Rule)))
+            ((int)made.StatusCode).ShouldBe(201);
+        (await cache.ChatAsync(key, prompt, model: route)).Cache.ShouldBe("miss");
+        (await cache.ChatAsync(key, prompt, model: route)).IsHit.ShouldBeTrue();
+    }
+
+    [Fact]
     public async Task Rows_of_calls_and_repeats_together_are_the_providers_bill_and_the_saving_is_told()
     {
         var (key, prompt) = (await cache.KeyAsync(), cache.NewPrompt());

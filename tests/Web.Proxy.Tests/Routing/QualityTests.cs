@@ -294,6 +294,96 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
             (await CallAsync(group, $"After {i}", more: Tools)).Model.ShouldBe("sandbox-large");
     }
 
+    private sealed record Foretold(string GoesTo, string Why, bool Certain, string Notes, string Model, NanoUsd Most, IReadOnlyDictionary<string, NanoUsd> MostOf);
+
+    private async Task<Foretold> EstimateAsync(Group group, string body, bool withKey = true)
+    {
+        using var keys = await cap.Product.ApiAsync(HttpMethod.Get, "keys");
+        var key = JsonDocument.Parse(await keys.Content.ReadAsStringAsync(Cancel)).RootElement.GetProperty("data").EnumerateArray().First(k => k.GetProperty("environment").GetString() == "test").GetProperty("id").GetString();
+        using var answer = await cap.Product.ApiAsync(
+            HttpMethod.Post, "estimate", JsonContent.Create(new { path = "/v1/chat/completions", body = JsonDocument.Parse(body).RootElement, key_id = withKey ? key : null, environment = "test" }));
+        var text = await answer.Content.ReadAsStringAsync(Cancel);
+        ((int)answer.StatusCode).ShouldBe(200, text);
+        var told = JsonDocument.Parse(text).RootElement;
+        var quality = told.GetProperty("route").GetProperty("quality");
+        static NanoUsd Most(JsonElement e) => NanoUsd.Parse(e.GetProperty("upper_bound_usd").GetString())!.Value;
+        return new Foretold(
+            quality.GetProperty("goes_to").GetString()!, quality.GetProperty("why").GetString()!, quality.GetProperty("certain").GetBoolean(), string.Join(" ", quality.GetProperty("notes").EnumerateArray().Select(n => n.GetString())),
+            told.GetProperty("model").GetString()!, Most(told), told.GetProperty("route").GetProperty("targets").EnumerateArray().ToDictionary(t => t.GetProperty("target").GetString()!, Most));
+    }
+
+    [Fact]
+    public async Task An_estimate_says_where_the_group_sends_a_call_as_the_call_then_goes_and_counts_as_none()
+    {
+        string Body(Group group, int i) => ProxyCalls.Chat(group.Name, false, $"Foretold {i}", ",\"max_tokens\":50");
+        var watching = await GroupAsync(samples: 100);
+        (await EstimateAsync(watching, Body(watching, 0))).ShouldSatisfyAllConditions(e => e.GoesTo.ShouldBe(Strong), e => e.Why.ShouldBe("NotActive"), e => e.Certain.ShouldBeTrue(), e => e.Model.ShouldBe("sandbox-large"));
+        var group = await ProvenAsync(Good);
+        await FirstAsync(group, s => s.Model == "sandbox-small");
+        var before = (await RowsAsync(group)).Sum(r => r.Calls);
+
+        // What goes to the candidate, and the first that is of the holdout: 1 in 500 million runs there would be none of 1,000.
+        var foretold = new List<(int Prompt, Foretold Estimate)>();
+        for (var i = 0; i < 1000 && (foretold.Count < 3 || foretold.TrueForAll(f => f.Estimate.Why != "Holdout")); i++)
+            if (await EstimateAsync(group, Body(group, i)) is var estimate && (foretold.Count < 2 || estimate.Why == "Holdout"))
+                foretold.Add((i, estimate));
+        foretold.ShouldContain(f => f.Estimate.Why == "Holdout");
+        foretold.ShouldContain(f => f.Estimate.GoesTo == Good);
+        await cap.Product.DrainAsync();
+        Services.GetRequiredService<Samples>().AreDone.ShouldBeTrue();
+        (await RowsAsync(group)).Sum(r => r.Calls).ShouldBe(before);
+        (await SumsAsync(group))!.Labels.ShouldBe(120);
+        (await RowsAsync(watching)).ShouldBeEmpty();
+        (await Store.ClassesAsync(cap.Product.TenantId, KeyEnvironment.Test, watching.Id, Cancel)).ShouldBeEmpty();
+
+        foreach (var (prompt, estimate) in foretold)
+        {
+            var seen = await CallAsync(group, body: Body(group, prompt));
+            seen.Route.ShouldEndWith($"target={estimate.GoesTo}; attempt=1; why=quality {estimate.Why}");
+            seen.Model.ShouldBe(estimate.Model);
+            (estimate.Certain, estimate.Notes).ShouldBe((true, ""));
+            estimate.Most.ShouldBe(estimate.MostOf[estimate.GoesTo]);
+        }
+    }
+
+    [Fact]
+    public async Task Where_the_lot_is_drawn_when_the_call_is_made_its_estimate_says_so_and_bounds_both_models()
+    {
+        // Instructions alone: no message by which the conversation were known.
+        var group = await GroupAsync(samples: 0);
+        var body = $$"""{"model":"{{group.Name}}","max_tokens":50,"messages":[{"role":"system","content":"Say something."}]}""";
+        await CallAsync(group, body: body);
+        await TeachAsync(group, Good, 1);
+        await ChangeAsync(group, Rules(Good, active: true, 0, "100", null));
+        var estimate = await EstimateAsync(group, body);
+        (estimate.GoesTo, estimate.Why, estimate.Certain).ShouldBe((Good, "ClassProven", false));
+        estimate.Notes.ShouldStartWith("Two in a hundred calls stay on openai/sandbox-large for ever.");
+        estimate.MostOf[Strong].ShouldBeGreaterThan(estimate.MostOf[Good]);
+        estimate.Most.ShouldBe(estimate.MostOf[Strong]);
+    }
+
+    [Fact]
+    public async Task Where_an_answer_is_checked_the_estimate_bounds_both_models_together_and_without_a_key_no_class_is_known()
+    {
+        var group = await ProvenAsync(Good, Tools);
+        for (var i = 0; i < 50; i++)
+        {
+            var body = ProxyCalls.Chat(group.Name, false, $"Checked {i}", Tools + ",\"max_tokens\":50");
+            var estimate = await EstimateAsync(group, body);
+            if (estimate.Why == "Holdout")
+                continue;
+            (estimate.GoesTo, estimate.Why, estimate.Certain).ShouldBe((Good, "ClassProven", true));
+            estimate.Most.ShouldBe(estimate.MostOf[Strong] + estimate.MostOf[Good]);
+            estimate.Notes.ShouldContain("both are billed");
+            var stranger = await EstimateAsync(group, body, withKey: false);
+            (stranger.GoesTo, stranger.Why).ShouldBe((Strong, "BelowBound"));
+            stranger.Notes.ShouldBe("Classes of calls are told by their key too: without key_id none is known.");
+            return;
+        }
+
+        Assert.Fail("no conversation went to the candidate");
+    }
+
     [Fact]
     public async Task A_holdout_stays_on_the_strong_model_and_says_what_quality_is_kept()
     {
@@ -366,6 +456,9 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
         await CallAsync(group, body: $$$"""
             {"model":"{{{group.Name}}}","messages":[{"role":"user","content":"{{{prompt}}}"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"Error: no such city"}]}
             """);
+
+        // 4. An answer is cut off at the most tokens that the client allows.
+        await FirstAsync(group, s => s.Model == "sandbox-small", more: ",\"max_tokens\":1");
         await Services.GetRequiredService<QualitySignals>().FlushAsync(Cancel);
         var signals = new Dictionary<string, long>();
         await using (var connection = new SqliteConnection($"Data Source={cap.Product.DataFolder}/tokonomics.db;Mode=ReadOnly"))
@@ -380,7 +473,7 @@ public sealed class QualityTests(CapProduct cap) : IClassFixture<CapProduct>
         }
 
         signals["Calls"].ShouldBeGreaterThanOrEqualTo(3);
-        (signals["Regenerated"], signals["ThumbsDown"], signals["ToolError"]).ShouldBe((1, 1, 1));
+        (signals["Regenerated"], signals["ThumbsDown"], signals["ToolError"], signals["CutShort"]).ShouldBe((1, 1, 1, 1));
     }
 
     [Fact]

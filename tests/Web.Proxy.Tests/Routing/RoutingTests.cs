@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net.Http.Json;
+using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Tokonomics.Application.Keys;
@@ -157,6 +158,61 @@ public sealed class RoutingTests(CapProduct cap, ITestOutputHelper output) : ICl
     {
         var route = await RouteAsync(To(Failing("openai", "500"), "openai/sandbox-small") with { Retries = 0, FallBackOn = RouteFaults.RateLimited });
         (await CallAsync(route)).Status.ShouldBe(500);
+    }
+
+    [Fact]
+    public async Task A_provider_that_says_after_how_long_to_come_again_is_asked_then_and_not_before()
+    {
+        var seen = await CallAsync(await RouteAsync(To(Failing("openai", "429"), "openai/sandbox-small") with { Retries = 1 }));
+        seen.Status.ShouldBe(200, seen.Text);
+        seen.Statuses.ShouldBe([429, 429, 200]);
+        var at = seen.Attempts.Select(a => a.GetProperty("at").GetDateTimeOffset()).ToList();
+        (at[1] - at[0]).ShouldBeGreaterThanOrEqualTo(TimeSpan.FromSeconds(0.95)); // it says 1 s; by itself the proxy would wait 250 ms
+        seen.Attempts[1].GetProperty("latency_ms").GetDouble().ShouldBeLessThan(900); // the pause is none of it
+    }
+
+    [Fact]
+    public async Task A_client_that_leaves_in_the_pause_before_a_retry_leaves_nothing_open()
+    {
+        var failing = Failing("openai", "429");
+        var route = await RouteAsync(To(failing, "openai/sandbox-small") with { Retries = 5 }); // five pauses of a second
+        using var leaves = new CancellationTokenSource();
+        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(cap.Product.Url, "/v1/chat/completions")) { Content = new StringContent(ProxyCalls.Chat(route), Encoding.UTF8, "application/json") };
+        request.Headers.Authorization = new("Bearer", cap.Product.TestKey);
+        request.Headers.Add("Idempotency-Key", "left-in-the-pause");
+        var call = cap.Product.Client.SendAsync(request, leaves.Token);
+        async Task<List<int>> StatusesAsync() =>
+            [.. (await cap.Product.EventsAsync("&environment=test")).Where(e => $"openai/{e.GetProperty("request_model").GetString()}" == failing).Select(e => e.GetProperty("status").GetInt32())];
+
+        while ((await StatusesAsync()).Count == 0)
+            await Task.Delay(10, Cancel);
+        await leaves.CancelAsync();
+        await Should.ThrowAsync<OperationCanceledException>(call);
+
+        // Nothing was charged: the key is free for another call.
+        var again = 0;
+        for (var tries = 0; tries < 200 && again != 200; tries++)
+        {
+            using var answer = await cap.Product.PostAsync("/v1/chat/completions", ProxyCalls.Chat(), null, ("Idempotency-Key", "left-in-the-pause"));
+            again = (int)answer.StatusCode;
+            await Task.Delay(10, Cancel);
+        }
+
+        again.ShouldBe(200);
+        (await StatusesAsync()).ShouldAllBe(s => s == 429);
+        (await StatusesAsync()).Count.ShouldBeLessThan(6);
+        await cap.SettledAsync();
+    }
+
+    [Fact]
+    public async Task The_fastest_is_found_by_trying_each_and_kept()
+    {
+        // 100 tokens of 20 ms each, against one that answers at once.
+        var route = await RouteAsync(To("openai/sandbox-small-slow-tokens-100", "openai/sandbox-small-tokens-11") with { Choose = TargetChoice.Fastest, Sticky = false });
+        var models = new List<string>();
+        for (var i = 0; i < 4; i++)
+            models.AddRange((await CallAsync(route)).Models);
+        models.ShouldBe(["sandbox-small-slow-tokens-100", "sandbox-small-tokens-11", "sandbox-small-tokens-11", "sandbox-small-tokens-11"]);
     }
 
     [Fact]
