@@ -140,7 +140,7 @@ public static class HostSetup
     {
         try
         {
-            Directory.CreateDirectory(data);
+            OwnFiles.MakeFolder(data);
         }
         catch (UnauthorizedAccessException)
         {

@@ -1,0 +1,100 @@
+using System.Text.Json;
+using Tokonomics.Testing;
+
+namespace Tokonomics.Standalone.Tests.Docs;
+
+/// <summary>Calls on the pages, as they stand there but for address, keys and ids, to a product that serves.</summary>
+public sealed class CallBlockTests : IDisposable
+{
+    private const string There = "http://localhost:8080";
+
+    private readonly TestFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    [Runs("README.md", 3)]
+    [Runs("README.md", 4)]
+    [Runs("README.md", 5)]
+    [Runs("docs/caps.md", 1)]
+    [Runs("docs/receipts.md", 1)]
+    [Runs("docs/integrations/README.md", 2)]
+    [Runs("docs/fail-open/README.md", 4)]
+    public async Task They_are_answered()
+    {
+        await using var provider = FakeProvider.Always(FakeProvider.Json("""{"model":"gpt-4o-mini","choices":[{"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":5}}"""));
+        await using var product = await ProductProcess.ServeAsync(_folder.Path, [new("Providers__openai__BaseUrl", provider.Url.ToString().TrimEnd('/')), new("Recorder__BatchDelay", "00:00:00.01")]);
+        using var shell = new DocsShell(_folder.Path);
+        var here = product.Url.ToString().TrimEnd('/');
+
+        // 1. A tenant. The command is given as it is built.
+        var made = JsonDocument.Parse(await shell.RunAsync(Block("README.md", 3), ("dotnet run --project src/Standalone -- ", "tokonomics "), ("sk-…", "sk-0123456789"))).RootElement;
+        var (key, keyId, token) = (made.GetProperty("metering_key").GetString()!, made.GetProperty("metering_key_id").GetString()!, made.GetProperty("api_token").GetString()!);
+        await UntilAsync(async () => (await shell.RunAsync($"curl -s -o /dev/null -w '%{{http_code}}' {here}/v1/models -H 'Authorization: Bearer {key}'")) == "200");
+
+        // 2. A call and its cost; a cap.
+        var answers = await shell.RunAsync(Block("README.md", 4), (There, here), ("mk_live_…", key), ("tk_…", token));
+        answers.ShouldContain("\"content\":\"hi\"");
+        answers.ShouldContain("\"group_by\"");
+        provider.Requests.ShouldHaveSingleItem().Header("Authorization").ShouldBe("Bearer sk-0123456789");
+        (await shell.RunAsync(Block("README.md", 5), (There, here), ("tk_…", token))).ShouldContain("bud_");
+        (await shell.RunAsync(Block("docs/caps.md", 1), (There, here), ("tk_…", token))).ShouldContain("\"code\":");
+        (await shell.RunAsync(Block("docs/receipts.md", 1), (There, here), ("tk_…", token), ("key_…", keyId))).ShouldContain("gpt-4o-mini");
+
+        // 3. A call that went past, and the row of each.
+        var told = await shell.RunAsync(
+            Block("docs/fail-open/README.md", 4), ("https://tokonomics.example", here), ("mk_live_…", key), ("2026-11-30T12:00:00.123Z", DateTimeOffset.UtcNow.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", null)));
+        told.ShouldContain("req_");
+        string rows = "";
+        await UntilAsync(async () => (rows = await shell.RunAsync($"curl -sS '{here}/api/v1/usage/events' -H 'Authorization: Bearer {token}'")).Contains("\"direct\":true", StringComparison.Ordinal));
+        var id = JsonDocument.Parse(rows).RootElement.GetProperty("data")[0].GetProperty("id").GetString()!;
+        (await shell.RunAsync(Block("docs/integrations/README.md", 2), (There, here), ("req_…", id), ("tk_…", token))).ShouldContain(id);
+    }
+
+    [Fact]
+    [Runs("docs/sandbox.md", 1)]
+    public async Task The_sandbox_serves_alone()
+    {
+        using var shell = new DocsShell(_folder.Path);
+        (await shell.RunAsync(DocsBlock.At("docs/sandbox.md", 1).Text, ("9090", $"{ProductProcess.FreePort()}"))).ShouldContain("the sandbox answers");
+    }
+
+    [Fact]
+    [Runs("docs/fail-open/README.md", 1)]
+    public async Task The_lines_in_Node_go_past_a_proxy_that_is_away_and_flush_before_the_process_ends()
+    {
+        await using var provider = FakeProvider.Always(FakeProvider.Json("""{"id":"c","object":"chat.completion","created":1,"model":"gpt-5.1","choices":[{"index":0,"message":{"role":"assistant","content":"past"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":5,"total_tokens":8}}"""));
+        var port = ProductProcess.FreePort();
+        var here = $"http://127.0.0.1:{port}";
+        var made = await ProductProcess.RunAsync(_folder.Path, ["provision", "--tenant", "t", "--email", "a@b.example", "--json"]);
+        var (key, token) = (JsonDocument.Parse(made.Output).RootElement.GetProperty("metering_key").GetString()!, JsonDocument.Parse(made.Output).RootElement.GetProperty("api_token").GetString()!);
+        using var shell = new DocsShell(_folder.Path);
+        File.CreateSymbolicLink(Path.Combine(shell.Path, "node_modules"), Path.Combine(TestFolder.Root, "tests/clients/node_modules"));
+        File.Copy(Path.Combine(TestFolder.Root, "docs/fail-open/node/fail-open.mjs"), Path.Combine(shell.Path, "fail-open.mjs"));
+        var lines = Block("docs/fail-open/README.md", 1).Replace("https://tokonomics.example", here, StringComparison.Ordinal).Replace("https://api.openai.com", provider.Url.ToString().TrimEnd('/'), StringComparison.Ordinal);
+        // A call while the proxy is away, and the signal that ends the application while the report still waits: it stays until the proxy is back and has it.
+        await File.WriteAllTextAsync(Path.Combine(shell.Path, "app.mjs"), lines + """
+            const keptAlive = setInterval(() => {}, 1000);
+            const answer = await openai.chat.completions.create({ model: 'gpt-5.1', messages: [{ role: 'user', content: 'hello' }] });
+            console.log(answer.choices[0].message.content);
+            """, TestContext.Current.CancellationToken);
+        shell.Set("TOKONOMICS_KEY", key).Set("OPENAI_API_KEY", "sk-own");
+        var application = shell.RunAsync("node app.mjs > said & id=$!; until grep -q past said; do kill -0 $id; sleep 0.1; done; kill -TERM $id; touch told; wait $id; cat said");
+        await UntilAsync(() => Task.FromResult(File.Exists(Path.Combine(shell.Path, "told"))));
+        application.IsCompleted.ShouldBeFalse("it ended before its report was taken");
+        await using var product = await ProductProcess.ServeAsync(_folder.Path, [new("Recorder__BatchDelay", "00:00:00.01")], port);
+        (await application).ShouldContain("past");
+        await UntilAsync(async () => (await shell.RunAsync($"curl -sS '{here}/api/v1/usage/events' -H 'Authorization: Bearer {token}'")).Contains("\"direct\":true", StringComparison.Ordinal));
+    }
+
+    private static string Block(string page, int number) => DocsBlock.At(page, number).Text;
+
+    private static async Task UntilAsync(Func<Task<bool>> holds)
+    {
+        for (var tries = 0; !await holds(); tries++)
+        {
+            tries.ShouldBeLessThan(300);
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+    }
+}
