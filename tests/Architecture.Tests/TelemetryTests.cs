@@ -266,7 +266,7 @@ public sealed partial class TelemetryTests(TelemetryTests.Lived lived) : IClassF
 
             await product.FlushAsync();
             // What comes by and by: the job's end, what is asked every few seconds, and Redis.
-            Scraped = await Exposition.WhenAsync(product, s => new[] { "tokonomics_jobs_last_success_time_seconds", "tokonomics_store_up", "tokonomics_alerts_waiting" }.All(n => s.Has(n)) && s.Sum("tokonomics_redis_up") > 0);
+            Scraped = await Exposition.WhenAsync(product, s => new[] { "tokonomics_jobs_runs_total", "tokonomics_store_up", "tokonomics_alerts_waiting" }.All(n => s.Has(n)) && s.Sum("tokonomics_redis_up") > 0);
         }
 
         public ValueTask DisposeAsync() => default;

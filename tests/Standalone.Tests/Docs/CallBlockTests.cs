@@ -35,7 +35,7 @@ public sealed class CallBlockTests : IDisposable
         // 2. A call and its cost; a cap.
         var answers = await shell.RunAsync(Block("README.md", 4), (There, here), ("mk_live_…", key), ("tk_…", token));
         answers.ShouldContain("\"content\":\"hi\"");
-        answers.ShouldContain("\"group_by\"");
+        answers.ShouldContain("\"data\":[");
         provider.Requests.ShouldHaveSingleItem().Header("Authorization").ShouldBe("Bearer sk-0123456789");
         (await shell.RunAsync(Block("README.md", 5), (There, here), ("tk_…", token))).ShouldContain("bud_");
         (await shell.RunAsync(Block("docs/caps.md", 1), (There, here), ("tk_…", token))).ShouldContain("\"code\":");

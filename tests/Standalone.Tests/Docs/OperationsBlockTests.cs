@@ -59,7 +59,7 @@ public sealed class OperationsBlockTests : IAsyncLifetime
         await using var product = await ProductProcess.ServeAsync(Data, [ToProvider]);
         await CalledAsync(product.Url, key);
         using var shell = new DocsShell(Data);
-        (await shell.RunAsync(DocsBlock.At("docs/operations/backup.md", 1).Text, ("/backup/", _folder.Path + "/backup/"))).ShouldContain("invariant");
+        (await shell.RunAsync(DocsBlock.At("docs/operations/backup.md", 1).Text, ("/backup/", _folder.Path + "/backup/"))).ShouldContain("holds   one_row_per_attempt");
         Directory.GetFiles(Path.Combine(_folder.Path, "backup/2026-11-30")).Select(Path.GetFileName).Order().ShouldBe(["master.key", "tokonomics.db"]);
     }
 
@@ -77,7 +77,7 @@ public sealed class OperationsBlockTests : IAsyncLifetime
         var restored = $"restored_{Guid.NewGuid():n}";
         await shell.RunAsync(DocsBlock.At("docs/operations/backup.md", 2).Text, ("tokonomics_restored", restored));
         shell.Set("ConnectionStrings__Postgres", server.ConnectionString(restored));
-        (await shell.RunAsync("tokonomics verify")).ShouldContain("invariant");
+        (await shell.RunAsync("tokonomics verify")).ShouldContain("holds   one_row_per_attempt");
     }
 
     [Fact]

@@ -26,7 +26,7 @@ public sealed class RunbookCommandTests : IDisposable
         ["redis-cli -u redis://… PING"] = ("redis://…", "$REDIS", "PONG"),
         ["curl -H \"Authorization: Bearer $OPERATOR\" $PORTAL/api/v1/operator/jobs"] = ("", "", "verify-ledger"),
         ["curl -X POST -H \"Authorization: Bearer $OPERATOR\" $PORTAL/api/v1/operator/jobs/{name}/run"] = ("{name}", "verify-ledger", ""),
-        ["tokonomics verify"] = ("", "", "invariant"),
+        ["tokonomics verify"] = ("", "", "holds   one_row_per_attempt"),
         ["tokonomics nodes"] = ("", "", ""),
         ["tokonomics nodes close"] = ("nodes close", "nodes close --help", "close"),
         ["tokonomics prices check"] = ("", "", "sheets"),
