@@ -59,27 +59,52 @@ public sealed class CallBlockTests : IDisposable
         (await shell.RunAsync(DocsBlock.At("docs/sandbox.md", 1).Text, ("9090", $"{ProductProcess.FreePort()}"))).ShouldContain("the sandbox answers");
     }
 
-    [Fact]
+    // What an application adds to the page's lines: one call, made while the proxy is away. OpenAI's package for Python is not among Debian's: a class of its name takes what the page hands it.
+    private static readonly Dictionary<string, (string Recipe, string File, string Command, string Before, string After)> Applications = new()
+    {
+        ["node"] = ("node/fail-open.mjs", "app.mjs", "node app.mjs", "", """
+            const keptAlive = setInterval(() => {}, 1000);
+            const answer = await openai.chat.completions.create({ model: 'gpt-5.1', messages: [{ role: 'user', content: 'hello' }] });
+            console.log(answer.choices[0].message.content);
+            """),
+        ["python"] = ("python/fail_open.py", "app.py", "/usr/bin/python3 -B app.py", """
+            import atexit, os, signal, sys, threading
+            import httpx
+            from fail_open import FailOpen
+            key = os.environ["TOKONOMICS_KEY"]
+            class OpenAI:
+                def __init__(self, base_url, api_key, http_client):
+                    self.base_url, self.api_key, self.http = base_url, api_key, http_client
+
+            """, """
+            answer = client.http.post(client.base_url + "/chat/completions", headers={"Authorization": "Bearer " + client.api_key}, json={"model": "gpt-5.1", "messages": [{"role": "user", "content": "hello"}]})
+            print(answer.json()["choices"][0]["message"]["content"], flush=True)
+            threading.Event().wait()
+            """),
+    };
+
+    [Theory]
+    [InlineData("node", 1)]
+    [InlineData("python", 2)]
     [Runs("docs/fail-open/README.md", 1)]
-    public async Task The_lines_in_Node_go_past_a_proxy_that_is_away_and_flush_before_the_process_ends()
+    [Runs("docs/fail-open/README.md", 2)]
+    public async Task The_lines_of_a_recipe_go_past_a_proxy_that_is_away_and_flush_before_the_process_ends(string language, int number)
     {
         await using var provider = FakeProvider.Always(FakeProvider.Json("""{"id":"c","object":"chat.completion","created":1,"model":"gpt-5.1","choices":[{"index":0,"message":{"role":"assistant","content":"past"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":5,"total_tokens":8}}"""));
         var port = ProductProcess.FreePort();
         var here = $"http://127.0.0.1:{port}";
         var made = await ProductProcess.RunAsync(_folder.Path, ["provision", "--tenant", "t", "--email", "a@b.example", "--json"]);
         var (key, token) = (JsonDocument.Parse(made.Output).RootElement.GetProperty("metering_key").GetString()!, JsonDocument.Parse(made.Output).RootElement.GetProperty("api_token").GetString()!);
+        var (recipe, file, command, before, after) = Applications[language];
         using var shell = new DocsShell(_folder.Path);
         File.CreateSymbolicLink(Path.Combine(shell.Path, "node_modules"), Path.Combine(TestFolder.Root, "tests/clients/node_modules"));
-        File.Copy(Path.Combine(TestFolder.Root, "docs/fail-open/node/fail-open.mjs"), Path.Combine(shell.Path, "fail-open.mjs"));
-        var lines = Block("docs/fail-open/README.md", 1).Replace("https://tokonomics.example", here, StringComparison.Ordinal).Replace("https://api.openai.com", provider.Url.ToString().TrimEnd('/'), StringComparison.Ordinal);
-        // A call while the proxy is away, and the signal that ends the application while the report still waits: it stays until the proxy is back and has it.
-        await File.WriteAllTextAsync(Path.Combine(shell.Path, "app.mjs"), lines + """
-            const keptAlive = setInterval(() => {}, 1000);
-            const answer = await openai.chat.completions.create({ model: 'gpt-5.1', messages: [{ role: 'user', content: 'hello' }] });
-            console.log(answer.choices[0].message.content);
-            """, TestContext.Current.CancellationToken);
+        File.Copy(Path.Combine(TestFolder.Root, "docs/fail-open", recipe), Path.Combine(shell.Path, Path.GetFileName(recipe)));
+        var lines = Block("docs/fail-open/README.md", number).Replace("https://tokonomics.example", here, StringComparison.Ordinal).Replace("https://api.openai.com", provider.Url.ToString().TrimEnd('/'), StringComparison.Ordinal);
+        await File.WriteAllTextAsync(Path.Combine(shell.Path, file), before + lines + after, TestContext.Current.CancellationToken);
         shell.Set("TOKONOMICS_KEY", key).Set("OPENAI_API_KEY", "sk-own");
-        var application = shell.RunAsync("node app.mjs > said & id=$!; until grep -q past said; do kill -0 $id; sleep 0.1; done; kill -TERM $id; touch told; wait $id; cat said");
+
+        // The signal that ends the application comes while the report still waits: it stays until the proxy is back and has it.
+        var application = shell.RunAsync($"{command} > said & id=$!; until grep -q past said; do kill -0 $id; sleep 0.1; done; kill -TERM $id; touch told; wait $id; cat said");
         await UntilAsync(() => Task.FromResult(File.Exists(Path.Combine(shell.Path, "told"))));
         application.IsCompleted.ShouldBeFalse("it ended before its report was taken");
         await using var product = await ProductProcess.ServeAsync(_folder.Path, [new("Recorder__BatchDelay", "00:00:00.01")], port);
