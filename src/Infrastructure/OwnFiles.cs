@@ -10,13 +10,19 @@ public static class OwnFiles
     private const UnixFileMode FolderRights = FileRights | UnixFileMode.UserExecute;
     private const UnixFileMode Others = UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
 
-    /// <summary>Makes the folder where it is missing, as 0700. One that is there keeps its rights: whoever made it may have given them to a group for its backups.</summary>
+    /// <summary>Makes the folder where it is missing, and what is missing above it, as 0700. One that is there keeps its rights: whoever made it may have given them to a group for its backups.</summary>
     public static void MakeFolder(string path)
     {
         if (OperatingSystem.IsWindows())
+        {
             Directory.CreateDirectory(path);
-        else
-            Directory.CreateDirectory(path, FolderRights);
+            return;
+        }
+
+        // .NET gives the rights to the last folder alone, and makes those above it for everybody.
+        if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } above && !Directory.Exists(above))
+            MakeFolder(above);
+        Directory.CreateDirectory(path, FolderRights);
     }
 
     /// <summary>How to open a file that, where it is made by this, is 0600.</summary>

@@ -38,7 +38,8 @@ public sealed class CallBlockTests : IDisposable
         answers.ShouldContain("\"data\":[");
         provider.Requests.ShouldHaveSingleItem().Header("Authorization").ShouldBe("Bearer sk-0123456789");
         (await shell.RunAsync(Block("README.md", 5), (There, here), ("tk_…", token))).ShouldContain("bud_");
-        (await shell.RunAsync(Block("docs/caps.md", 1), (There, here), ("tk_…", token))).ShouldContain("\"code\":");
+        // The same budget once more: of a scope and a period there is one.
+        (await shell.RunAsync(Block("docs/caps.md", 1), (There, here), ("tk_…", token))).ShouldContain("budget_exists");
         (await shell.RunAsync(Block("docs/receipts.md", 1), (There, here), ("tk_…", token), ("key_…", keyId))).ShouldContain("gpt-4o-mini");
 
         // 3. A call that went past, and the row of each.

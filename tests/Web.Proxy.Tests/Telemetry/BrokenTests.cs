@@ -126,7 +126,7 @@ public sealed class BrokenTests
     }
 
     [Fact]
-    public async Task A_job_whose_lock_somebody_holds_is_seen_late_also_by_a_worker_that_starts_and_on_time_once_it_has_run()
+    public async Task A_job_that_somebody_keeps_from_running_is_seen_late_also_by_a_worker_that_starts_and_one_that_fails_is_counted()
     {
         const string Job = "verify-ledger";
         const string Operator = "operator-token-0123456789abcdef012345";
@@ -180,6 +180,16 @@ public sealed class BrokenTests
 
         // 3. It is free.
         await Exposition.WhenAsync(again, s => !Late(s));
+
+        // 4. A run that fails is counted as one, and the next as well again.
+        await using (var broken = new NpgsqlCommand("ALTER TABLE invariant_checks RENAME TO away", connection))
+            await broken.ExecuteNonQueryAsync();
+        await AskAsync(again);
+        await Exposition.WhenAsync(again, s => s.Sum("tokonomics_jobs_runs_total", ("tokonomics_job", Job), ("tokonomics_job_outcome", "failed")) > 0);
+        await using (var mended = new NpgsqlCommand("ALTER TABLE away RENAME TO invariant_checks", connection))
+            await mended.ExecuteNonQueryAsync();
+        await AskAsync(again);
+        await Exposition.WhenAsync(again, s => s.Sum("tokonomics_jobs_runs_total", ("tokonomics_job", Job), ("tokonomics_job_outcome", "done")) > 1);
     }
 
     private static async Task CallAsync(TestProduct product, string? key = null, params (string Name, string Value)[] headers)
