@@ -18,6 +18,7 @@ public sealed class CallBlockTests : IDisposable
     [Runs("README.md", 5)]
     [Runs("docs/caps.md", 1)]
     [Runs("docs/receipts.md", 1)]
+    [Runs("docs/operations/jobs.md", 1)]
     [Runs("docs/integrations/README.md", 2)]
     [Runs("docs/fail-open/README.md", 4)]
     public async Task They_are_answered()
@@ -41,6 +42,8 @@ public sealed class CallBlockTests : IDisposable
         // The same budget once more: of a scope and a period there is one.
         (await shell.RunAsync(Block("docs/caps.md", 1), (There, here), ("tk_…", token))).ShouldContain("budget_exists");
         (await shell.RunAsync(Block("docs/receipts.md", 1), (There, here), ("tk_…", token), ("key_…", keyId))).ShouldContain("gpt-4o-mini");
+
+        (await shell.RunAsync(Block("docs/operations/jobs.md", 1), (There, here), ("tk_…", token))).ShouldContain("\"retention_days\":90");
 
         // 3. A call that went past, and the row of each.
         var told = await shell.RunAsync(
