@@ -85,13 +85,28 @@ public sealed class CallBlockTests : IDisposable
             print(answer.json()["choices"][0]["message"]["content"], flush=True)
             threading.Event().wait()
             """),
+        ["csharp"] = ("csharp/FailOpenHandler.cs", "Program.cs", "(exec dotnet built/app.dll)", """
+            using System.ClientModel;
+            using System.ClientModel.Primitives;
+            using System.Runtime.InteropServices;
+            using OpenAI;
+            using OpenAI.Chat;
+            using TokonomicsFailOpen;
+            string key = Environment.GetEnvironmentVariable("TOKONOMICS_KEY")!, openAiKey = Environment.GetEnvironmentVariable("OPENAI_API_KEY")!;
+
+            """, """
+            Console.WriteLine((await client.CompleteChatAsync([new UserChatMessage("hello")])).Value.Content[0].Text);
+            Thread.Sleep(Timeout.Infinite);
+            """),
     };
 
     [Theory]
     [InlineData("node", 1)]
     [InlineData("python", 2)]
+    [InlineData("csharp", 3)]
     [Runs("docs/fail-open/README.md", 1)]
     [Runs("docs/fail-open/README.md", 2)]
+    [Runs("docs/fail-open/README.md", 3)]
     public async Task The_lines_of_a_recipe_go_past_a_proxy_that_is_away_and_flush_before_the_process_ends(string language, int number)
     {
         await using var provider = FakeProvider.Always(FakeProvider.Json("""{"id":"c","object":"chat.completion","created":1,"model":"gpt-5.1","choices":[{"index":0,"message":{"role":"assistant","content":"past"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":5,"total_tokens":8}}"""));
@@ -105,6 +120,8 @@ public sealed class CallBlockTests : IDisposable
         File.Copy(Path.Combine(TestFolder.Root, "docs/fail-open", recipe), Path.Combine(shell.Path, Path.GetFileName(recipe)));
         var lines = Block("docs/fail-open/README.md", number).Replace("https://tokonomics.example", here, StringComparison.Ordinal).Replace("https://api.openai.com", provider.Url.ToString().TrimEnd('/'), StringComparison.Ordinal);
         await File.WriteAllTextAsync(Path.Combine(shell.Path, file), before + lines + after, TestContext.Current.CancellationToken);
+        if (language == "csharp")
+            await BuildAsync(shell);
         shell.Set("TOKONOMICS_KEY", key).Set("OPENAI_API_KEY", "sk-own");
 
         // The signal that ends the application comes while the report still waits: it stays until the proxy is back and has it.
@@ -114,6 +131,19 @@ public sealed class CallBlockTests : IDisposable
         await using var product = await ProductProcess.ServeAsync(_folder.Path, [new("Recorder__BatchDelay", "00:00:00.01")], port);
         (await application).ShouldContain("past");
         await UntilAsync(async () => (await shell.RunAsync($"curl -sS '{here}/api/v1/usage/events' -H 'Authorization: Bearer {token}'")).Contains("\"direct\":true", StringComparison.Ordinal));
+    }
+
+    private static async Task BuildAsync(DocsShell shell)
+    {
+        var openAi = System.Xml.Linq.XDocument.Load(Path.Combine(TestFolder.Root, "Directory.Packages.props")).Descendants("PackageVersion").Single(p => (string?)p.Attribute("Include") == "OpenAI").Attribute("Version")!.Value;
+        await File.WriteAllTextAsync(Path.Combine(shell.Path, "app.csproj"), $"""
+            <Project Sdk="Microsoft.NET.Sdk">
+              <PropertyGroup><OutputType>Exe</OutputType><TargetFramework>net10.0</TargetFramework><ImplicitUsings>enable</ImplicitUsings><Nullable>enable</Nullable><TreatWarningsAsErrors>true</TreatWarningsAsErrors></PropertyGroup>
+              <ItemGroup><PackageReference Include="OpenAI" Version="{openAi}" /></ItemGroup>
+            </Project>
+            """, TestContext.Current.CancellationToken);
+        // Without what the build that runs the tests has set for itself.
+        await shell.RunAsync("for name in $(compgen -e | grep -i ^msbuild || true); do unset $name; done; MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 dotnet build -v quiet --nologo -o built");
     }
 
     private static string Block(string page, int number) => DocsBlock.At(page, number).Text;

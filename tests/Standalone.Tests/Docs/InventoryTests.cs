@@ -15,7 +15,6 @@ public sealed class InventoryTests
         ["docs/quickstart.md#2"] = "the exports stand for what the first start prints, which tests/clients/quickstart.test.mjs takes from there",
         ["docs/integrations/README.md#1"] = "the same",
         ["docs/alerts.md#2"] = "tests/clients/webhook-verify.mjs makes this call with messages that were really sent",
-        ["docs/fail-open/README.md#3"] = "tests/Standalone.Tests/FailOpen/RecipeClient.cs makes the same handler and client",
     };
 
     private static readonly Dictionary<string, string> NotRun = new()
