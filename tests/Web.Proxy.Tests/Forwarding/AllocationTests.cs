@@ -10,13 +10,16 @@ using Tokonomics.Testing;
 using Tokonomics.Web.Proxy.Forwarding;
 using Tokonomics.Web.Proxy.Ingress;
 using Tokonomics.Web.Proxy.Telemetry;
+using Tokonomics.Web.Proxy.Tests.Faults;
 
 namespace Tokonomics.Web.Proxy.Tests.Forwarding;
 
 /// <summary>
 /// What a call allocates on the thread that serves it, with five budgets and a rate limit: without a server and a network, so that it is the same in each run. What of it
-/// isn't the proxy's (the request, the answer, the message to the provider and its headers) is measured by itself and taken off.
+/// isn't the proxy's (the request, the answer, the message to the provider and its headers) is measured by itself and taken off. Alone, since a tracer that another test has started hears
+/// of every product's calls in this process, and makes a span of each.
 /// </summary>
+[Collection(nameof(Alone))]
 public sealed class AllocationTests(ITestOutputHelper output)
 {
     private const int Calls = 200;
