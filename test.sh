@@ -31,6 +31,7 @@ install oathtool oathtool
 install pgrep procps
 install python3 python3
 install wrk wrk
+install go golang-go
 /usr/bin/python3 -c 'import httpx' 2>/dev/null || install python3-httpx python3-httpx
 install openssl openssl
 install shellcheck shellcheck

@@ -149,12 +149,17 @@ public static class ProxyHost
     {
         services.AddSingleton(s => new ReadinessCheck("journal", true, _ => new(s.GetRequiredService<IUsageRecorder>() is { JournalWritable: false } ? "the journal can't be written" : null)));
         services.AddSingleton(s => new ReadinessCheck("ledger", true, _ => new(s.GetRequiredService<IUsageRecorder>() is { JournalWritable: true, Accepting: false } ? "the ledger is behind" : null)));
+        services.AddSingleton(s => new ReadinessCheck("ledger_lag", false, _ => new(s.GetRequiredService<UsageRecorder>() is { Lag: var lag, Waiting: var waiting } && lag >= LedgerSilence
+            ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{waiting} calls wait for the ledger, the oldest for {lag.TotalSeconds:f0} s; the log says why the store doesn't take them") : null)));
         services.AddSingleton(s => new ReadinessCheck("store", false, _ =>
         {
             var age = s.GetRequiredService<TimeProvider>().GetUtcNow() - s.GetRequiredService<KeyDirectory>().ReadAt;
             return new(age > StoreSilence ? string.Create(System.Globalization.CultureInfo.InvariantCulture, $"the store was last read {age.TotalSeconds:f0} s ago; keys are as they were then") : null);
         }));
     }
+
+    // As the alert TokonomicsLedgerLag has it.
+    private static readonly TimeSpan LedgerSilence = TimeSpan.FromMinutes(1);
 
     // Twenty-five times the key directory's interval.
     private static readonly TimeSpan StoreSilence = TimeSpan.FromSeconds(5);

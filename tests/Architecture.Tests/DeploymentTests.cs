@@ -173,7 +173,7 @@ public sealed partial class DeploymentTests
     {
         var kustomization = (Dictionary<object, object>)Documents("deploy/kubernetes/kustomization.yaml").Single();
         var resources = kustomization.List<string>("resources");
-        resources.Order().ShouldBe(KubernetesFiles.Select(f => f["deploy/kubernetes/".Length..]).Except(["kustomization.yaml", "secret.example.yaml"]).Order());
+        resources.Order().ShouldBe(KubernetesFiles.Select(f => f["deploy/kubernetes/".Length..]).Except(["kustomization.yaml", "secret.example.yaml", "command.yaml"]).Order());
         var images = kustomization.List("images").Select(i => i.Text("name")).ToList();
         foreach (var (file, pod, container) in Containers())
         {
@@ -202,6 +202,24 @@ public sealed partial class DeploymentTests
 
         foreach (var path in Objects("Ingress").Single().Object.Map("spec").List("rules")[0].Map("http").List("paths"))
             services.ShouldContainKey(path.Map("backend").Map("service").Text("name"));
+    }
+
+    [Fact]
+    public void The_pod_for_commands_has_the_others_settings_and_rights_and_the_image_that_has_commands()
+    {
+        var spec = Objects("Pod").Single().Object.Map("spec");
+        var container = spec.List("containers").Single();
+        var worker = Containers().Single(c => c.File.EndsWith("workers.yaml", StringComparison.Ordinal));
+        static string Plain(object value) => new SerializerBuilder().Build().Serialize(value);
+        Plain(container.List("envFrom")).ShouldBe(Plain(worker.Container.List("envFrom")));
+        Plain(container.Map("securityContext")).ShouldBe(Plain(worker.Container.Map("securityContext")));
+        Plain(spec.Map("securityContext")).ShouldBe(Plain(worker.Pod.Map("securityContext")));
+        Plain(container.List("volumeMounts")).ShouldBe(Plain(worker.Container.List("volumeMounts")));
+        // The one of all targets whose program has them, of the version of the others.
+        var tag = ((Dictionary<object, object>)Documents("deploy/kubernetes/kustomization.yaml").Single()).List("images").Select(i => i.Text("newTag")).Distinct().Single();
+        container.Text("image").ShouldBe($"registry.example.com/tokonomics/standalone:{tag}");
+        Targets()["standalone"].Assembly.ShouldBe("Tokonomics.Standalone");
+        Read("deploy/kubernetes/command.yaml").ShouldContain("-- dotnet Tokonomics.Standalone.dll verify");
     }
 
     [Fact]

@@ -106,8 +106,11 @@ public sealed partial class TelemetryTests(TelemetryTests.Lived lived) : IClassF
             rules.ShouldContain($"runbook_url: docs/operations/runbooks.md#{alert.ToLowerInvariant()}\n");
         var page = Read("docs/operations/runbooks.md").Split("\n## ");
         foreach (var alert in Alerts())
-            foreach (var part in (string[])["**Means.**", "**Look.**", "**Do.**", "**Tried.**"])
+            foreach (var part in (string[])["**Means.**", "**Look.**", "**Do.**", "**Tried.** By promtool. By breaking it:"])
                 page.Single(p => p.StartsWith(alert + "\n", StringComparison.Ordinal)).ShouldContain(part, customMessage: alert);
+        var tests = TestFile().Matches(Read("docs/operations/runbooks.md")).Select(m => m.Value).ToList();
+        tests.Count.ShouldBeGreaterThan(8);
+        tests.Where(t => !File.Exists(Path.Combine(TestFolder.Root, t))).ShouldBeEmpty();
     }
 
     [Fact]
@@ -208,6 +211,9 @@ public sealed partial class TelemetryTests(TelemetryTests.Lived lived) : IClassF
     [GeneratedRegex("(?:tokonomics|dotnet|gen_ai)_[a-z_]+")]
     private static partial Regex Mentioned();
 
+    [GeneratedRegex("tests/[A-Za-z./]+\\.cs")]
+    private static partial Regex TestFile();
+
     [GeneratedRegex("- alert: (\\w+)")]
     private static partial Regex Alert();
 
@@ -266,7 +272,7 @@ public sealed partial class TelemetryTests(TelemetryTests.Lived lived) : IClassF
 
             await product.FlushAsync();
             // What comes by and by: the job's end, what is asked every few seconds, and Redis.
-            Scraped = await Exposition.WhenAsync(product, s => new[] { "tokonomics_jobs_last_success_time_seconds", "tokonomics_store_up", "tokonomics_alerts_waiting" }.All(n => s.Has(n)) && s.Sum("tokonomics_redis_up") > 0);
+            Scraped = await Exposition.WhenAsync(product, s => new[] { "tokonomics_jobs_runs_total", "tokonomics_store_up", "tokonomics_alerts_waiting" }.All(n => s.Has(n)) && s.Sum("tokonomics_redis_up") > 0);
         }
 
         public ValueTask DisposeAsync() => default;

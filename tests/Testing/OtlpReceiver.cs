@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
@@ -5,12 +6,13 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Tokonomics.Testing;
 
-/// <summary>A collector as far as a test needs one: it takes what OTLP sends over HTTP and keeps it as it came. Texts stand in protobuf as they are, so that they can be looked for.</summary>
+/// <summary>A collector as far as a test needs one: it takes what OTLP sends over HTTP or by gRPC and keeps it as it came, without gRPC's frame. Texts stand in protobuf as they are, so that they can be looked for.</summary>
 public sealed class OtlpReceiver : IAsyncDisposable
 {
     private readonly WebApplication _app;
@@ -21,19 +23,27 @@ public sealed class OtlpReceiver : IAsyncDisposable
 
     public ConcurrentQueue<(string Path, string ContentType, byte[] Body)> Received { get; } = [];
 
-    public static async Task<OtlpReceiver> StartAsync()
+    /// <param name="grpc">Speaks HTTP/2 alone, in the clear, and answers each call as gRPC's servers do: an empty message, and the status in the trailers.</param>
+    public static async Task<OtlpReceiver> StartAsync(bool grpc = false)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
+        if (grpc)
+            builder.WebHost.ConfigureKestrel(o => o.ConfigureEndpointDefaults(e => e.Protocols = HttpProtocols.Http2));
         var app = builder.Build();
         OtlpReceiver? receiver = null;
         app.Run(async context =>
         {
             using var body = new MemoryStream();
             await context.Request.Body.CopyToAsync(body);
-            receiver!.Received.Enqueue((context.Request.Path, context.Request.ContentType ?? "", body.ToArray()));
-            context.Response.ContentType = "application/x-protobuf";
+            var sent = body.ToArray();
+            receiver!.Received.Enqueue((context.Request.Path, context.Request.ContentType ?? "", grpc ? Message(sent) : sent));
+            context.Response.ContentType = grpc ? "application/grpc" : "application/x-protobuf";
+            if (!grpc)
+                return;
+            await context.Response.Body.WriteAsync(new byte[5]);
+            context.Response.AppendTrailer("grpc-status", "0");
         });
         await app.StartAsync();
         return receiver = new OtlpReceiver(app);
@@ -52,6 +62,10 @@ public sealed class OtlpReceiver : IAsyncDisposable
             await Task.Delay(50);
         }
     }
+
+    // One message: a byte that says whether it is compressed, four with its length, and itself.
+    private static byte[] Message(byte[] frame) =>
+        frame is [0, ..] && BinaryPrimitives.ReadUInt32BigEndian(frame.AsSpan(1)) == frame.Length - 5 ? frame[5..] : throw new InvalidOperationException($"{frame.Length} bytes are no message of gRPC's");
 
     public static bool Has(byte[] body, byte[] part) => body.AsSpan().IndexOf(part) >= 0;
 

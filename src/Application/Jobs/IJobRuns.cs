@@ -45,6 +45,9 @@ public interface IJobRuns
     /// <summary>Leaves a job to a worker of another version, if nobody has asked for it already.</summary>
     Task LeaveAsync(string job, string by, CancellationToken cancellationToken);
 
+    /// <summary>When each job last ended well; of one whose last good run is forgotten, since when it fails. What never ran is left out.</summary>
+    Task<IReadOnlyDictionary<string, DateTimeOffset>> LastEndedWellAsync(CancellationToken cancellationToken);
+
     /// <summary>Every job of the plan, with its last runs.</summary>
     Task<IReadOnlyList<JobLine>> LinesAsync(CancellationToken cancellationToken);
 }

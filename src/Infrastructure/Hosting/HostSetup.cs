@@ -141,7 +141,7 @@ public static class HostSetup
     {
         try
         {
-            Directory.CreateDirectory(data);
+            OwnFiles.MakeFolder(data);
         }
         catch (UnauthorizedAccessException)
         {

@@ -90,6 +90,19 @@ public sealed class SqlJobRuns(ISqlStore store) : IJobRuns
             $"INSERT INTO job_requests (job, id, asked_at, asked_by) VALUES (@job, @id, {store.Now}, @by) ON CONFLICT (job) DO NOTHING", ("@job", job), ("@id", JobRequest.NewId()), ("@by", by)),
         cancellationToken);
 
+    public Task<IReadOnlyDictionary<string, DateTimeOffset>> LastEndedWellAsync(CancellationToken cancellationToken) => Task.Run<IReadOnlyDictionary<string, DateTimeOffset>>(
+        () =>
+        {
+            using var connection = store.Open();
+            return connection.Command(null, """
+                SELECT job, max(at) FROM (
+                    SELECT job, ended_at AS at FROM job_runs WHERE outcome IN ('done', 'attention')
+                    UNION ALL SELECT job, trouble_since FROM jobs WHERE trouble = 'failed' AND NOT EXISTS (SELECT 1 FROM job_runs AS r WHERE r.job = jobs.job AND r.outcome IN ('done', 'attention'))
+                ) AS ended GROUP BY job
+                """).Rows(row => (Job: row.GetString(0), At: UsageRow.Time(row.GetInt64(1)))).ToDictionary(e => e.Job, e => e.At, StringComparer.Ordinal);
+        },
+        cancellationToken);
+
     public Task<IReadOnlyList<JobLine>> LinesAsync(CancellationToken cancellationToken) => Task.Run<IReadOnlyList<JobLine>>(Lines, cancellationToken);
 
     private List<JobLine> Lines()

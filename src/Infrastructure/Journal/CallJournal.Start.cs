@@ -32,7 +32,7 @@ public sealed partial class CallJournal
     {
         try
         {
-            Directory.CreateDirectory(_folder);
+            OwnFiles.MakeFolder(_folder);
             _lock = new FileStream(Path.Combine(_folder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -124,7 +124,7 @@ public sealed partial class CallJournal
         {
             try
             {
-                Directory.CreateDirectory(_folder);
+                OwnFiles.MakeFolder(_folder);
                 // By one at a time: a second process that starts at the same moment, and will not get the journal, must not put another name in the file
                 // after the first has read its own. What a kill left empty is written again; nothing was leased under it.
                 using var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);

@@ -11,7 +11,23 @@ internal class JournalDisk
 
     /// <summary>Makes a file with its bytes set aside, so that a full disk shows here and not in the middle of a call.</summary>
     /// <exception cref="IOException">There is no room.</exception>
-    public virtual SafeFileHandle Create(string path, long bytes) => File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read, FileOptions.None, bytes);
+    public virtual SafeFileHandle Create(string path, long bytes)
+    {
+        // In two steps: OpenHandle can't be told with which rights.
+        using (new FileStream(path, OwnFiles.Options(FileMode.CreateNew, FileAccess.Write, FileShare.Read)))
+        {
+        }
+
+        try
+        {
+            return File.OpenHandle(path, FileMode.Create, FileAccess.ReadWrite, FileShare.Read, FileOptions.None, bytes);
+        }
+        catch
+        {
+            File.Delete(path);
+            throw;
+        }
+    }
 
     public virtual void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes, long at) => RandomAccess.Write(file, bytes, at);
 

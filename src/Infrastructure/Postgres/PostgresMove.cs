@@ -64,6 +64,8 @@ public sealed class PostgresMove(SqliteDatabase from, PostgresDatabase to, Postg
 
         foreach (var (table, column) in writing.Command("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema() AND is_identity = 'YES'").Rows(row => (row.GetString(0), row.GetString(1))))
             writing.Command($"SELECT setval(pg_get_serial_sequence('{table}', '{column}'), greatest((SELECT max({column}) FROM {table}), 1), EXISTS (SELECT 1 FROM {table}))").Rows(_ => true);
+        // What is checked at a transaction's end alone, now: a table whose rows wait for that can't be altered.
+        writing.Execute("SET CONSTRAINTS ALL IMMEDIATE");
         foreach (var table in tables)
             writing.Execute($"ALTER TABLE {table} ENABLE TRIGGER USER");
         writing.Commit();

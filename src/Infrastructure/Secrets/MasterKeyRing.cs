@@ -52,7 +52,7 @@ public sealed class MasterKeyRing(IOptions<SecretOptions> options, IOptions<Stor
     public string Add()
     {
         if (FromSettings)
-            throw new InvalidOperationException("The master keys come from Secrets:MasterKey. To rotate, put a new key before the others there, restart, and run the rotation without making a new key.");
+            throw new InvalidOperationException("The master keys come from Secrets:MasterKey. To rotate, put a new key before the others there, restart, and run tokonomics rotate-master-key --rewrap; docs/operations/keys.md has the order for several hosts.");
         lock (_gate)
         {
             Loaded();
@@ -118,12 +118,9 @@ public sealed class MasterKeyRing(IOptions<SecretOptions> options, IOptions<Stor
 
     private void Write(RingFile file, bool replace)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
+        OwnFiles.MakeFolder(Path.GetDirectoryName(_path)!);
         var temporary = $"{_path}.{Environment.ProcessId}.{Guid.NewGuid():N}";
-        var how = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
-        if (!OperatingSystem.IsWindows())
-            how.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        using (var stream = new FileStream(temporary, how))
+        using (var stream = new FileStream(temporary, OwnFiles.Options(FileMode.CreateNew, FileAccess.Write, FileShare.Read)))
         {
             stream.Write(JsonSerializer.SerializeToUtf8Bytes(file, Json));
             stream.Flush(flushToDisk: true);

@@ -13,6 +13,7 @@ public sealed class SqliteBackup(SqliteDatabase database)
             throw new InvalidOperationException($"{file} is there already: name another folder, so that no backup is written over.");
         var partial = file + ".partial";
         File.Delete(partial);
+        OwnFiles.MakeFile(partial);
         using (var source = database.OpenFile())
         using (var target = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = partial, Pooling = false }.ToString()))
         {

@@ -22,7 +22,7 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
     {
         if (options.Value.Problem() is { } problem)
             throw new InvalidOperationException(problem);
-        Directory.CreateDirectory(options.Value.DataDirectory);
+        OwnFiles.MakeFolder(options.Value.DataDirectory);
         FilePath = Path.Combine(Path.GetFullPath(options.Value.DataDirectory), "tokonomics.db");
         ConnectionString = new SqliteConnectionStringBuilder { DataSource = FilePath, DefaultTimeout = (int)Math.Ceiling(options.Value.BusyTimeout.TotalSeconds) }.ToString();
         _pragmas = $"PRAGMA busy_timeout={(int)options.Value.BusyTimeout.TotalMilliseconds}; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;";
@@ -38,6 +38,8 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
 
     public SqliteConnection OpenFile()
     {
+        // SQLite itself would make it for everybody to read, and gives its log and its index of that (-wal, -shm) the file's own rights.
+        OwnFiles.MakeFile(FilePath);
         var connection = new SqliteConnection(ConnectionString);
         try
         {

@@ -19,7 +19,7 @@ internal static class Backup
 
     private static async Task<int> RunAsync(SqliteDatabase database, string folder)
     {
-        Directory.CreateDirectory(folder);
+        OwnFiles.MakeFolder(folder);
         var copy = Path.Combine(folder, "tokonomics.db");
         // The keys first: a database without its keys opens no secret and knows no key.
         var keys = Path.Combine(StoreSetup.DataFolder, "master.key");

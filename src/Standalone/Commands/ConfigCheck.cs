@@ -59,6 +59,9 @@ internal static partial class ConfigCheck
             to.WriteLine($"{name,-36} {Masked(name, value ?? setting?.Default ?? "")}{(value is null ? "   (default)" : $"   ({SourceOf(configuration, variables, name)})")}");
         }
 
+        // 4. What an older version, or a loose folder, lets others read.
+        foreach (var path in OwnFiles.OpenToOthers(StoreSetup.DataFolder))
+            to.WriteLine($"NOTE     {path} can be read by every user of this machine; run: chmod -R o-rwx {StoreSetup.DataFolder}");
         foreach (var problem in problems.Distinct())
             to.WriteLine($"PROBLEM  {problem}");
         to.WriteLine(problems.Count == 0 ? "The settings are in order." : $"{problems.Distinct().Count()} of them must be mended.");

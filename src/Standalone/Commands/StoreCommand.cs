@@ -11,7 +11,7 @@ internal static class StoreCommand
     public static Task<int> RunAsync(Func<IServiceProvider, Task<int>> work) => GuardAsync(
         async () =>
         {
-            Directory.CreateDirectory(StoreSetup.DataFolder);
+            OwnFiles.MakeFolder(StoreSetup.DataFolder);
             await using var services = Product.BuildStore(StoreSetup.DataFolder);
             await using var scope = services.CreateAsyncScope();
             return await work(scope.ServiceProvider);

@@ -22,8 +22,15 @@ internal sealed class JobMetrics
         _runs = meter.CreateCounter<long>("tokonomics.jobs.runs", "{run}", "Runs of jobs that ended, by outcome.");
         _duration = meter.CreateHistogram(
             "tokonomics.jobs.duration", "s", "How long a run took.", advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600] });
-        meter.CreateObservableGauge("tokonomics.jobs.last_success.time", EndedWell, "s", "When a run of the job last ended well in this process, as unix time; absent where none has.");
+        meter.CreateObservableGauge("tokonomics.jobs.last_success.time", EndedWell, "s", "When a run of the job last ended well, as unix time: in this process, or as the record of runs had it when this process started; where neither has one, that start.");
         meter.CreateObservableGauge("tokonomics.jobs.interval", static () => JobPlan.All.Select(p => new Measurement<double>(p.Every.TotalSeconds, Of(p.Name))), "s", "How often the job is due.");
+    }
+
+    /// <summary>Without this a job that fails from a worker's start on would have no time at all, and whoever waits for it to grow old would wait for ever.</summary>
+    public void Began(IReadOnlyDictionary<string, DateTimeOffset> lastEndedWell)
+    {
+        foreach (var plan in JobPlan.All)
+            _endedWell.TryAdd(plan.Name, (lastEndedWell.TryGetValue(plan.Name, out var at) ? at : _time.GetUtcNow()).ToUnixTimeMilliseconds());
     }
 
     public void Ended(string job, JobOutcome outcome, TimeSpan took)

@@ -31,12 +31,22 @@ internal sealed partial class JobRunner(IJobRuns runs, IServiceScopeFactory scop
             return;
         }
 
-        if (!recovering)
-            await runs.PlanAsync([(job, next)], cancellationToken);
         var waited = Stopwatch.StartNew();
         while (true)
         {
-            var start = await runs.StartAsync(job, Worker, recovering ? JobCause.Recovery : JobCause.Schedule, plan.Every / 2, cancellationToken);
+            JobStart start;
+            try
+            {
+                if (!recovering)
+                    await runs.PlanAsync([(job, next)], cancellationToken);
+                start = await runs.StartAsync(job, Worker, recovering ? JobCause.Recovery : JobCause.Schedule, plan.Every / 2, cancellationToken);
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                NotBegun(job, FailureWords.Of(e, LongestFailure)); // the store is away or locked: the next time makes up for it
+                return;
+            }
+
             if (start.RunId is { } run)
             {
                 await CarryOutAsync(job, run, null, cancellationToken);
@@ -169,6 +179,9 @@ internal sealed partial class JobRunner(IJobRuns runs, IServiceScopeFactory scop
 
     [LoggerMessage(4, LogLevel.Error, "The job {Job} failed")]
     private partial void Failed(Exception e, string job);
+
+    [LoggerMessage(8, LogLevel.Error, "The job {Job} could not be begun, and is left out until it is due again: {Why}")]
+    private partial void NotBegun(string job, string why);
 
     [LoggerMessage(5, LogLevel.Warning, "What came of the job {Job} could not be noted")]
     private partial void NotNoted(Exception e, string job);

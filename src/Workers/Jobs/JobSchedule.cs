@@ -7,10 +7,11 @@ namespace Tokonomics.Workers.Jobs;
 /// Puts the plan into Quartz's store as this worker starts. What is there already keeps its times: a worker that is started again, or a further one, puts nothing off. Of what
 /// has another interval, the next run is that interval after the last. What the plan doesn't have stays: it is a newer version's.
 /// </summary>
-internal sealed class JobSchedule(ISchedulerFactory schedulers, IJobRuns runs) : IHostedService
+internal sealed class JobSchedule(ISchedulerFactory schedulers, IJobRuns runs, JobMetrics metrics) : IHostedService
 {
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        metrics.Began(await runs.LastEndedWellAsync(cancellationToken));
         var scheduler = await schedulers.GetScheduler(cancellationToken);
         var due = new List<(string, DateTimeOffset?)>();
         foreach (var plan in JobPlan.All)

@@ -46,6 +46,22 @@ public abstract class JobRunsTests<TStore> : IAsyncLifetime
     }
 
     [Fact]
+    public async Task When_a_job_last_ended_well_is_known_or_since_when_it_fails()
+    {
+        (await _runs.LastEndedWellAsync(Cancel)).ShouldBeEmpty();
+        await EndAsync(await StartAsync(JobCause.Request), JobOutcome.Failed);
+        // Nothing is known but failing: since then.
+        var failing = (await LineAsync()).FailingSince!.Value;
+        (await _runs.LastEndedWellAsync(Cancel)).ShouldHaveSingleItem().Value.ShouldBe(failing);
+
+        await EndAsync(await StartAsync(JobCause.Request));
+        Earlier(TimeSpan.FromHours(4));
+        var ended = (await LineAsync()).Runs[0].EndedAt!.Value;
+        await EndAsync(await StartAsync(JobCause.Request), JobOutcome.Failed);
+        (await _runs.LastEndedWellAsync(Cancel)).ShouldHaveSingleItem().Value.ShouldBe(ended);
+    }
+
+    [Fact]
     public async Task Of_many_who_start_a_job_at_once_one_does()
     {
         var starts = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => StartAsync(worker: $"w{i}")));

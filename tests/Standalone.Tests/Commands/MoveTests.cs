@@ -26,7 +26,7 @@ public sealed class MoveTests : IDisposable
         // 1. A product with a past: four months of invented traffic, budgets, alerts, a user; and calls that a kill cuts off.
         var demo = await RunAsync("demo", "--days", "100", "--events", "3000", "--seed", "5");
         demo.ExitCode.ShouldBe(0, demo.Errors);
-        var made = await RunAsync("provision", "--tenant", "t", "--email", "a@b.example", "--plan", "pro", "--json");
+        var made = await RunAsync("provision", "--tenant", "t", "--email", "a@b.example", "--plan", "pro", "--provider", "openai=sk-0123456789", "--json");
         var tenant = JsonDocument.Parse(made.Output).RootElement;
         var (key, token, id) = (tenant.GetProperty("test_key").GetString()!, tenant.GetProperty("api_token").GetString()!, tenant.GetProperty("tenant_id").GetString()!);
         var answered = 0;

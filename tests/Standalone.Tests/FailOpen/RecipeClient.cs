@@ -26,8 +26,26 @@ internal static class RecipeClients
         "node" => new ProcessClient("node", [Path.Combine(TestFolder.Root, "tests/clients/fail-open.mjs")], proxy, direct, key),
         // Debian's own: another one on the path lacks Debian's packages.
         "python" => new ProcessClient("/usr/bin/python3", ["-B", Path.Combine(TestFolder.Root, "tests/clients/python/fail_open_calls.py")], proxy, direct, key),
+        "go" => new ProcessClient(OfGo.Value, [], proxy, direct, key),
         _ => new NetClient(proxy, direct, key),
     };
+
+    // Once for all tests: the recipe and a program that calls through it, vetted and compiled by Debian's Go. It lies among the tests' own files and is made anew by each run.
+    private static readonly Lazy<string> OfGo = new(() =>
+    {
+        var folder = Path.Combine(AppContext.BaseDirectory, "fail-open-go");
+        Directory.CreateDirectory(Path.Combine(folder, "failopen"));
+        File.Copy(Path.Combine(TestFolder.Root, "docs/fail-open/go/failopen.go"), Path.Combine(folder, "failopen/failopen.go"), overwrite: true);
+        File.Copy(Path.Combine(TestFolder.Root, "tests/clients/go/main.go"), Path.Combine(folder, "main.go"), overwrite: true);
+        File.WriteAllText(Path.Combine(folder, "go.mod"), "module application\n\ngo 1.19\n");
+        var start = new ProcessStartInfo("sh", ["-c", "go vet ./... && test -z \"$(gofmt -l .)\" && go build -o application ."]) { WorkingDirectory = folder, RedirectStandardError = true };
+        start.Environment["GOPROXY"] = "off";
+        start.Environment["GOFLAGS"] = "-buildvcs=false";
+        using var build = Process.Start(start)!;
+        var said = build.StandardError.ReadToEnd();
+        build.WaitForExit();
+        return build.ExitCode == 0 ? Path.Combine(folder, "application") : throw new InvalidOperationException($"the recipe in Go isn't in order: {said}");
+    });
 
     private static string Trim(Uri url) => url.ToString().TrimEnd('/');
 

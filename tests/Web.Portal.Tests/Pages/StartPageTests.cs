@@ -141,7 +141,7 @@ public sealed class StartPageTests : IAsyncLifetime
         (ownProviderKey ? _openAi.Requests.Count(r => r.Line.StartsWith("POST /v1/chat/completions", StringComparison.Ordinal) && r.Header("Authorization") == "Bearer " + FakeOpenAi.Key) : _product.Sandbox.Bill.Lines.Count(l => l.Status == 200)).ShouldBe(2);
     }
 
-    // No Go compiler is among what the tests install: this is gofmt's own parser and printer, which know nothing of types.
+    // OpenAI's module for Go is not among Debian's packages, and nothing else can be compiled against: this is gofmt's own parser and printer, which know nothing of types.
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

@@ -125,6 +125,73 @@ public sealed class BrokenTests
         receiver.Requests.Count.ShouldBe(1);
     }
 
+    [Fact]
+    public async Task A_job_that_somebody_keeps_from_running_is_seen_late_also_by_a_worker_that_starts_and_one_that_fails_is_counted()
+    {
+        const string Job = "verify-ledger";
+        const string Operator = "operator-token-0123456789abcdef012345";
+        await using var postgres = await PostgresServer.StartAsync();
+        var database = await postgres.CreateDatabaseAsync();
+        KeyValuePair<string, string?>[] settings =
+        [
+            new("Telemetry:Prometheus", "true"), new("Telemetry:PrometheusToken", Exposition.Token), new("ConnectionStrings:Postgres", database), new("Portal:OperatorTokens", Operator),
+            new("Secrets:MasterKey", Convert.ToBase64String(new byte[32])), new("Secrets:Pepper", Convert.ToBase64String(new byte[32])),
+        ];
+        // The alert's own condition.
+        static bool Late(Exposition s) =>
+            DateTimeOffset.UtcNow.ToUnixTimeSeconds() - s.Sum("tokonomics_jobs_last_success_time_seconds", ("tokonomics_job", Job)) > 3 * s.Sum("tokonomics_jobs_interval_seconds", ("tokonomics_job", Job));
+        async Task AskAsync(TestProduct worker)
+        {
+            using var run = new HttpRequestMessage(HttpMethod.Post, new Uri(worker.Url, $"/api/v1/operator/jobs/{Job}/run"));
+            run.Headers.Authorization = new("Bearer", Operator);
+            using var asked = await worker.Client.SendAsync(run);
+            asked.IsSuccessStatusCode.ShouldBeTrue(await asked.Content.ReadAsStringAsync());
+        }
+
+        // 1. It ended well, four hours ago; it is due each hour.
+        await using (var worker = await TestProduct.StartAsync(settings))
+        {
+            await AskAsync(worker);
+            Late(await Exposition.WhenAsync(worker, s => s.Sum("tokonomics_jobs_runs_total", ("tokonomics_job", Job), ("tokonomics_job_outcome", "done")) > 0)).ShouldBeFalse();
+        }
+
+        await using var connection = new NpgsqlConnection(database + ";Pooling=false");
+        await connection.OpenAsync();
+        await using (var past = new NpgsqlCommand("UPDATE job_runs SET started_at = started_at - 14400000000, seen_at = seen_at - 14400000000, ended_at = ended_at - 14400000000", connection))
+            (await past.ExecuteNonQueryAsync()).ShouldBeGreaterThan(0);
+
+        // 2. Whoever would begin it waits for whoever has its lock.
+        await using var again = await TestProduct.StartAsync([.. settings, new("Journal:Node", "again")]);
+        await using (var transaction = await connection.BeginTransactionAsync())
+        {
+            await using (var hold = new NpgsqlCommand($"SELECT pg_advisory_xact_lock(hashtextextended('job {Job}', 0))", connection, transaction))
+                await hold.ExecuteNonQueryAsync();
+            await Exposition.WhenAsync(again, Late);
+            await AskAsync(again);
+            await using var waits = new NpgsqlCommand("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", connection, transaction);
+            for (var tries = 0; (long)(await waits.ExecuteScalarAsync())! == 0; tries++)
+            {
+                tries.ShouldBeLessThan(600);
+                await Task.Delay(50);
+            }
+
+            Late(await Exposition.OfAsync(again)).ShouldBeTrue();
+        }
+
+        // 3. It is free.
+        await Exposition.WhenAsync(again, s => !Late(s));
+
+        // 4. A run that fails is counted as one, and the next as well again.
+        await using (var broken = new NpgsqlCommand("ALTER TABLE invariant_checks RENAME TO away", connection))
+            await broken.ExecuteNonQueryAsync();
+        await AskAsync(again);
+        await Exposition.WhenAsync(again, s => s.Sum("tokonomics_jobs_runs_total", ("tokonomics_job", Job), ("tokonomics_job_outcome", "failed")) > 0);
+        await using (var mended = new NpgsqlCommand("ALTER TABLE away RENAME TO invariant_checks", connection))
+            await mended.ExecuteNonQueryAsync();
+        await AskAsync(again);
+        await Exposition.WhenAsync(again, s => s.Sum("tokonomics_jobs_runs_total", ("tokonomics_job", Job), ("tokonomics_job_outcome", "done")) > 1);
+    }
+
     private static async Task CallAsync(TestProduct product, string? key = null, params (string Name, string Value)[] headers)
     {
         using var answer = await product.PostAsync("/proxy/openai/v1/chat/completions", ProxyCalls.Chat(key is null ? "sandbox-small" : "gpt-4o-mini"), key, headers);

@@ -3,7 +3,7 @@ using Tokonomics.Testing;
 
 namespace Tokonomics.Web.Proxy.Tests.Telemetry;
 
-/// <summary>What a collector gets from a product that serves, as OTLP over HTTP.</summary>
+/// <summary>What a collector gets from a product that serves, as OTLP over HTTP and by gRPC.</summary>
 public sealed class OtlpTests : IAsyncLifetime
 {
     private const string Trace = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -36,6 +36,23 @@ public sealed class OtlpTests : IAsyncLifetime
         await _collector.WaitAsync("/v1/metrics", "gen_ai.client.token.usage", "gen_ai.client.operation.duration", "tokonomics.journal.writable", "dotnet.gc.collections", "kestrel.active_connections", "tokonomics-standalone");
         await _collector.WaitAsync("/v1/traces", "chat gpt-4o-mini", "gen_ai.usage.input_tokens", "gpt-4o-mini-2024-07-18", "Tokonomics.Proxy");
         _collector.Received.ShouldAllBe(r => r.ContentType == "application/x-protobuf");
+    }
+
+    [Theory]
+    [InlineData("Telemetry:OtlpEndpoint", "grpc")]
+    [InlineData("OTEL_EXPORTER_OTLP_ENDPOINT", null)]
+    public async Task Metrics_and_spans_arrive_by_gRPC(string setting, string? protocol)
+    {
+        await using var collector = await OtlpReceiver.StartAsync(grpc: true);
+        await using var product = await TestProduct.StartAsync(
+            [.. Settings(setting).Where(s => s.Key != setting && s.Key != "OTEL_EXPORTER_OTLP_PROTOCOL"), new(setting, collector.Url.ToString()), new("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)],
+            new Dictionary<string, string> { ["openai"] = "sk-1" });
+        using (var answer = await product.PostAsync("/proxy/openai/v1/chat/completions", ProxyCalls.Chat("gpt-4o-mini"), product.LiveKey))
+            (await answer.Content.ReadAsStringAsync()).ShouldContain("hi");
+
+        await collector.WaitAsync("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "gen_ai.client.token.usage", "gen_ai.client.operation.duration", "tokonomics.journal.writable", "tokonomics-standalone");
+        await collector.WaitAsync("/opentelemetry.proto.collector.trace.v1.TraceService/Export", "chat gpt-4o-mini", "gen_ai.usage.input_tokens", "Tokonomics.Proxy");
+        collector.Received.ShouldAllBe(r => r.ContentType == "application/grpc");
     }
 
     [Fact]
