@@ -339,6 +339,48 @@ public abstract class StoredBudgetTruthTests<TKind> : BudgetTruthTests, IAsyncLi
     }
 
     [Fact]
+    public async Task What_is_posted_is_what_SQL_counts_of_every_scope_while_budgets_come_and_go()
+    {
+        BudgetScope[] scopes =
+        [
+            BudgetScope.Tenant, BudgetScope.Calls, BudgetScope.Team("team_1"), BudgetScope.Project("prj_1"), BudgetScope.Key("key_2"), BudgetScope.Tag("customer", "acme"), BudgetScope.Tag("customer", null),
+            BudgetScope.Tag("feature", "chat"), BudgetScope.Tag("feature", null),
+        ];
+        var budgets = new List<Budget>();
+        foreach (var scope in scopes)
+            foreach (var (period, environment) in new[] { (BudgetPeriod.Day, KeyEnvironment.Live), (BudgetPeriod.Month, KeyEnvironment.Live), (BudgetPeriod.Week, KeyEnvironment.Test), (BudgetPeriod.Total, KeyEnvironment.Live) })
+                budgets.Add(Tenant(1_000_000_000_000, period) with { Id = $"bud_{budgets.Count:d2}", Scope = scope, Environment = environment });
+        var random = new Random(17);
+        budgets = [.. budgets.OrderBy(_ => random.Next())];
+        var events = Some.Events(11, 900).ConvertAll(e => random.Next(6) switch
+        {
+            0 => e with { BudgetCost = N(random.NextInt64(1_000_000_000)) },
+            1 => e with { Routed = UsageEvent.Direct },
+            2 => e with { Routed = UsageEvent.FromCache, Cost = N(0), PriceStatus = PriceStatus.Free, Usage = default, Saved = N(5) },
+            _ => e,
+        });
+        events[5] = events[5] with { Cost = N(2_000_000_000_000_000), PriceStatus = PriceStatus.Priced, Outcome = CallOutcome.Completed, Routed = null }; // more than one event counts with
+
+        var made = 0;
+        for (var batch = 0; batch < 30; batch++)
+        {
+            // Of a batch the first third was in the last one.
+            await Ledger.AppendAsync(events.GetRange(Math.Max(0, (batch * 30) - 10), batch == 0 ? 30 : 40), Cancel);
+            for (var i = 0; i < 2 && made < budgets.Count; i++)
+                Put(budgets[made++]);
+            if (batch % 5 == 4)
+                _store.Execute($"UPDATE budgets SET ended_at = {batch} WHERE id = '{budgets[random.Next(made)].Id}'");
+        }
+
+        (await _store.Get<ILedgerVerification>().RunAsync(null, Cancel)).Findings.ShouldBeEmpty();
+        foreach (var scope in scopes)
+        {
+            var ids = string.Join(", ", budgets.Where(b => b.Scope == scope).Select(b => $"'{b.Id}'"));
+            _store.Count($"SELECT count(*) FROM budget_accounts WHERE budget_id IN ({ids}) AND posted_nano > 0").ShouldBeGreaterThan(1, scope.ToString());
+        }
+    }
+
+    [Fact]
     public async Task A_temporary_increase_ends_by_itself()
     {
         var budget = Tenant(100) with { Increase = new TemporaryIncrease(N(50), _store.Clock.GetUtcNow().AddHours(1)) };
