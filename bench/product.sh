@@ -98,6 +98,7 @@ check() { # target kind: it answers what it should
   while IFS= read -r -d ';' header; do headers+=(-H "${header# }"); done <<<"$(headers_of "$1" "$2")"
   answer=$(curl -sk -X POST -H "Authorization: Bearer ${key[$(install_of "$1")]:-none}" -H 'Content-Type: application/json' ${headers[@]+"${headers[@]}"} --data-binary "@$(body_of "$1" "$2")" "$(url_of "$1" "$2")" | tr -d '\0') || fail "$1 refuses $2"
   [[ $answer == *chatcmpl-bench* ]] || fail "$1 does not answer $2: ${answer:0:300}"
+  case $2 in stream|long|paced*) [[ $answer == *'data: [DONE]'* ]] || fail "$1 does not answer $2 to its end: ${answer: -300}";; esac
 }
 
 hammer() { # part kind connections target round: wrk calls as fast as answers come, for $seconds

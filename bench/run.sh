@@ -54,6 +54,7 @@ record '"part":"run"' "$(node bench/parts/machine.mjs "$rounds" "$seconds" "$par
 say "Warming up"
 paced_kinds=""
 if has bodies; then paced_kinds="100k 1m"; fi
+if has streams; then for target in direct nginx portkey tokonomics pg; do check $target paced2000; done; fi
 began=$SECONDS seconds_of=$seconds seconds=1
 warm direct nginx portkey tokonomics pg route group repeat
 if has tls; then warm nginx-tls tokonomics-tls; fi

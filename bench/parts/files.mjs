@@ -15,7 +15,7 @@ writeFileSync(`${folder}/html/plain`, JSON.stringify(plain));
 writeFileSync(`${folder}/html/stream`, stream(50));
 writeFileSync(`${folder}/html/long`, stream(2000));
 
-// A body of so many bytes. `user` tells the paced provider how to stream.
+// A body of so many bytes. A stream of 2,000 events has some 6,000 tokens: one that gave more than it was asked for would be cut short by a proxy that keeps to the caller's limit. `user` tells the paced provider how to stream.
 const body = (name, model, bytes, more = {}) => {
   const call = { model, max_tokens: 500, messages: [{ role: 'user', content: '' }], ...more };
   call.messages[0].content = 'Tell me something. '.repeat(Math.ceil((bytes - JSON.stringify(call).length) / 19));
@@ -23,12 +23,12 @@ const body = (name, model, bytes, more = {}) => {
 };
 body('plain', 'gpt-4o-mini', 1000);
 body('stream', 'deepseek-chat', 1000, { stream: true });
-body('long', 'qwen-3-32b', 1000, { stream: true });
+body('long', 'qwen-3-32b', 1000, { stream: true, max_tokens: 20_000 });
 body('100k', 'codestral-2508', 100_000);
 body('1m', 'codestral-2508', 1_000_000);
 body('paced3', 'codestral-2508', 1000, { user: 'events=3 gap_us=5000', stream: true });
 body('paced50', 'codestral-2508', 1000, { user: 'events=50 gap_us=10000', stream: true });
-body('paced2000', 'codestral-2508', 1000, { user: 'events=2000 gap_us=1000', stream: true });
+body('paced2000', 'codestral-2508', 1000, { user: 'events=2000 gap_us=1000', stream: true, max_tokens: 20_000 });
 body('held', 'codestral-2508', 4000, { user: 'events=1000000 gap_us=10000000', stream: true });
 for (const way of ['route', 'group', 'repeat']) {
   body(`${way}-plain`, `${way}-plain`, 1000);
