@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 export const names = { direct: 'direct', nginx: 'nginx', portkey: 'Portkey', tokonomics: 'Tokonomics, SQLite', pg: 'Tokonomics, PostgreSQL + Redis', 'nginx-tls': 'nginx, TLS', 'tokonomics-tls': 'Tokonomics, SQLite, TLS', route: '… by a route', group: '… in a quality group', repeat: '… a repeat from the cache' };
 export const colours = { direct: 0, nginx: 1, 'nginx-tls': 1, portkey: 2, tokonomics: 3, 'tokonomics-tls': 3, pg: 4 };
 
-const median = (all) => {
+export const median = (all) => {
   const sorted = all.filter(Number.isFinite).sort((a, b) => a - b);
   return sorted.length === 0 ? NaN : sorted.length % 2 ? sorted[sorted.length >> 1] : (sorted[sorted.length / 2 - 1] + sorted[sorted.length / 2]) / 2;
 };

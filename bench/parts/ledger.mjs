@@ -1,13 +1,13 @@
 // The report of bench/ledger.sh: node bench/parts/ledger.mjs RAW REPORT
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { bars, number } from '../charts.mjs';
+import { median } from '../figures.mjs';
 
 const [raw, report] = process.argv.slice(2);
 mkdirSync(report, { recursive: true });
 const all = readFileSync(raw, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
 const of = (part, where = {}) => all.filter((row) => row.part === part && Object.entries(where).every(([name, value]) => row[name] === value));
 const [run] = of('run'), [end] = of('end');
-const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 const distinct = (list) => [...new Set(list)];
 const stores = { sqlite: 'SQLite', postgres: 'PostgreSQL' };
 const whole = (x) => number(x, 0);
