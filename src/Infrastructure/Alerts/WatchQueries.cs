@@ -5,13 +5,16 @@ using Tokonomics.Domain.Alerts;
 using Tokonomics.Domain.Budgets;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Domain.Money;
+using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.Ledger;
 
 namespace Tokonomics.Infrastructure.Alerts;
 
-/// <summary>What the minute's look asks a relational store. Events of the last minutes, by the index of a tenant's times, and what is usual from the sums of hours; events of a day to explain a spike, and of a week at most, 20,000 of them, to tell how coarse spending is.</summary>
+/// <summary>What the minute's look asks a relational store. Events of the last minutes, by the index of a tenant's times, and what is usual from the sums of hours; events of a day to explain a spike, and of a week at most, 20,000 of them, to tell how coarse spending is. At thousands of calls a second that is much to read each minute: calls don't wait for it.</summary>
 internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
 {
+    private const string Name = "watch-spend";
+
     private const long Minute = 60_000_000;
 
     private static readonly string Money = Measures.MoneyOf("cost_nano");
@@ -38,7 +41,8 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
                 row.GetInt64(12), row.GetInt64(13))),
         cancellationToken);
 
-    public Task<HourSeries> HoursAsync(string tenantId, AlertSubject subject, DateTimeOffset hour, int hours, CancellationToken cancellationToken) => Task.Run(
+    public Task<HourSeries> HoursAsync(string tenantId, AlertSubject subject, DateTimeOffset hour, int hours, CancellationToken cancellationToken) => LowPriority.RunAsync(
+        Name,
         () =>
         {
             using var connection = store.Open();
@@ -67,7 +71,8 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
         },
         cancellationToken);
 
-    public Task<MinuteSeries> MinutesAsync(string tenantId, AlertSubject subject, DateTimeOffset from, DateTimeOffset until, double most, CancellationToken cancellationToken) => Task.Run(
+    public Task<MinuteSeries> MinutesAsync(string tenantId, AlertSubject subject, DateTimeOffset from, DateTimeOffset until, double most, CancellationToken cancellationToken) => LowPriority.RunAsync(
+        Name,
         () =>
         {
             using var connection = store.Open();
@@ -107,7 +112,8 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
                 row.GetString(5) == "total" ? null : UsageRow.Time(row.GetInt64(8)), new NanoUsd(row.GetInt64(9)), new NanoUsd(row.GetInt64(10)))),
         cancellationToken);
 
-    public Task<(DateTimeOffset? LastUse, DateTimeOffset Made)?> KeyAsync(string tenantId, string keyId, DateTimeOffset before, CancellationToken cancellationToken) => Task.Run<(DateTimeOffset?, DateTimeOffset)?>(
+    public Task<(DateTimeOffset? LastUse, DateTimeOffset Made)?> KeyAsync(string tenantId, string keyId, DateTimeOffset before, CancellationToken cancellationToken) => LowPriority.RunAsync<(DateTimeOffset?, DateTimeOffset)?>(
+        Name,
         () =>
         {
             using var connection = store.Open();
@@ -124,7 +130,8 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
             where.Is(subject.Scope switch { "key" => "key_id", "project" => "project_id", "team" => "team_id", _ => throw new ArgumentException($"Nothing is summed by {subject.Scope}.", nameof(subject)) }, subject.Value);
     }
 
-    private Task<IReadOnlyList<T>> Ask<T>(Func<DbConnection, List<T>> question, CancellationToken cancellationToken) => Task.Run<IReadOnlyList<T>>(
+    private Task<IReadOnlyList<T>> Ask<T>(Func<DbConnection, List<T>> question, CancellationToken cancellationToken) => LowPriority.RunAsync<IReadOnlyList<T>>(
+        Name,
         () =>
         {
             using var connection = store.Open();

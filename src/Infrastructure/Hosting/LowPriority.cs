@@ -11,8 +11,12 @@ internal static class LowPriority
     /// <summary>Of -20 to 19: the last of all.</summary>
     private const int Nice = 19;
 
-    public static Task<T> RunAsync<T>(string name, Func<T> work)
+    /// <param name="name">The thread's.</param>
+    /// <param name="cancellationToken">Before it begins; what runs has to look itself.</param>
+    public static Task<T> RunAsync<T>(string name, Func<T> work, CancellationToken cancellationToken = default)
     {
+        if (cancellationToken.IsCancellationRequested)
+            return Task.FromCanceled<T>(cancellationToken);
         // Never a thread of the pool: a thread that gave way may not take its turn again.
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
         new Thread(() =>
