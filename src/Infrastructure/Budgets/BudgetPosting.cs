@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Data.Common;
+using System.Text;
 using System.Text.Json;
 using Tokonomics.Application.Budgets;
 using Tokonomics.Domain.Budgets;
@@ -101,19 +103,20 @@ internal sealed class BudgetPosting
 
     // In the order of the keys, like everybody who locks more than one account: two that post to the same ones never wait for each other.
     private List<Account> Locked(DbTransaction transaction, SortedDictionary<Place, Due> places, DateTimeOffset now) =>
-        transaction.Command(_lockAccounts, ("@rows", JsonSerializer.Serialize(places.Select(p => new
+        transaction.Command(_lockAccounts, ("@rows", Rows(places, p => new AccountKey(p.Key.TenantId, p.Key.BudgetId, p.Key.Subject, p.Value.First), (json, p) =>
         {
-            tenant = p.Key.TenantId, budget = p.Key.BudgetId, subject_is = p.Key.Subject, first = p.Value.First, last = p.Value.Last,
-        })))).Rows(row =>
+            json.WriteNumber("first", p.Value.First);
+            json.WriteNumber("last", p.Value.Last);
+        }))).Rows(row =>
         {
             var key = BudgetRows.ReadKey(row);
-            var found = new Account(key, row.GetInt64(4), new BudgetAccount(new NanoUsd(row.GetInt64(5)), new NanoUsd(row.GetInt64(6)), new NanoUsd(row.GetInt64(7)), row.GetInt64(9)), places[new Place(key.TenantId, key.BudgetId, key.Subject)])
+            return new Account(key, row.GetInt64(4), new BudgetAccount(new NanoUsd(row.GetInt64(5)), new NanoUsd(row.GetInt64(6)), new NanoUsd(row.GetInt64(7)), row.GetInt64(9)), places[new Place(key.TenantId, key.BudgetId, key.Subject)])
             {
                 Stored = (row.GetInt64(5), row.GetInt64(6), row.GetInt64(7), row.GetInt64(8)),
             };
-            return found;
         }).ConvertAll(account =>
         {
+            // Not while the rows are read: it may have to ask for the tenant's budgets.
             if (_budgets.Open(transaction, account.Key.TenantId, account.Key.BudgetId)?.LimitAt(now) is { } limit && limit != account.Of.Limit)
                 account.Of.ChangeLimit(limit);
             return account;
@@ -124,13 +127,11 @@ internal sealed class BudgetPosting
         var covered = accounts.ToDictionary(a => a.Key, a => a.Due.Covered.Where(c => c.Key.PeriodStart == a.Key.PeriodStart).Select(c => (c.Key.Owner, Amount: c.Value)).ToList());
         var lines = new Dictionary<(AccountKey, string), LeaseLine>();
         if (covered.Values.Any(c => c.Count > 0))
-            foreach (var (key, owner, line) in transaction.Command(_leases, ("@rows", JsonSerializer.Serialize(covered.SelectMany(a => a.Value.Select(c => new
-            {
-                tenant = a.Key.TenantId, budget = a.Key.BudgetId, subject_is = a.Key.Subject, start = a.Key.PeriodStart, owned_by = c.Owner,
-            }))))).Rows(row => (BudgetRows.ReadKey(row), row.GetString(4), new LeaseLine(new NanoUsd(row.GetInt64(5)), new NanoUsd(row.GetInt64(6)), new NanoUsd(row.GetInt64(7))))))
+            foreach (var (key, owner, line) in transaction.Command(_leases, ("@rows", Rows(covered.SelectMany(a => a.Value.Select(c => (a.Key, c.Owner))), l => l.Key, (json, l) => json.WriteString("owned_by", l.Owner))))
+                .Rows(row => (BudgetRows.ReadKey(row), row.GetString(4), new LeaseLine(new NanoUsd(row.GetInt64(5)), new NanoUsd(row.GetInt64(6)), new NanoUsd(row.GetInt64(7))))))
                 lines[(key, owner)] = line;
 
-        var consumed = new List<object>(lines.Count);
+        var consumed = new List<(AccountKey Key, string Owner, NanoUsd Consumed)>(lines.Count);
         foreach (var account in accounts)
         {
             var (cost, off) = (account.Due.Within(account.Key.PeriodStart, account.PeriodEnd), NanoUsd.Zero);
@@ -139,10 +140,7 @@ internal sealed class BudgetPosting
                 if (lines.TryGetValue((account.Key, owner), out var line))
                 {
                     var fromLease = amount < line.Outstanding ? amount : line.Outstanding;
-                    consumed.Add(new
-                    {
-                        tenant = account.Key.TenantId, budget = account.Key.BudgetId, subject_is = account.Key.Subject, start = account.Key.PeriodStart, owned_by = owner, consumed = (line.Consumed + fromLease).Value,
-                    });
+                    consumed.Add((account.Key, owner, line.Consumed + fromLease));
                     off += fromLease;
                 }
                 else
@@ -153,7 +151,11 @@ internal sealed class BudgetPosting
         }
 
         if (consumed.Count > 0)
-            transaction.Execute(_saveLeases, ("@rows", JsonSerializer.Serialize(consumed)), ("@at", UsageRow.Micros(now)));
+            transaction.Execute(_saveLeases, ("@at", UsageRow.Micros(now)), ("@rows", Rows(consumed, l => l.Key, (json, l) =>
+            {
+                json.WriteString("owned_by", l.Owner);
+                json.WriteNumber("consumed", l.Consumed.Value);
+            })));
     }
 
     private void Save(DbTransaction transaction, List<Account> accounts, DateTimeOffset now)
@@ -162,16 +164,21 @@ internal sealed class BudgetPosting
         var changed = accounts.FindAll(a => a.Stored != a.Now);
         if (changed.Count == 0)
             return;
-        transaction.Execute(_saveAccounts, ("@rows", JsonSerializer.Serialize(changed.Select(a => new
+        transaction.Execute(_saveAccounts, ("@rows", Rows(changed, a => a.Key, (json, a) =>
         {
-            tenant = a.Key.TenantId, budget = a.Key.BudgetId, subject_is = a.Key.Subject, start = a.Key.PeriodStart, most = a.Now.Limit, posted = a.Now.Posted, leased = a.Now.Leased, excess = a.Now.Excess,
-        }))));
-        var alerts = changed.SelectMany(a => a.Of.Reached(_budgets.Open(transaction, a.Key.TenantId, a.Key.BudgetId)?.Thresholds ?? []).Select(threshold => new
-        {
-            tenant = a.Key.TenantId, budget = a.Key.BudgetId, subject_is = a.Key.Subject, start = a.Key.PeriodStart, reached = threshold, posted = a.Now.Posted, most = a.Now.Limit,
-        })).ToList();
+            json.WriteNumber("most", a.Now.Limit);
+            json.WriteNumber("posted", a.Now.Posted);
+            json.WriteNumber("leased", a.Now.Leased);
+            json.WriteNumber("excess", a.Now.Excess);
+        })));
+        var alerts = changed.SelectMany(a => a.Of.Reached(_budgets.Open(transaction, a.Key.TenantId, a.Key.BudgetId)?.Thresholds ?? []).Select(threshold => (Account: a, Threshold: threshold))).ToList();
         if (alerts.Count > 0)
-            transaction.Execute(_alert, ("@rows", JsonSerializer.Serialize(alerts)), ("@at", UsageRow.Micros(now)));
+            transaction.Execute(_alert, ("@at", UsageRow.Micros(now)), ("@rows", Rows(alerts, r => r.Account.Key, (json, r) =>
+            {
+                json.WriteNumber("reached", r.Threshold);
+                json.WriteNumber("posted", r.Account.Now.Posted);
+                json.WriteNumber("most", r.Account.Now.Limit);
+            })));
     }
 
     private static List<(AccountOpening, Budget)> NotOpen(DbTransaction transaction, BudgetRows rows, SortedDictionary<Place, Due> places, List<Account> accounts)
@@ -199,6 +206,31 @@ internal sealed class BudgetPosting
         }
 
         return found;
+    }
+
+    // What a statement is given as @rows: of each row the account, and what more its columns have.
+    private static string Rows<T>(IEnumerable<T> rows, Func<T, AccountKey> account, Action<Utf8JsonWriter, T> more)
+    {
+        var text = new ArrayBufferWriter<byte>();
+        using (var json = new Utf8JsonWriter(text))
+        {
+            json.WriteStartArray();
+            foreach (var row in rows)
+            {
+                var key = account(row);
+                json.WriteStartObject();
+                json.WriteString("tenant", key.TenantId);
+                json.WriteString("budget", key.BudgetId);
+                json.WriteString("subject_is", key.Subject);
+                json.WriteNumber("start", key.PeriodStart);
+                more(json, row);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+        }
+
+        return Encoding.UTF8.GetString(text.WrittenSpan);
     }
 
     // A budget and, where it is for each value of a tag, one of them: its accounts, one for each period, lie beside each other.

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.Data.Sqlite;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Infrastructure.Sqlite;
 
@@ -35,15 +36,7 @@ public sealed class SpeedTests(ITestOutputHelper output)
         using var connection = store.Get<SqliteDatabase>().OpenFile();
         foreach (var statement in statements)
         {
-            using var explain = connection.CreateCommand();
-            explain.CommandText = "EXPLAIN QUERY PLAN " + statement;
-            foreach (var parameter in new[] { "@after", "@late" })
-                if (statement.Contains(parameter, StringComparison.Ordinal))
-                    explain.Parameters.AddWithValue(parameter, 1);
-            var plan = new List<string>();
-            using var rows = explain.ExecuteReader();
-            while (rows.Read())
-                plan.Add(rows.GetString(3));
+            var plan = Plan(connection, statement, ("@after", 1), ("@late", 1));
             plan.ShouldContain(step => step.StartsWith("SEARCH usage_events USING INTEGER PRIMARY KEY", StringComparison.Ordinal), statement);
             plan.ShouldNotContain(step => step.StartsWith("SCAN usage_events", StringComparison.Ordinal), statement);
         }
@@ -56,17 +49,24 @@ public sealed class SpeedTests(ITestOutputHelper output)
         using var connection = store.Get<SqliteDatabase>().OpenFile();
         foreach (var statement in ((SqliteUsageLedger)store.Get<IUsageLedger>()).OfBudgets)
         {
-            using var explain = connection.CreateCommand();
-            explain.CommandText = "EXPLAIN QUERY PLAN " + statement;
-            explain.Parameters.AddWithValue("@rows", "[]");
-            if (statement.Contains("@at", StringComparison.Ordinal))
-                explain.Parameters.AddWithValue("@at", 1);
-            var plan = new List<string>();
-            using var rows = explain.ExecuteReader();
-            while (rows.Read())
-                plan.Add(rows.GetString(3));
+            var plan = Plan(connection, statement, ("@rows", "[]"), ("@at", 1));
             plan.ShouldContain("SCAN json_each VIRTUAL TABLE INDEX 1:", statement);
             plan.ShouldNotContain(step => step.StartsWith("SCAN budget_", StringComparison.Ordinal), statement);
         }
+    }
+
+    // SQLite's own words for how it goes about a statement.
+    private static List<string> Plan(SqliteConnection connection, string statement, params (string Name, object Value)[] parameters)
+    {
+        using var explain = connection.CreateCommand();
+        explain.CommandText = "EXPLAIN QUERY PLAN " + statement;
+        foreach (var (name, value) in parameters)
+            if (statement.Contains(name, StringComparison.Ordinal))
+                explain.Parameters.AddWithValue(name, value);
+        var plan = new List<string>();
+        using var rows = explain.ExecuteReader();
+        while (rows.Read())
+            plan.Add(rows.GetString(3));
+        return plan;
     }
 }
