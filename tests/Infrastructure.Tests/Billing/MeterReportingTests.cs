@@ -37,8 +37,8 @@ public abstract class MeterReportingTests : IAsyncLifetime
         _meter = Make("/v1/billing/meters", "display_name=Spend&event_name=spend&default_aggregation[formula]=sum");
         await TenantAsync();
         // Ten minutes after an hour's end: it is settled.
-        var now = _billing.Store.Clock.GetUtcNow();
-        Ahead(TimeSpan.FromHours(1) - TimeSpan.FromTicks(now.UtcTicks % TimeSpan.TicksPerHour) + TimeSpan.FromMinutes(10));
+        _billing.Store.Clock.GoTo(10, 10);
+        _billing.Stripe.Ahead = _billing.Store.Clock.Ahead;
     }
 
     public async ValueTask DisposeAsync()

@@ -133,6 +133,16 @@ public sealed class Clock : TimeProvider
     public TimeSpan Ahead { get; set; }
 
     public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + Ahead;
+
+    /// <summary>Goes ahead, by five days at most, to a time that no minute, hour, day or month ends soon after: the given one, in UTC, of a day inside a month.</summary>
+    public void GoTo(int hour, int minute)
+    {
+        var now = GetUtcNow();
+        var at = new DateTimeOffset(now.UtcDateTime.Date, TimeSpan.Zero) + new TimeSpan(hour, minute, 15);
+        while (at <= now || at.Day is < 2 or > 26)
+            at = at.AddDays(1);
+        Ahead += at - now;
+    }
 }
 
 public sealed class CapturedLogs : ILoggerProvider, ILogger
