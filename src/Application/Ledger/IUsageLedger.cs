@@ -14,6 +14,9 @@ public interface IUsageLedger
     /// </summary>
     /// <returns>How many were new.</returns>
     Task<int> AppendAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken);
+
+    /// <summary>The same where nobody waits for it: a store that works in this process lets those that serve calls have the processors first.</summary>
+    Task<int> AppendBehindCallsAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken) => AppendAsync(events, cancellationToken);
 }
 
 /// <summary>A call that stands open in the journal. <c>default</c> for none.</summary>

@@ -10,7 +10,7 @@ using Tokonomics.Infrastructure.Ledger;
 
 namespace Tokonomics.Infrastructure.Alerts;
 
-/// <summary>What the minute's look asks a relational store. Events of the last minutes, by the index of a tenant's times, and what is usual from the sums of hours; events of a day to explain a spike, and of a week at most, 20,000 of them, to tell how coarse spending is. At thousands of calls a second that is much to read each minute: calls don't wait for it.</summary>
+/// <summary>What the minute's look asks a relational store. Events of the last minutes, by the index of a tenant's times, and what is usual from the sums of hours; events of a day to explain a spike, and of a week at most, 20,000 of them, to tell how coarse spending is. At thousands of calls a second that is much to read: calls don't wait for it.</summary>
 internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
 {
     private const string Name = "watch-spend";
@@ -23,6 +23,17 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
         connection => connection.Command(
             null, "SELECT id FROM tenants AS t WHERE EXISTS (SELECT 1 FROM usage_events AS e WHERE e.tenant_id = t.id AND e.at >= @since) ORDER BY id", ("@since", UsageRow.Micros(since)))
             .Rows(row => row.GetString(0)),
+        cancellationToken);
+
+    public Task<IReadOnlyList<long>> CallsAsync(string tenantId, DateTimeOffset from, DateTimeOffset until, CancellationToken cancellationToken) => Ask(
+        connection => connection.Command(
+            null,
+            $"""
+            WITH RECURSIVE minutes (until) AS (SELECT CAST(@until AS bigint) UNION ALL SELECT until - {Minute} FROM minutes WHERE until - {Minute} > @from)
+            SELECT (SELECT count(*) FROM usage_events AS e WHERE e.tenant_id = @tenant AND e.at >= m.until - {Minute} AND e.at < m.until) FROM minutes AS m ORDER BY until DESC
+            """,
+            ("@tenant", tenantId), ("@from", UsageRow.Micros(from)), ("@until", UsageRow.Micros(until)))
+            .Rows(row => row.GetInt64(0)),
         cancellationToken);
 
     public Task<IReadOnlyList<SpendCell>> CellsAsync(string tenantId, DateTimeOffset from, DateTimeOffset until, bool byMinute, CancellationToken cancellationToken) => Ask(
@@ -42,7 +53,7 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
         cancellationToken);
 
     public Task<HourSeries> HoursAsync(string tenantId, AlertSubject subject, DateTimeOffset hour, int hours, CancellationToken cancellationToken) => LowPriority.RunAsync(
-        Name,
+        Name, LowPriority.Last,
         () =>
         {
             using var connection = store.Open();
@@ -72,7 +83,7 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
         cancellationToken);
 
     public Task<MinuteSeries> MinutesAsync(string tenantId, AlertSubject subject, DateTimeOffset from, DateTimeOffset until, double most, CancellationToken cancellationToken) => LowPriority.RunAsync(
-        Name,
+        Name, LowPriority.Last,
         () =>
         {
             using var connection = store.Open();
@@ -113,7 +124,7 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
         cancellationToken);
 
     public Task<(DateTimeOffset? LastUse, DateTimeOffset Made)?> KeyAsync(string tenantId, string keyId, DateTimeOffset before, CancellationToken cancellationToken) => LowPriority.RunAsync<(DateTimeOffset?, DateTimeOffset)?>(
-        Name,
+        Name, LowPriority.Last,
         () =>
         {
             using var connection = store.Open();
@@ -131,7 +142,7 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
     }
 
     private Task<IReadOnlyList<T>> Ask<T>(Func<DbConnection, List<T>> question, CancellationToken cancellationToken) => LowPriority.RunAsync<IReadOnlyList<T>>(
-        Name,
+        Name, LowPriority.Last,
         () =>
         {
             using var connection = store.Open();

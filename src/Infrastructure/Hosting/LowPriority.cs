@@ -2,18 +2,22 @@ using System.Runtime.InteropServices;
 
 namespace Tokonomics.Infrastructure.Hosting;
 
-/// <summary>
-/// Work that takes the processor for long and that nobody waits for, on a thread of its own that gives way to those that serve calls: where all that is
-/// left goes to calls, it gets about a hundredth of a processor.
-/// </summary>
+/// <summary>Work that takes the processor for long while calls want it, on a thread of its own that gives way to those that serve them.</summary>
 internal static class LowPriority
 {
-    /// <summary>Of -20 to 19: the last of all.</summary>
-    private const int Nice = 19;
+    /// <summary>For what nobody waits for. Where all that is left goes to calls, it gets about a hundredth of a processor.</summary>
+    public const int Last = 19;
+
+    /// <summary>For what calls need in the end, and what holds a lock that they may want: about a tenth of a processor is left to it.</summary>
+    public const int Behind = 10;
+
+    // For how long Linux lets it run before a thread that has waited gets the processor: the shortest time that it knows, where a millisecond or more is usual. Since 6.12; earlier kernels have one time for all.
+    private const ulong SliceNanoseconds = 100_000;
 
     /// <param name="name">The thread's.</param>
+    /// <param name="nice">From 0, as others are, to 19.</param>
     /// <param name="cancellationToken">Before it begins; what runs has to look itself.</param>
-    public static Task<T> RunAsync<T>(string name, Func<T> work, CancellationToken cancellationToken = default)
+    public static Task<T> RunAsync<T>(string name, int nice, Func<T> work, CancellationToken cancellationToken = default)
     {
         if (cancellationToken.IsCancellationRequested)
             return Task.FromCanceled<T>(cancellationToken);
@@ -21,9 +25,9 @@ internal static class LowPriority
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
         new Thread(() =>
         {
-            // To Linux each thread has a priority of its own, though POSIX says otherwise and .NET does nothing there; elsewhere .NET does. Refused, it runs as others do.
+            // Refused, it runs as others do.
             if (OperatingSystem.IsLinux())
-                _ = SetPriority(0, 0, Nice);
+                GiveWay(nice);
             try
             {
                 done.SetResult(work());
@@ -40,6 +44,34 @@ internal static class LowPriority
         { IsBackground = true, Name = name, Priority = ThreadPriority.Lowest }.Start();
         return done.Task;
     }
+
+    // To Linux each thread has a priority of its own, though POSIX says otherwise and .NET does nothing there; elsewhere .NET does.
+    private static void GiveWay(int nice)
+    {
+        var attributes = new SchedulingAttributes { Size = (uint)Marshal.SizeOf<SchedulingAttributes>(), Nice = nice, Runtime = SliceNanoseconds };
+        nint call = RuntimeInformation.ProcessArchitecture switch { Architecture.X64 => 314, Architecture.Arm64 => 274, _ => -1 };
+        // Its C library may be too old to know the call by name.
+        if (call < 0 || SystemCall(call, 0, ref attributes, 0) != 0)
+            _ = SetPriority(0, 0, nice);
+    }
+
+    /// <summary>As sched_setattr(2) takes them; policy 0 is the usual one.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct SchedulingAttributes
+    {
+        public uint Size;
+        public uint Policy;
+        public ulong Flags;
+        public int Nice;
+        public uint Priority;
+        public ulong Runtime;
+        public ulong Deadline;
+        public ulong Period;
+    }
+
+    [DllImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern nint SystemCall(nint number, nint thread, ref SchedulingAttributes attributes, nint flags);
 
     [DllImport("libc", EntryPoint = "setpriority", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -243,13 +243,16 @@ public sealed partial class UsageRecorder : BackgroundService, IUsageRecorder
         }
     }
 
+    // Calls come before the ledger while it keeps up with them. Where it falls behind it is as urgent as they are: with too much waiting none is admitted.
+    private bool NobodyWaits => Volatile.Read(ref _hurry) == 0 && Waiting <= 2 * _options.BatchSize;
+
     private async Task WriteAsync(List<UsageEvent> batch)
     {
         for (var wait = FirstRetry; ; wait = wait * 2 < LongestRetry ? wait * 2 : LongestRetry)
         {
             try
             {
-                var added = await _ledger.AppendAsync(batch, _abandon.Token);
+                var added = await (NobodyWaits ? _ledger.AppendBehindCallsAsync(batch, _abandon.Token) : _ledger.AppendAsync(batch, _abandon.Token));
                 _written.Add(added);
                 _repeated.Add(batch.Count - added);
                 return;

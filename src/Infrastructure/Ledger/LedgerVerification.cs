@@ -15,7 +15,7 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
     // Attempts of one request are recorded one by one: a request this young may have its first still on the way.
     private static readonly TimeSpan StillArriving = TimeSpan.FromMinutes(15);
 
-    public Task<VerificationReport> RunAsync(string? tenantId, CancellationToken cancellationToken) => LowPriority.RunAsync("verify-ledger", () => Run(tenantId, cancellationToken), cancellationToken);
+    public Task<VerificationReport> RunAsync(string? tenantId, CancellationToken cancellationToken) => LowPriority.RunAsync("verify-ledger", LowPriority.Last, () => Run(tenantId, cancellationToken), cancellationToken);
 
     private VerificationReport Run(string? tenantId, CancellationToken cancellationToken)
     {

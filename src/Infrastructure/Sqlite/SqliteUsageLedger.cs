@@ -3,6 +3,7 @@ using Tokonomics.Application.Budgets;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Infrastructure.Budgets;
+using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Infrastructure.Ledger;
 
 namespace Tokonomics.Infrastructure.Sqlite;
@@ -34,15 +35,23 @@ public sealed class SqliteUsageLedger(SqliteDatabase database, TimeProvider time
     /// <summary>The statements by which a batch is posted to budgets. None may go through all accounts or leases.</summary>
     internal IReadOnlyList<string> OfBudgets => _budgets.Statements;
 
-    public async Task<int> AppendAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken)
+    // SQLite's calls block: not on the thread of whoever asked.
+    public Task<int> AppendAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken) =>
+        AppendAsync(events, () => Task.Run(() => Append(events, cancellationToken), cancellationToken), cancellationToken);
+
+    /// <inheritdoc/>
+    /// <remarks>Behind calls and not last of all: it holds the lock that a lease needs.</remarks>
+    public Task<int> AppendBehindCallsAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken) =>
+        AppendAsync(events, () => LowPriority.RunAsync("ledger", LowPriority.Behind, () => Append(events, cancellationToken), cancellationToken), cancellationToken);
+
+    private async Task<int> AppendAsync(IReadOnlyList<UsageEvent> events, Func<Task<int>> append, CancellationToken cancellationToken)
     {
         if (events.Count == 0)
             return 0;
         await _turn.WaitAsync(cancellationToken);
         try
         {
-            // SQLite's calls block: not on the thread of whoever asked.
-            var added = await Task.Run(() => Append(events, cancellationToken), cancellationToken);
+            var added = await append();
             foreach (var watcher in watchers)
                 watcher.Posted(events);
             return added;

@@ -25,6 +25,7 @@ public abstract class WatchTests<TStore> : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _store = await new TStore().NewAsync();
+        _store.Clock.GoTo(10, 10);
         _tenant = (await _store.ProvisionAsync()).TenantId;
     }
 
@@ -126,9 +127,6 @@ public abstract class WatchTests<TStore> : IAsyncLifetime
         var budget = (await _store.SendAsync(new CreateBudget(Caller.Operator, _tenant, BudgetScope.Tag("customer", "bolt"), BudgetPeriod.Month, new BudgetTerms { Limit = NanoUsd.Round(100) }))).Value.Id;
         var now = _store.Clock.GetUtcNow();
         var month = BudgetPeriods.Containing(BudgetPeriod.Month, TimeZoneInfo.Utc, now, now);
-        if (month.Start > now.AddHours(-2) || month.End < now.AddHours(8))
-            _store.Clock.Ahead += TimeSpan.FromHours(10); // not over the end of a month
-        month = BudgetPeriods.Containing(BudgetPeriod.Month, TimeZoneInfo.Utc, _store.Clock.GetUtcNow(), now);
         void Posted(decimal usd) => _store.Execute($"""
             INSERT INTO budget_accounts (tenant_id, budget_id, subject, period_start, period_end, limit_nano, posted_nano, leased_nano, excess_nano, epoch, opened_at)
             VALUES ('{_tenant}', '{budget}', '', {month.StartMicros}, {month.EndMicros}, {NanoUsd.Round(100).Value}, {NanoUsd.Round(usd).Value}, 0, 0, 1, 1)
@@ -173,9 +171,25 @@ public abstract class WatchTests<TStore> : IAsyncLifetime
     [Fact]
     public async Task The_time_is_the_stores_whatever_the_workers_clock_says()
     {
+        _store.Clock.Ahead = TimeSpan.Zero; // as the store's
         await BusyAsync(2, 2, "key_a", "acme", "new-model", c => c with { Cost = null, PriceStatus = PriceStatus.Unpriced });
         _store.Clock.Ahead += TimeSpan.FromHours(3); // the worker's alone: the store has those calls in its last minutes
         (await _store.Get<SpendWatch>().RunAsync(Cancel)).Told.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Calls_are_counted_minute_by_minute_as_cells_are()
+    {
+        var until = _store.Clock.GetUtcNow();
+        until = new DateTimeOffset(until.UtcTicks - (until.UtcTicks % TimeSpan.TicksPerMinute), TimeSpan.Zero);
+        // The first and the last microsecond of a minute, and both sides of the ends of what is asked.
+        var (second, micro) = (TimeSpan.FromSeconds(1), TimeSpan.FromMicroseconds(1));
+        TimeSpan[] back = [TimeSpan.Zero, micro, second, 60 * second, (60 * second) + micro, 61 * second, 300 * second, 600 * second, (600 * second) + micro];
+        await AppendAsync(back.Select(b => Call(until - b, "key_a", "acme")));
+        var calls = await _store.Get<IWatchQueries>().CallsAsync(_tenant, until.AddMinutes(-10), until, Cancel);
+        var cells = await _store.Get<IWatchQueries>().CellsAsync(_tenant, until.AddMinutes(-10), until, byMinute: true, Cancel);
+        calls.ShouldBe(Enumerable.Range(0, 10).Select(m => cells.Where(c => c.Minute == m).Sum(c => c.Calls)));
+        calls.ShouldBe([3, 2, 0, 0, 1, 0, 0, 0, 0, 1]);
     }
 
     [Fact]

@@ -1,3 +1,8 @@
+using System.Diagnostics.Metrics;
+using System.Threading.Channels;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 using Tokonomics.Application.Ledger;
 using Tokonomics.Domain.Ledger;
 using Tokonomics.Infrastructure.InProcess;
@@ -65,6 +70,62 @@ public sealed class RecorderTests
         await recorder.StopAsync(Cancel);
         await store.Services.DisposeAsync();
         Directory.GetFiles(Path.Combine(folder.Path, "journal"), "*.seg").ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task The_ledger_gives_way_to_calls_only_while_it_keeps_up_and_nobody_waits_for_it()
+    {
+        using var journal = new TempJournal();
+        using var meters = new ServiceCollection().AddMetrics().BuildServiceProvider();
+        var ledger = new SlowLedger();
+        using var recorder = new UsageRecorder(
+            ledger, journal.Journal, Options.Create(new RecorderOptions { BatchSize = 10, BatchDelay = TimeSpan.FromMilliseconds(1) }), TimeProvider.System, meters.GetRequiredService<IMeterFactory>(), NullLogger<UsageRecorder>.Instance);
+        await recorder.StartAsync(Cancel);
+        recorder.Record(Some.Event("req_0"));
+        (await ledger.Batches.ReadAsync(Cancel)).ShouldBe((1, true));
+
+        // While that one is written thirty more come: the next batches are urgent until no more wait than two hold.
+        foreach (var i in Enumerable.Range(1, 30))
+            recorder.Record(Some.Event($"req_{i}"));
+        ledger.Go();
+        (await ledger.Batches.ReadAsync(Cancel)).ShouldBe((10, false));
+        ledger.Go();
+        (await ledger.Batches.ReadAsync(Cancel)).ShouldBe((10, true));
+        ledger.Go();
+        (await ledger.Batches.ReadAsync(Cancel)).ShouldBe((10, true));
+        ledger.Go();
+
+        // Somebody waits.
+        recorder.Record(Some.Event("req_31"));
+        (await ledger.Batches.ReadAsync(Cancel)).ShouldBe((1, true));
+        recorder.Record(Some.Event("req_32"));
+        var flushed = recorder.FlushAsync(Cancel);
+        ledger.Go();
+        (await ledger.Batches.ReadAsync(Cancel)).ShouldBe((1, false));
+        ledger.Go();
+        await flushed;
+        await recorder.StopAsync(Cancel);
+    }
+
+    private sealed class SlowLedger : IUsageLedger
+    {
+        private readonly Channel<(int Count, bool Behind)> _batches = Channel.CreateUnbounded<(int, bool)>();
+        private readonly Channel<bool> _go = Channel.CreateUnbounded<bool>();
+
+        public ChannelReader<(int Count, bool Behind)> Batches => _batches.Reader;
+
+        public void Go() => _go.Writer.TryWrite(true);
+
+        public Task<int> AppendAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken) => Append(events, behind: false, cancellationToken);
+
+        public Task<int> AppendBehindCallsAsync(IReadOnlyList<UsageEvent> events, CancellationToken cancellationToken) => Append(events, behind: true, cancellationToken);
+
+        private async Task<int> Append(IReadOnlyList<UsageEvent> events, bool behind, CancellationToken cancellationToken)
+        {
+            _batches.Writer.TryWrite((events.Count, behind));
+            await _go.Reader.ReadAsync(cancellationToken);
+            return events.Count;
+        }
     }
 
     [Fact]

@@ -188,6 +188,12 @@ public sealed class DemoSpikeTests(ITestOutputHelper output)
 
         public Task<IReadOnlyList<string>> ActiveAsync(DateTimeOffset since, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<string>>(["ten_1"]);
 
+        public Task<IReadOnlyList<long>> CallsAsync(string tenantId, DateTimeOffset from, DateTimeOffset until, CancellationToken cancellationToken)
+        {
+            var end = MinuteOf(until);
+            return Task.FromResult<IReadOnlyList<long>>([.. Enumerable.Range(0, (int)(end - MinuteOf(from))).Select(back => (long)(PlaceOf(end - back) - PlaceOf(end - back - 1)))]);
+        }
+
         public Task<IReadOnlyList<SpendCell>> CellsAsync(string tenantId, DateTimeOffset from, DateTimeOffset until, bool byMinute, CancellationToken cancellationToken)
         {
             var end = MinuteOf(until);

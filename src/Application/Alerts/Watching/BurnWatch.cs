@@ -10,7 +10,6 @@ internal sealed class BurnWatch(IWatchQueries queries, UsualSpend usuals, IAlert
     {
         var told = 0;
         var running = await queries.BudgetsAsync(minute.TenantId, minute.Now, cancellationToken);
-        IReadOnlyList<SpendCell>? hour = minute.Minutes >= 60 ? minute.Cells : null;
         foreach (var alert in open)
         {
             var budget = running.FirstOrDefault(b => Condition(b) == alert.Condition);
@@ -31,7 +30,7 @@ internal sealed class BurnWatch(IWatchQueries queries, UsualSpend usuals, IAlert
             var sensitivity = Sensitivity(terms);
             if (!terms.On || open.Any(a => a.Condition == Condition(budget)) || BudgetBurn.Of(Pace(minute, budget, minute.Cells, null) with { Hour = double.MaxValue }, sensitivity) is null)
                 continue; // by the last five minutes alone it doesn't
-            hour ??= await queries.CellsAsync(minute.TenantId, minute.Now.AddHours(-1), minute.Now, byMinute: true, cancellationToken);
+            var hour = await minute.LastHourAsync(cancellationToken);
             var usual = await usuals.AtAsync(minute, budget.Counts, cancellationToken);
             if (BudgetBurn.Of(Pace(minute, budget, hour, usual?.Spend.Expected), sensitivity) is { } burn && await book.TellAsync(Words(minute, budget, burn), cancellationToken))
                 told++;

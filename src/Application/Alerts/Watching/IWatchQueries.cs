@@ -36,6 +36,12 @@ public interface IWatchQueries
     /// <summary>Tenants with a call since then.</summary>
     Task<IReadOnlyList<string>> ActiveAsync(DateTimeOffset since, CancellationToken cancellationToken);
 
+    /// <summary>How many calls began in each minute, whatever their environment. It costs little beside <see cref="CellsAsync"/>: events are only ever added, so where the number is what it was, so are the cells.</summary>
+    /// <param name="from">A whole minute.</param>
+    /// <param name="until">Exclusive, a whole minute.</param>
+    /// <returns>By minute as in <see cref="SpendCell"/>, the last first.</returns>
+    Task<IReadOnlyList<long>> CallsAsync(string tenantId, DateTimeOffset from, DateTimeOffset until, CancellationToken cancellationToken);
+
     /// <param name="from">A whole minute.</param>
     /// <param name="until">Exclusive, a whole minute.</param>
     /// <param name="byMinute">Whether minutes are kept apart; otherwise all are minute 0.</param>

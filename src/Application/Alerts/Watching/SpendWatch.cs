@@ -30,6 +30,7 @@ public sealed partial class SpendWatch
     private readonly IAlertBook _book;
     private readonly IStoreClock _clock;
     private readonly ILogger<SpendWatch> _log;
+    private readonly RecentCells _recent;
     private readonly SpikeWatch _spikes;
     private readonly BurnWatch _burns;
     private readonly CallWatch _calls;
@@ -39,6 +40,7 @@ public sealed partial class SpendWatch
     public SpendWatch(IWatchQueries queries, ISpendQueries spend, IAlertRules rules, IAlertBook book, IStoreClock clock, ILogger<SpendWatch> log)
     {
         (_queries, _spend, _rules, _book, _clock, _log) = (queries, spend, rules, book, clock, log);
+        _recent = new RecentCells(queries);
         var usuals = new UsualSpend(queries);
         _spikes = new SpikeWatch(queries, usuals, book);
         _burns = new BurnWatch(queries, usuals, book);
@@ -56,14 +58,14 @@ public sealed partial class SpendWatch
         var spikes = (await _book.OpenAsync(AlertKind.SpendSpike, cancellationToken)).ToLookup(a => a.TenantId, StringComparer.Ordinal);
         var burns = (await _book.OpenAsync(AlertKind.BudgetBurn, cancellationToken)).ToLookup(a => a.TenantId, StringComparer.Ordinal);
         var failing = (await _book.OpenAsync(AlertKind.ProviderFailing, cancellationToken)).ToLookup(a => a.TenantId, StringComparer.Ordinal);
-        var tenants = (await _queries.ActiveAsync(now.AddMinutes(-minutes), cancellationToken)).Concat(spikes.Concat(burns).Concat(failing).Select(g => g.Key)).Distinct(StringComparer.Ordinal).ToList();
+        var tenants = (await _queries.ActiveAsync(now.AddMinutes(-minutes), cancellationToken)).Concat(spikes.Concat(burns).Concat(failing).Select(g => g.Key)).ToHashSet(StringComparer.Ordinal);
+        _recent.KeepOnly(tenants);
         var (told, failed, last) = (0, 0, default(Exception));
         await Parallel.ForEachAsync(tenants, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellationToken }, async (tenant, cancel) =>
         {
             try
             {
-                var minute = new WatchedMinute(
-                    tenant, await _spend.NamesAsync(tenant, cancel), now, minutes, await _queries.CellsAsync(tenant, now.AddMinutes(-minutes), now, byMinute: true, cancel), await _rules.OfAsync(tenant, cancel));
+                var minute = new WatchedMinute(tenant, await _spend.NamesAsync(tenant, cancel), now, minutes, await _recent.LastAsync(tenant, minutes, now, cancel), await _rules.OfAsync(tenant, cancel), _recent);
                 // A budget that burns is told also where spikes can't be looked for.
                 var looks = new[] { _burns.LookAsync(minute, [.. burns[tenant]], cancel), _calls.LookAsync(minute, [.. failing[tenant]], cancel), _spikes.LookAsync(minute, [.. spikes[tenant]], cancel) };
                 await ((Task)Task.WhenAll(looks)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

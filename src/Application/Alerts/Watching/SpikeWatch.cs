@@ -146,9 +146,38 @@ internal sealed class SpikeWatch(IWatchQueries queries, UsualSpend usuals, IAler
 
     private async Task<(Recent Spend, Recent Calls, double Dearest)> RecentAsync(WatchedMinute minute, AlertSubject subject, Usual usual, CancellationToken cancellationToken)
     {
-        var last = await queries.MinutesAsync(minute.TenantId, subject, minute.Now.AddMinutes(-SpendSpike.LongestWindow), minute.Now, usual.MostOfCall, cancellationToken);
+        var last = await LastMinutesAsync(minute, subject, usual.MostOfCall, cancellationToken);
         var grains = await usuals.GrainsAsync(minute, subject, usual, cancellationToken);
         return (new Recent(last.Spent, usual.Spend, grains.Spend), new Recent(last.Calls, usual.Calls, grains.Calls), last.Dearest[^SpendSpike.ShortestWindow..].Max());
+    }
+
+    // By the cells; only minutes in which one call cost more than it counts as are read call by call.
+    private async Task<MinuteSeries> LastMinutesAsync(WatchedMinute minute, AlertSubject subject, double most, CancellationToken cancellationToken)
+    {
+        const int count = SpendSpike.LongestWindow;
+        var series = new MinuteSeries(new double[count], new double[count], new double[count]);
+        var (first, last) = (count, -1);
+        foreach (var cell in await minute.LastHourAsync(cancellationToken))
+        {
+            if (!minute.Is(cell, subject))
+                continue;
+            var at = count - 1 - cell.Minute;
+            series.Spent[at] += cell.Spent;
+            series.Calls[at] += cell.Calls;
+            series.Dearest[at] = Math.Max(series.Dearest[at], cell.Dearest);
+            if (cell.Dearest > most)
+                (first, last) = (Math.Min(first, at), Math.Max(last, at));
+        }
+
+        if (last >= 0)
+        {
+            var read = await queries.MinutesAsync(minute.TenantId, subject, minute.Now.AddMinutes(first - count), minute.Now.AddMinutes(last + 1 - count), most, cancellationToken);
+            read.Spent.CopyTo(series.Spent, first);
+            read.Calls.CopyTo(series.Calls, first);
+            read.Dearest.CopyTo(series.Dearest, first);
+        }
+
+        return series;
     }
 
     private async Task<bool> IsOverAsync(WatchedMinute minute, OpenAlert alert, CancellationToken cancellationToken)

@@ -9,11 +9,21 @@ namespace Tokonomics.Application.Alerts.Watching;
 /// <summary>What one tenant did lately, as it is looked at once a minute.</summary>
 /// <param name="Now">A whole minute: what is later isn't looked at.</param>
 /// <param name="Minutes">How many <paramref name="Cells"/> reach back.</param>
-internal sealed record WatchedMinute(string TenantId, SpendNames Names, DateTimeOffset Now, int Minutes, IReadOnlyList<SpendCell> Cells, TenantRules Rules)
+/// <param name="Recent">Where the rest of the hour is.</param>
+internal sealed record WatchedMinute(string TenantId, SpendNames Names, DateTimeOffset Now, int Minutes, IReadOnlyList<SpendCell> Cells, TenantRules Rules, RecentCells Recent)
 {
     private readonly ConcurrentDictionary<string, IReadOnlyList<Tag>> _tags = new(StringComparer.Ordinal);
+    private readonly Lock _turn = new();
+    private Task<IReadOnlyList<SpendCell>>? _hour;
 
     public DateTimeOffset Hour => new(Now.UtcTicks - (Now.UtcTicks % TimeSpan.TicksPerHour), TimeSpan.Zero);
+
+    /// <summary>The cells of the last hour, read for whoever asks first.</summary>
+    public Task<IReadOnlyList<SpendCell>> LastHourAsync(CancellationToken cancellationToken)
+    {
+        lock (_turn)
+            return _hour ??= Minutes >= SpendSpike.LongestWindow ? Task.FromResult(Cells) : Recent.LastAsync(TenantId, SpendSpike.LongestWindow, Now, cancellationToken);
+    }
 
     public string? Tag(in SpendCell cell, string name)
     {
