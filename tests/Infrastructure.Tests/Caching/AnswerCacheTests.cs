@@ -71,7 +71,8 @@ public sealed class AnswerCacheTests : IAsyncLifetime
         (await other.FindAsync(Name("a")))!.ShouldSatisfyAllConditions(a => Encoding.UTF8.GetString(a.Body).ShouldBe("the CANARY7Q of an answer"), a => a.Cost!.Value.Value.ShouldBe(1234));
         memory.Bytes.ShouldBeGreaterThan(0); // from there on without Redis
 
-        using var connection = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString);
+        using var open = await OpenRedis.AsAsync(redis.ConnectionString);
+        var connection = open.Connection;
         var keys = connection.GetServer(connection.GetEndPoints()[0]).Keys().Select(k => (string)k!).Where(k => !k.EndsWith("probe", StringComparison.Ordinal)).ToList();
         keys.ShouldBe([$"tokonomics:answer:{{ten_a}}:{Convert.ToHexStringLower(Name("a").Hash)}"]);
         var database = connection.GetDatabase();

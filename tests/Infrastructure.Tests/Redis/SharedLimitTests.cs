@@ -246,7 +246,8 @@ public sealed class SharedLimitTests(SharedLimitTests.Server server, ITestOutput
         var nodes = await NodesAsync(1, prefix);
         var limits = new CallLimits(10, 1000, 5);
         (await nodes[0].EnterAsync(Callers.Key(limits, limits))).IsAllowed.ShouldBeTrue();
-        using var redis = await ConnectionMultiplexer.ConnectAsync($"{server.Redis.ConnectionString},syncTimeout=60000");
+        using var open = await OpenRedis.AsAsync($"{server.Redis.ConnectionString},syncTimeout=60000");
+        var redis = open.Connection;
         var keys = redis.GetServer(server.Redis.ConnectionString).Keys(pattern: $"{prefix}rate:*").Select(k => k.ToString()).Where(k => !k.Contains("{nodes}", StringComparison.Ordinal)).ToList();
         keys.Count.ShouldBe(6);
         keys.ShouldAllBe(k => k.StartsWith($"{prefix}rate:{{ten_1}}:live:", StringComparison.Ordinal));
@@ -259,7 +260,8 @@ public sealed class SharedLimitTests(SharedLimitTests.Server server, ITestOutput
         // The script with a clock that the test sets: the last two arguments.
         var script = RedisScript.Enter.Text.Replace("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}", StringComparison.Ordinal);
         script.ShouldNotBe(RedisScript.Enter.Text);
-        using var redis = await ConnectionMultiplexer.ConnectAsync(server.Redis.ConnectionString);
+        using var open = await OpenRedis.AsAsync(server.Redis.ConnectionString);
+        var redis = open.Connection;
         var database = redis.GetDatabase();
         await Parallel.ForEachAsync(Enumerable.Range(0, 1000), new ParallelOptions { MaxDegreeOfParallelism = 8 }, async (seed, _) =>
         {
@@ -317,7 +319,8 @@ public sealed class SharedLimitTests(SharedLimitTests.Server server, ITestOutput
     public async Task A_clock_that_is_set_back_or_forth_frees_nothing_early_and_blocks_nothing_for_good()
     {
         var script = RedisScript.Enter.Text.Replace("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}", StringComparison.Ordinal);
-        using var redis = await ConnectionMultiplexer.ConnectAsync(server.Redis.ConnectionString);
+        using var open = await OpenRedis.AsAsync(server.Redis.ConnectionString);
+        var redis = open.Connection;
         var database = redis.GetDatabase();
         async Task<bool> TakeAsync(long second) =>
             ((long[])(await database.ExecuteAsync("EVAL", script, 1, (RedisKey)"back:r", 1, "n", 10_000, 1, 0, 3, 1, 0, 0, 0, 0, 0, second, 0))!)[0] == 0;

@@ -48,7 +48,8 @@ public sealed class CacheSecrecyTests : IAsyncLifetime
 
     private async Task<List<byte[]>> KeptInRedisAsync()
     {
-        using var connection = await ConnectionMultiplexer.ConnectAsync(_redis.ConnectionString);
+        using var open = await OpenRedis.AsAsync(_redis.ConnectionString);
+        var connection = open.Connection;
         var all = new List<byte[]>();
         foreach (var key in connection.GetServer(connection.GetEndPoints()[0]).Keys().Where(k => ((string)k!).Contains("answer:{", StringComparison.Ordinal)))
         {
@@ -62,7 +63,8 @@ public sealed class CacheSecrecyTests : IAsyncLifetime
     // Every key's name and value as Redis writes them down, nothing of it compressed.
     private async Task<List<string>> AllOfRedisAsync()
     {
-        using var connection = await ConnectionMultiplexer.ConnectAsync(_redis.ConnectionString + ",allowAdmin=true");
+        using var open = await OpenRedis.AsAsync(_redis.ConnectionString + ",allowAdmin=true");
+        var connection = open.Connection;
         var (server, all) = (connection.GetServer(connection.GetEndPoints()[0]), new List<string>());
         await server.ConfigSetAsync("rdbcompression", "no");
         foreach (var key in server.Keys())
