@@ -18,6 +18,9 @@ public sealed class ProductProcess : IAsyncDisposable
         _reading = Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError));
     }
 
+    /// <summary>Where the hosts' programs are: what <c>TOKONOMICS_TEST_PRODUCT</c> names, a publish as users have it, or what was built beside the tests, which takes twice as long to start.</summary>
+    public static string Folder { get; } = Environment.GetEnvironmentVariable("TOKONOMICS_TEST_PRODUCT") is { Length: > 0 } folder ? folder : AppContext.BaseDirectory;
+
     public Uri Url { get; }
 
     public string Data { get; }
@@ -181,7 +184,7 @@ public sealed class ProductProcess : IAsyncDisposable
 
     private static Process Start(string host, string[] arguments, string data, Uri url, IEnumerable<KeyValuePair<string, string>>? environment, string[]? under = null)
     {
-        string[] command = [.. under ?? [], "dotnet", Path.Combine(AppContext.BaseDirectory, $"Tokonomics.{host}.dll"), .. arguments];
+        string[] command = [.. under ?? [], "dotnet", Path.Combine(Folder, $"Tokonomics.{host}.dll"), .. arguments];
         var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,

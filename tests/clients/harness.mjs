@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const program = fileURLToPath(new URL('../../src/Standalone/bin/Debug/net10.0/Tokonomics.Standalone.dll', import.meta.url));
+const program = path.join(process.env.TOKONOMICS_TEST_PRODUCT || fileURLToPath(new URL('../../src/Standalone/bin/Debug/net10.0', import.meta.url)), 'Tokonomics.Standalone.dll');
 
 // Long enough for two busy cores; nothing waits for it unless something is broken.
 const patience = 60_000;

@@ -13,7 +13,7 @@ namespace Tokonomics.Infrastructure.Alerts;
 /// <summary>What the minute's look asks a relational store. Events of the last minutes, by the index of a tenant's times, and what is usual from the sums of hours; events of a day to explain a spike, and of a week at most, 20,000 of them, to tell how coarse spending is. At thousands of calls a second that is much to read: calls don't wait for it.</summary>
 internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
 {
-    private const string Name = "watch-spend";
+    private const string Thread = "watch-spend";
 
     private const long Minute = 60_000_000;
 
@@ -37,23 +37,34 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
         cancellationToken);
 
     public Task<IReadOnlyList<SpendCell>> CellsAsync(string tenantId, DateTimeOffset from, DateTimeOffset until, bool byMinute, CancellationToken cancellationToken) => Ask(
-        connection => connection.Command(
-            null,
-            $"""
-            SELECT {(byMinute ? $"(@until - 1 - at) / {Minute}" : "CAST(0 AS bigint)")} AS minute, key_id, project_id, team_id, provider, model, tags, count(*), CAST(coalesce(sum({Money}), 0) AS bigint), coalesce(max({Money}), 0),
-                   sum(CASE WHEN status = 429 THEN 1 ELSE 0 END), sum(CASE WHEN status >= 500 THEN 1 ELSE 0 END), sum(CASE WHEN outcome IN ('Unreachable', 'TimedOut', 'Truncated') AND status < 400 THEN 1 ELSE 0 END),
-                   sum(CASE WHEN price_status = 'Unpriced' THEN 1 ELSE 0 END)
-            FROM usage_events WHERE tenant_id = @tenant AND environment = 0 AND at >= @from AND at < @until
-            GROUP BY 1, key_id, project_id, team_id, provider, model, tags
-            """,
-            ("@tenant", tenantId), ("@from", UsageRow.Micros(from)), ("@until", UsageRow.Micros(until)))
-            .Rows(row => new SpendCell(
-                (int)row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5), row.GetString(6), row.GetInt64(7), Usd(row.GetInt64(8)), Usd(row.GetInt64(9)), row.GetInt64(10), row.GetInt64(11),
-                row.GetInt64(12), row.GetInt64(13))),
+        connection =>
+        {
+            // Cells are kept for an hour, and few names are in thousands of them.
+            var names = new Dictionary<string, string>(StringComparer.Ordinal);
+            return connection.Command(
+                null,
+                $"""
+                SELECT {(byMinute ? $"(@until - 1 - at) / {Minute}" : "CAST(0 AS bigint)")} AS minute, key_id, project_id, team_id, provider, model, tags, count(*), CAST(coalesce(sum({Money}), 0) AS bigint), coalesce(max({Money}), 0),
+                       sum(CASE WHEN status = 429 THEN 1 ELSE 0 END), sum(CASE WHEN status >= 500 THEN 1 ELSE 0 END), sum(CASE WHEN outcome IN ('Unreachable', 'TimedOut', 'Truncated') AND status < 400 THEN 1 ELSE 0 END),
+                       sum(CASE WHEN price_status = 'Unpriced' THEN 1 ELSE 0 END)
+                FROM usage_events WHERE tenant_id = @tenant AND environment = 0 AND at >= @from AND at < @until
+                GROUP BY 1, key_id, project_id, team_id, provider, model, tags
+                """,
+                ("@tenant", tenantId), ("@from", UsageRow.Micros(from)), ("@until", UsageRow.Micros(until)))
+                .Rows(row => new SpendCell(
+                    (int)row.GetInt64(0), Name(row, 1), Name(row, 2), Name(row, 3), Name(row, 4), Name(row, 5), Name(row, 6), row.GetInt64(7), Usd(row.GetInt64(8)), Usd(row.GetInt64(9)), row.GetInt64(10), row.GetInt64(11), row.GetInt64(12),
+                    row.GetInt64(13)));
+
+            string Name(DbDataReader row, int column)
+            {
+                var name = row.GetString(column);
+                return names.TryAdd(name, name) ? name : names[name];
+            }
+        },
         cancellationToken);
 
     public Task<HourSeries> HoursAsync(string tenantId, AlertSubject subject, DateTimeOffset hour, int hours, CancellationToken cancellationToken) => LowPriority.RunAsync(
-        Name, LowPriority.Last,
+        Thread, LowPriority.Last,
         () =>
         {
             using var connection = store.Open();
@@ -83,7 +94,7 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
         cancellationToken);
 
     public Task<MinuteSeries> MinutesAsync(string tenantId, AlertSubject subject, DateTimeOffset from, DateTimeOffset until, double most, CancellationToken cancellationToken) => LowPriority.RunAsync(
-        Name, LowPriority.Last,
+        Thread, LowPriority.Last,
         () =>
         {
             using var connection = store.Open();
@@ -124,7 +135,7 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
         cancellationToken);
 
     public Task<(DateTimeOffset? LastUse, DateTimeOffset Made)?> KeyAsync(string tenantId, string keyId, DateTimeOffset before, CancellationToken cancellationToken) => LowPriority.RunAsync<(DateTimeOffset?, DateTimeOffset)?>(
-        Name, LowPriority.Last,
+        Thread, LowPriority.Last,
         () =>
         {
             using var connection = store.Open();
@@ -142,7 +153,7 @@ internal sealed class WatchQueries(ISqlStore store) : IWatchQueries
     }
 
     private Task<IReadOnlyList<T>> Ask<T>(Func<DbConnection, List<T>> question, CancellationToken cancellationToken) => LowPriority.RunAsync<IReadOnlyList<T>>(
-        Name, LowPriority.Last,
+        Thread, LowPriority.Last,
         () =>
         {
             using var connection = store.Open();

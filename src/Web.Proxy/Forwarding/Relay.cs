@@ -103,10 +103,12 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
             if (translated is not null && !IsPlain(answer))
                 throw new IOException("the provider compresses although it was asked not to");
             body = await answer.Content.ReadAsStreamAsync(upstream.Token);
-            if (begun)
+            // That the stream has begun is told at once, unless its first event came with it: then both go out together. A client that leaves meanwhile is seen below, where nothing else reads.
+            var first = begun ? body.ReadAsync(Memory<byte>.Empty, upstream.Token).AsTask() : null;
+            if (first is { IsCompleted: false })
             {
-                await response.StartAsync(context.RequestAborted);
-                await writer.FlushAsync(context.RequestAborted);
+                await response.StartAsync(CancellationToken.None);
+                await writer.FlushAsync(CancellationToken.None);
             }
 
             var last = (byte)'\n';
@@ -126,7 +128,8 @@ internal sealed class Relay(IBudgetGate gate, IUsageRecorder recorder, Settlemen
                 {
                     // A stream waits for most of its time: without a buffer.
                     buffer.Release();
-                    _ = await body.ReadAsync(Memory<byte>.Empty, upstream.Token);
+                    _ = first is null ? await body.ReadAsync(Memory<byte>.Empty, upstream.Token) : await first;
+                    first = null;
                 }
 
                 var read = buffer.Has(await body.ReadAsync(buffer.Rented, upstream.Token));

@@ -42,7 +42,7 @@ internal sealed class DocsShell : IDisposable
         Set("TOKONOMICS_DATA", data);
         Set("ASPNETCORE_URLS", url.ToString().TrimEnd('/'));
         Set("READY", new Uri(url, "/readyz").ToString());
-        Set("PRODUCT", System.IO.Path.Combine(AppContext.BaseDirectory, "Tokonomics.Standalone.dll"));
+        Set("PRODUCT", System.IO.Path.Combine(ProductProcess.Folder, "Tokonomics.Standalone.dll"));
         Set("SERVER_LOG", System.IO.Path.Combine(_folder.Path, "server.log"));
         Set("Proxy__ShedAfter", "00:01:00"); // as in TestProduct
     }

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text;
 using Tokonomics.Testing;
 
@@ -44,6 +45,30 @@ public sealed class StreamTests(Upstream upstream) : IClassFixture<Upstream>
         row.GetProperty("streamed").GetBoolean().ShouldBeTrue();
 
         async Task Confirmed() => (await confirmed.WaitAsync(Upstream.Patience)).ShouldBeTrue();
+    }
+
+    [Theory]
+    [MemberData(nameof(StreamSample.Names), MemberType = typeof(StreamSample))]
+    public async Task The_first_event_leaves_in_one_piece_with_the_head_that_it_came_with(string name)
+    {
+        var stream = StreamSample.Named(name);
+        using var request = upstream.Request(stream.Call, async (_, socket) =>
+        {
+            await FakeProvider.SendAsync(socket, $"{stream.Head}{Encoding.UTF8.GetByteCount(stream.Events[0]):x}\r\n{stream.Events[0]}\r\n");
+            await Upstream.ClosedAsync(socket);
+        });
+        var body = await request.Content!.ReadAsByteArrayAsync();
+        var head = new StringBuilder($"POST {request.RequestUri!.PathAndQuery} HTTP/1.1\r\nHost: {request.RequestUri.Authority}\r\nContent-Length: {body.Length}\r\n");
+        foreach (var (header, values) in request.Headers.Concat(request.Content.Headers).Where(h => h.Key != "Content-Length"))
+            head.Append($"{header}: {string.Join(", ", values)}\r\n");
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(upstream.Product.Url.Host, upstream.Product.Url.Port);
+        await FakeProvider.SendAsync(socket, (byte[])[.. Encoding.ASCII.GetBytes(head.Append("\r\n").ToString()), .. body]);
+
+        var buffer = new byte[64 * 1024];
+        var first = Encoding.UTF8.GetString(buffer, 0, await socket.ReceiveAsync(buffer).WaitAsync(Upstream.Patience));
+        first.ShouldStartWith("HTTP/1.1 200 OK\r\n");
+        first.ShouldContain((stream.Seen ?? stream.Events)[0]);
     }
 
     [Theory]

@@ -4,8 +4,8 @@ using Tokonomics.Domain.Alerts;
 namespace Tokonomics.Application.Alerts.Watching;
 
 /// <summary>The last hour's cells of every tenant that calls. A minute is read from the ledger once, and again where calls were added to it since: long ones, and what a node that was away reports late.</summary>
-/// <param name="most">Cells that are kept at most, of some 200 bytes each. Beyond it tenants are read anew each time.</param>
-internal sealed class RecentCells(IWatchQueries queries, int most = 500_000)
+/// <param name="most">Cells that are kept at most, of 100 to 500 bytes each, by their names. Beyond it tenants are read anew each time.</param>
+internal sealed class RecentCells(IWatchQueries queries, int most = 200_000)
 {
     private readonly ConcurrentDictionary<string, Kept> _kept = new(StringComparer.Ordinal);
     private long _cells;
