@@ -45,7 +45,7 @@ npm ci --prefix tests/clients >/dev/null || { echo "npm ci in tests/clients fail
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
-# What the tests start as processes, hundreds of times, is the product as users have it: compiled ahead, it is ready in half the time of what was built for the tests.
+# What the tests start as processes, hundreds of times, is the product as users have it: compiled ahead, it is sooner ready than what was built for the tests.
 case ${only:-Standalone.Tests} in
   Standalone.Tests|Web.Proxy.Tests|clients|bench)
     echo "Publishing"

@@ -18,7 +18,7 @@ public sealed class ProductProcess : IAsyncDisposable
         _reading = Task.WhenAll(ReadAsync(process.StandardOutput), ReadAsync(process.StandardError));
     }
 
-    /// <summary>Where the hosts' programs are: what <c>TOKONOMICS_TEST_PRODUCT</c> names, a publish as users have it, or what was built beside the tests, which takes twice as long to start.</summary>
+    /// <summary>Where the hosts' programs are: what <c>TOKONOMICS_TEST_PRODUCT</c> names, a publish as users have it, or what was built beside the tests, which takes longer to start.</summary>
     public static string Folder { get; } = Environment.GetEnvironmentVariable("TOKONOMICS_TEST_PRODUCT") is { Length: > 0 } folder ? folder : AppContext.BaseDirectory;
 
     public Uri Url { get; }
