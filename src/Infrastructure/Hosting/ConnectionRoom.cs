@@ -88,18 +88,23 @@ internal sealed class ConnectionRoom(IOptions<KestrelServerOptions> kestrel, Tim
     // By how many they are more than leave room; under the lock.
     private long Beyond() => kestrel.Value.Limits.MaxConcurrentConnections is { } most ? _silent.Count + _spoken.Count - (most - Math.Max(1, most / 16)) : long.MinValue;
 
-    private Place? Longest() => Longest(_silent) ?? Longest(_spoken);
-
-    // Under the lock. What waits longest stands near the front: whoever was found busy stands behind it.
-    private Place? Longest(LinkedList<Place> line)
+    // Under the lock. Whoever never spoke stands as they came; of the others what waits longest stands near the front, since whoever was found busy goes behind it.
+    private Place? Longest()
     {
-        for (var look = Math.Min(Looks, line.Count); look > 0; look--)
+        var now = time.GetTimestamp();
+        if (_silent.First?.Value is { } first && first.Waits(now, time))
         {
-            var place = line.First!.Value;
-            line.RemoveFirst();
-            if (place.Waits(time.GetTimestamp(), time))
+            _silent.RemoveFirst();
+            return first;
+        }
+
+        for (var look = Math.Min(Looks, _spoken.Count); look > 0; look--)
+        {
+            var place = _spoken.First!.Value;
+            _spoken.RemoveFirst();
+            if (place.Waits(now, time))
                 return place;
-            line.AddLast(place.Node);
+            _spoken.AddLast(place.Node);
         }
 
         return null;

@@ -14,6 +14,7 @@ using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure;
 using Tokonomics.Infrastructure.Alerts;
 using Tokonomics.Infrastructure.InProcess;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Tests.Alerts;
 
@@ -94,15 +95,6 @@ public abstract class OutboxTests : IAsyncLifetime
     private static readonly IMeterFactory Meters = new ServiceCollection().AddMetrics().BuildServiceProvider().GetRequiredService<IMeterFactory>();
 
     private async Task<IReadOnlyList<AlertLine>> AlertsAsync() => (await _store.SendAsync(new ListAlerts(Caller.Operator, _tenant))).Value.Alerts;
-
-    private static async Task UntilAsync(Func<Task<bool>> holds, string what)
-    {
-        for (var tries = 0; !await holds(); tries++)
-        {
-            tries.ShouldBeLessThan(3000, what);
-            await Task.Delay(10, Cancel);
-        }
-    }
 
     [Fact]
     public async Task Each_threshold_is_told_once_to_each_channel_however_many_nodes_settle_and_however_many_hosts_carry()

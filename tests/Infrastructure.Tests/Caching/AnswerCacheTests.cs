@@ -9,6 +9,7 @@ using Tokonomics.Infrastructure.Secrets;
 using Tokonomics.Infrastructure.Sqlite;
 using Tokonomics.Testing;
 using Tokonomics.Tests.Redis;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Tests.Caching;
 
@@ -110,7 +111,7 @@ public sealed class AnswerCacheTests : IAsyncLifetime
         await FoundAsync(reader);
 
         await redis.KillAsync();
-        await RateNode.UntilAsync(() => reader.FindAsync(Name("a")).AsTask().Result is null, "a dead Redis answers");
+        await UntilAsync(() => reader.FindAsync(Name("a")).AsTask().Result is null, "a dead Redis answers");
         (await cache.FindAsync(Name("a"))).ShouldNotBeNull();
         cache.Keep(Name("c"), Now("a third"));
         await redis.RestartAsync(empty: true);
@@ -120,7 +121,7 @@ public sealed class AnswerCacheTests : IAsyncLifetime
     }
 
     // A connection is made when it is first needed: until then nothing is kept in Redis.
-    private static Task KeptInRedisAsync(AnswerCache cache, RedisServer redis, KeptAnswer answer) => RateNode.UntilAsync(
+    private static Task KeptInRedisAsync(AnswerCache cache, RedisServer redis, KeptAnswer answer) => UntilAsync(
         () =>
         {
             cache.Keep(Name("a"), answer);
@@ -128,5 +129,5 @@ public sealed class AnswerCacheTests : IAsyncLifetime
         },
         "the answer is not kept in Redis");
 
-    private static Task FoundAsync(AnswerCache cache) => RateNode.UntilAsync(() => cache.FindAsync(Name("a")).AsTask().Result is not null, "the answer is not found in Redis");
+    private static Task FoundAsync(AnswerCache cache) => UntilAsync(() => cache.FindAsync(Name("a")).AsTask().Result is not null, "the answer is not found in Redis");
 }

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -9,30 +11,34 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Tokonomics.Infrastructure.Hosting;
 using Tokonomics.Testing;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Tests.Hosting;
 
 /// <summary>Clients that take connections and say nothing, until there is no room for others.</summary>
-public sealed class ConnectionRoomTests : IAsyncLifetime
+public sealed class ConnectionRoomTests : IAsyncDisposable
 {
-    private const int Most = 64; // room is made beyond 60
-
     private readonly Clock _clock = new();
     private readonly TaskCompletionSource _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SemaphoreSlim _called = new(0);
     private readonly List<Socket> _sockets = [];
+    private readonly MeterListener _listener = new();
     private WebApplication? _app;
+    private long _open; // connections, as the server counts them: one is taken off after its room is free
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task New_callers_get_in_while_another_keeps_all_connections_silent()
     {
+        await StartAsync(most: 1024); // room is made beyond 960
         var known = await ConnectAsync();
         (await CallAsync(known, "/")).ShouldBe("HTTP/1.1 200 OK");
-        var silent = await ConnectManyAsync(Most);
+        var silent = await ConnectManyAsync(1024);
+        await UntilAsync(() => Volatile.Read(ref _open) >= 1024);
         _clock.Pass(TimeSpan.FromSeconds(2));
         (await EndsAsync(silent[0])).ShouldBeTrue(); // those that came first go first
+        await UntilAsync(() => Volatile.Read(ref _open) <= 960);
         for (var i = 0; i < 40; i++)
             (await CallAsync(await ConnectAsync(), "/")).ShouldBe("HTTP/1.1 200 OK");
 
@@ -42,6 +48,7 @@ public sealed class ConnectionRoomTests : IAsyncLifetime
     [Fact]
     public async Task A_call_that_waits_for_its_answer_keeps_its_connection()
     {
+        await StartAsync(most: 64); // room is made beyond 60
         var calling = new List<Task<string?>>();
         for (var i = 0; i < 60; i++)
             calling.Add(CallAsync(await ConnectAsync(), "/slow"));
@@ -51,8 +58,10 @@ public sealed class ConnectionRoomTests : IAsyncLifetime
             (await _called.WaitAsync(TimeSpan.FromSeconds(30), Cancel)).ShouldBeTrue();
         _clock.Pass(TimeSpan.FromHours(1));
         var silent = await ConnectManyAsync(20); // some of them find no room
+        await UntilAsync(() => Volatile.Read(ref _open) >= 64);
         _clock.Pass(TimeSpan.FromSeconds(2));
         (await EndsAsync(silent[0])).ShouldBeTrue();
+        await UntilAsync(() => Volatile.Read(ref _open) == 61);
         (await CallAsync(await ConnectAsync(), "/")).ShouldBe("HTTP/1.1 200 OK");
 
         _answer.SetResult();
@@ -63,7 +72,9 @@ public sealed class ConnectionRoomTests : IAsyncLifetime
     [Fact]
     public async Task Where_there_is_room_silence_is_no_offence()
     {
-        var silent = await ConnectManyAsync(Most - 10);
+        await StartAsync(most: 64);
+        var silent = await ConnectManyAsync(54);
+        await UntilAsync(() => Volatile.Read(ref _open) == 54);
         _clock.Pass(TimeSpan.FromHours(1));
         for (var i = 0; i < 5; i++)
             (await CallAsync(await ConnectAsync(), "/")).ShouldBe("HTTP/1.1 200 OK");
@@ -71,7 +82,7 @@ public sealed class ConnectionRoomTests : IAsyncLifetime
             (await CallAsync(socket, "/")).ShouldBe("HTTP/1.1 200 OK");
     }
 
-    public async ValueTask InitializeAsync()
+    private async Task StartAsync(int most)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -79,7 +90,7 @@ public sealed class ConnectionRoomTests : IAsyncLifetime
         builder.Services.AddSingleton<ConnectionRoom>();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            kestrel.Limits.MaxConcurrentConnections = Most;
+            kestrel.Limits.MaxConcurrentConnections = most;
             void Listen(HttpProtocols protocol) => kestrel.Listen(IPAddress.Loopback, 0, listen =>
             {
                 listen.Protocols = protocol;
@@ -89,6 +100,14 @@ public sealed class ConnectionRoomTests : IAsyncLifetime
             Listen(HttpProtocols.Http2);
         });
         _app = builder.Build();
+        var meters = _app.Services.GetRequiredService<IMeterFactory>();
+        _listener.InstrumentPublished = (instrument, listener) =>
+        {
+            if (instrument.Name == "kestrel.active_connections" && instrument.Meter.Scope == meters)
+                listener.EnableMeasurementEvents(instrument);
+        };
+        _listener.SetMeasurementEventCallback<long>((_, change, _, _) => Interlocked.Add(ref _open, change));
+        _listener.Start();
         _app.UseConnectionRoom();
         _app.Run(context =>
         {
@@ -105,6 +124,7 @@ public sealed class ConnectionRoomTests : IAsyncLifetime
         _answer.TrySetResult();
         _sockets.ForEach(s => s.Dispose());
         await _app!.DisposeAsync();
+        _listener.Dispose();
         _called.Dispose();
     }
 
@@ -113,7 +133,6 @@ public sealed class ConnectionRoomTests : IAsyncLifetime
         var all = new List<Socket>();
         for (var i = 0; i < many; i++)
             all.Add(await ConnectAsync());
-        await Task.Delay(200, Cancel); // until the server has taken them
         return all;
     }
 

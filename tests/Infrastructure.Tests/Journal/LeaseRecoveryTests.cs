@@ -9,6 +9,7 @@ using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Infrastructure.Journal;
 using Tokonomics.Tests.Budgets;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Tests.Journal;
 
@@ -50,15 +51,6 @@ public sealed class LeaseRecoveryTests
         var journal = store.Get<CallJournal>();
         var gate = new BudgetGate(store.Get<IBudgetTruth>(), $"{journal.Identity}{LeaseRecovery.RunMark}alive", new BudgetGateOptions(), store.Clock, NullLogger<BudgetGate>.Instance);
         return (gate, new LeaseRecovery(gate, store.Get<UsageRecorder>(), journal, store.Get<IBudgetTruth>(), store.Get<IIdempotencyKeys>(), new NodeRun(journal.Identity, "alive"), NullLogger<LeaseRecovery>.Instance));
-    }
-
-    private static async Task UntilAsync(Func<bool> holds)
-    {
-        for (var tries = 0; !holds(); tries++)
-        {
-            tries.ShouldBeLessThan(3000);
-            await Task.Delay(10, Cancel);
-        }
     }
 
     [Fact]

@@ -10,6 +10,7 @@ using Tokonomics.Infrastructure.Keys;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Infrastructure.Sqlite;
 using Tokonomics.Testing;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Tests.Redis;
 
@@ -31,7 +32,7 @@ public sealed class ChangeNoticeTests(ITestOutputHelper output) : IAsyncLifetime
         await HeardByBothAsync();
     }
 
-    private Task HeardByBothAsync() => RateNode.UntilAsync(() => _redis.CommandAsync("PUBLISH tokonomics:changes nobody").Result == ":2", "the nodes don't listen");
+    private Task HeardByBothAsync() => UntilAsync(() => _redis.CommandAsync("PUBLISH tokonomics:changes nobody").Result == ":2", "the nodes don't listen");
 
     public async ValueTask DisposeAsync()
     {
@@ -109,7 +110,7 @@ public sealed class ChangeNoticeTests(ITestOutputHelper output) : IAsyncLifetime
         await _redis.KillAsync();
         await _redis.RestartAsync();
         foreach (var node in new[] { _one, _other })
-            await RateNode.UntilAsync(() => node.Get<RedisConnection>().IsUsable, "Redis was not found again");
+            await UntilAsync(() => node.Get<RedisConnection>().IsUsable, "Redis was not found again");
         // The other node reads everything when it finds Redis again; then notices cross once its subscription stands.
         await SeenAsync(() => _other.Get<IKeyDirectory>().Find(made.LiveKey.Secret).Status == KeyStatus.Active);
         await HeardByBothAsync();

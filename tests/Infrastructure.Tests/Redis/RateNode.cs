@@ -5,6 +5,7 @@ using Tokonomics.Application.Keys;
 using Tokonomics.Application.RateLimits;
 using Tokonomics.Infrastructure.RateLimits;
 using Tokonomics.Infrastructure.Redis;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Tests.Redis;
 
@@ -37,16 +38,6 @@ internal sealed class RateNode : IAsyncDisposable
     /// <summary>So many calls at once; those that were admitted.</summary>
     public async Task<List<RateVerdict>> EnterManyAsync(KeySnapshot key, int count, long tokens = 1) =>
         [.. (await Task.WhenAll(Enumerable.Range(0, count).Select(_ => Task.Run(async () => await EnterAsync(key, tokens))))).Where(v => v.IsAllowed)];
-
-    public static async Task UntilAsync(Func<bool> condition, string what, int seconds = 30)
-    {
-        var watch = Stopwatch.StartNew();
-        while (!condition())
-        {
-            watch.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(seconds), what);
-            await Task.Delay(10);
-        }
-    }
 
     public Task UsableAsync() => UntilAsync(() => Connection.IsUsable, "Redis was not found again");
 

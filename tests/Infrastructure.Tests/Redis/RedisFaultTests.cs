@@ -6,6 +6,7 @@ using Tokonomics.Domain.RateLimits;
 using Tokonomics.Infrastructure.RateLimits;
 using Tokonomics.Testing;
 using Tokonomics.Tests.RateLimits;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Tests.Redis;
 
@@ -53,7 +54,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
         foreach (var node in nodes)
         {
             await node.EnterAsync(other);
-            await RateNode.UntilAsync(() => !node.Connection.IsUsable, "nobody noticed that Redis is away");
+            await UntilAsync(() => !node.Connection.IsUsable, "nobody noticed that Redis is away");
         }
     }
 
@@ -76,7 +77,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
         foreach (var node in nodes)
             await node.UsableAsync();
         // 6 + 2 charged before, 4 + 8 owed and charged since: nothing is left.
-        await RateNode.UntilAsync(() => _redis.CommandAsync("HGET f:rate:{ten_1}:live:key_1:r total").Result == "$2", "what was owed was not charged");
+        await UntilAsync(() => _redis.CommandAsync("HGET f:rate:{ten_1}:live:key_1:r total").Result == "$2", "what was owed was not charged");
         (await ExhaustAsync(nodes, key)).ShouldBe(0);
         // Another key finds Redis working for it, over both nodes.
         (await ExhaustAsync(nodes, Callers.Key(new CallLimits(5), null, "key_2"))).ShouldBe(5);
@@ -100,7 +101,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
             await node.UsableAsync();
         // Redis is told of 30 again. For five seconds each node has its share, of which each has 5 left: that is all that is left.
         (await ExhaustAsync(nodes, key)).ShouldBe(10);
-        await RateNode.UntilAsync(() => _redis.CommandAsync("ZCARD f:rate:{ten_1}:live:key_2:c").Result == ":3", "the places that are taken were not told");
+        await UntilAsync(() => _redis.CommandAsync("ZCARD f:rate:{ten_1}:live:key_2:c").Result == ":3", "the places that are taken were not told");
         (await ExhaustAsync(nodes, slots)).ShouldBe(1);
         await EndAsync(nodes);
     }
@@ -155,7 +156,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
         link.Refusing = false;
         foreach (var node in nodes)
             await node.UsableAsync();
-        await RateNode.UntilAsync(() => nodes.All(n => n.Logs.Text.Contains("has taken over", StringComparison.Ordinal)), "nobody noticed that it is another Redis");
+        await UntilAsync(() => nodes.All(n => n.Logs.Text.Contains("has taken over", StringComparison.Ordinal)), "nobody noticed that it is another Redis");
         // 45 of 60 were admitted, 15 by each node, whose share is 20; the replica knew of 15 or of all.
         (await ExhaustAsync(nodes, key)).ShouldBe(15);
         await Task.Delay(TimeSpan.FromSeconds(6), TestContext.Current.CancellationToken); // no longer by shares
@@ -222,7 +223,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
         await _redis.ContinueAsync();
         await nodes[0].UsableAsync();
         // The 300 questions are answered now, to nobody: what they took goes back, and what was admitted meanwhile is charged.
-        await RateNode.UntilAsync(() => Held() == 50, "the places of late answers were not given back");
+        await UntilAsync(() => Held() == 50, "the places of late answers were not given back");
         (await ExhaustAsync(nodes, key)).ShouldBe(0);
         await EndAsync(nodes);
 
@@ -240,7 +241,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
         await nodes[0].UsableAsync();
         // 30 by the answers that nobody waited for, 30 that are owed, less the 30 that go back: in any order, and then it stays.
         var since = Stopwatch.StartNew();
-        await RateNode.UntilAsync(
+        await UntilAsync(
             () =>
             {
                 if (Total() != 30)
@@ -285,11 +286,11 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
             case "BUSY":
                 await _redis.CommandAsync("CONFIG SET busy-reply-threshold 1");
                 busy = _redis.CommandAsync("EVAL", "while true do end", "0");
-                await RateNode.UntilAsync(() => _redis.CommandAsync("GET x").Result.StartsWith("-BUSY", StringComparison.Ordinal), "no script runs");
+                await UntilAsync(() => _redis.CommandAsync("GET x").Result.StartsWith("-BUSY", StringComparison.Ordinal), "no script runs");
                 break;
             case "MISCONF":
                 await _redis.BreakSavingAsync();
-                await RateNode.UntilAsync(() => _redis.CommandAsync("SET x 1").Result.StartsWith("-MISCONF", StringComparison.Ordinal), "saving does not fail");
+                await UntilAsync(() => _redis.CommandAsync("SET x 1").Result.StartsWith("-MISCONF", StringComparison.Ordinal), "saving does not fail");
                 break;
         }
 
@@ -357,7 +358,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
         var key = Callers.Key(new CallLimits(20));
         (await nodes[0].EnterManyAsync(key, 4)).Count.ShouldBe(4);
         nodes[0].Limiter.Nodes.ShouldBe(1);
-        await RateNode.UntilAsync(() => nodes[0].Limiter.Nodes == 2, "the second node was not seen");
+        await UntilAsync(() => nodes[0].Limiter.Nodes == 2, "the second node was not seen");
         (link.Silent, link.Refusing) = (kind == "silent", kind == "reset");
         var reconnected = 0;
         nodes[0].Connection.Reconnected += () => Interlocked.Increment(ref reconnected);
@@ -368,7 +369,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output) : IAsyncLifetime
         {
             // Nothing is gone but the connections: that of questions, and that of notices.
             await nodes[0].EnterAsync(Callers.Key(new CallLimits(10), null, "key_9"));
-            await RateNode.UntilAsync(() => Volatile.Read(ref reconnected) >= 2, "the connections were not made again");
+            await UntilAsync(() => Volatile.Read(ref reconnected) >= 2, "the connections were not made again");
         }
         else
         {

@@ -5,6 +5,7 @@ using Tokonomics.Domain.RateLimits;
 using Tokonomics.Infrastructure.Redis;
 using Tokonomics.Testing;
 using Tokonomics.Tests.RateLimits;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Tests.Redis;
 
@@ -185,7 +186,7 @@ public sealed class SharedLimitTests(SharedLimitTests.Server server, ITestOutput
         var soon = DateTimeOffset.UtcNow.AddMilliseconds(1500).ToUnixTimeMilliseconds();
         await server.Redis.CommandAsync($"ZADD {prefix}rate:{{ten_1}}:live:key_1:c {soon} dead:1 {soon} dead:2");
         (await nodes[0].EnterAsync(key)).Refusal!.Kind.ShouldBe(RateKind.Concurrency);
-        await RateNode.UntilAsync(() => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() >= soon, "time passes");
+        await UntilAsync(() => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() >= soon, "time passes");
         (await nodes[0].EnterManyAsync(key, 5)).Count.ShouldBe(2);
         await EndAsync(nodes);
     }
@@ -220,7 +221,7 @@ public sealed class SharedLimitTests(SharedLimitTests.Server server, ITestOutput
         nodes[1].Limiter.Nodes.ShouldBe(2);
         await nodes[0].DisposeAsync();
         await AdmittedAsync(nodes[1], key, 1);
-        await RateNode.UntilAsync(() => server.Redis.CommandAsync($"ZCARD {prefix}rate:{{nodes}}:all").Result == ":1", "the node did not say that it goes");
+        await UntilAsync(() => server.Redis.CommandAsync($"ZCARD {prefix}rate:{{nodes}}:all").Result == ":1", "the node did not say that it goes");
         await nodes[1].DisposeAsync();
     }
 

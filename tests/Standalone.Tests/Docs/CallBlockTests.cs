@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Tokonomics.Testing;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Standalone.Tests.Docs;
 
@@ -147,13 +148,4 @@ public sealed class CallBlockTests : IDisposable
     }
 
     private static string Block(string page, int number) => DocsBlock.At(page, number).Text;
-
-    private static async Task UntilAsync(Func<Task<bool>> holds)
-    {
-        for (var tries = 0; !await holds(); tries++)
-        {
-            tries.ShouldBeLessThan(300);
-            await Task.Delay(100, TestContext.Current.CancellationToken);
-        }
-    }
 }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Runtime.Versioning;
 using System.Text.Json;
 using Tokonomics.Testing;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Standalone.Tests.Hosts;
 
@@ -68,14 +69,5 @@ public sealed class FileRightsTests : IDisposable
         File.SetUnixFileMode(data, Passable);
         File.SetUnixFileMode(file, OwnersFile);
         (await ProductProcess.RunAsync(data, ["config", "check"])).Output.ShouldNotContain("NOTE");
-    }
-
-    private static async Task UntilAsync(Func<Task<bool>> holds)
-    {
-        for (var tries = 0; !await holds(); tries++)
-        {
-            tries.ShouldBeLessThan(300);
-            await Task.Delay(100, TestContext.Current.CancellationToken);
-        }
     }
 }

@@ -7,6 +7,7 @@ using Tokonomics.Domain.Money;
 using Tokonomics.Infrastructure.InProcess;
 using Tokonomics.Testing;
 using Tokonomics.Web.Proxy.Forwarding;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Web.Proxy.Tests.Budgets;
 
@@ -360,16 +361,6 @@ public sealed class StrictFaultTests(StrictFaultTests.Impatient cap, ITestOutput
         }
 
         await cap.SettledAsync();
-    }
-
-    private static async Task UntilAsync(Func<bool> holds, string what)
-    {
-        var patience = Stopwatch.StartNew();
-        while (!holds())
-        {
-            patience.Elapsed.ShouldBeLessThan(TimeSpan.FromSeconds(30), what);
-            await Task.Delay(10);
-        }
     }
 
     [Fact]
