@@ -5,7 +5,7 @@ namespace Tokonomics.Infrastructure.Hosting;
 /// <summary>Work that takes the processor for long while calls want it, on a thread of its own that gives way to those that serve them.</summary>
 internal static class LowPriority
 {
-    /// <summary>For what nobody waits for. Where all that is left goes to calls, it gets about a hundredth of a processor.</summary>
+    /// <summary>For what nobody waits for. While calls want the processor it rests, too, where it is asked to.</summary>
     public const int Last = 19;
 
     /// <summary>For what calls need in the end, and what holds a lock that they may want: about a tenth of a processor is left to it.</summary>
@@ -14,9 +14,31 @@ internal static class LowPriority
     // For how long Linux lets it run before a thread that has waited gets the processor: the shortest time that it knows, where a millisecond or more is usual. Since 6.12; earlier kernels have one time for all.
     private const ulong SliceNanoseconds = 100_000;
 
+    [ThreadStatic]
+    private static Rests? _rests;
+
+    [ThreadStatic]
+    private static CancellationToken _end;
+
+    /// <summary>This thread does what nobody waits for.</summary>
+    public static bool IsLast => _rests is not null;
+
+    /// <summary>How often this thread was asked to rest.</summary>
+    public static int Looks => _rests?.Looks ?? 0;
+
+    /// <summary>Rests, where this thread does what nobody waits for and others want the processor. Never with a lock that somebody may want.</summary>
+    /// <returns>False where it should end.</returns>
+    public static bool Rest()
+    {
+        if (_rests is not { } rests)
+            return true;
+        rests.Look();
+        return !_end.IsCancellationRequested;
+    }
+
     /// <param name="name">The thread's.</param>
     /// <param name="nice">From 0, as others are, to 19.</param>
-    /// <param name="cancellationToken">Before it begins; what runs has to look itself.</param>
+    /// <param name="cancellationToken">Ends what asks <see cref="Rest"/>, as SQLite's statements do; what else runs has to look itself.</param>
     public static Task<T> RunAsync<T>(string name, int nice, Func<T> work, CancellationToken cancellationToken = default)
     {
         if (cancellationToken.IsCancellationRequested)
@@ -28,6 +50,9 @@ internal static class LowPriority
             // Refused, it runs as others do.
             if (OperatingSystem.IsLinux())
                 GiveWay(nice);
+            using var times = nice == Last ? new Rests.OwnTimes() : null;
+            if (times is not null)
+                (_rests, _end) = (new Rests(times.Read, Thread.Sleep), cancellationToken);
             try
             {
                 done.SetResult(work());
@@ -35,6 +60,10 @@ internal static class LowPriority
             catch (OperationCanceledException e)
             {
                 done.SetCanceled(e.CancellationToken);
+            }
+            catch (Exception) when (cancellationToken.IsCancellationRequested)
+            {
+                done.SetCanceled(cancellationToken);
             }
             catch (Exception e)
             {

@@ -15,9 +15,28 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
     // Attempts of one request are recorded one by one: a request this young may have its first still on the way.
     private static readonly TimeSpan StillArriving = TimeSpan.FromMinutes(15);
 
-    public Task<VerificationReport> RunAsync(string? tenantId, CancellationToken cancellationToken) => LowPriority.RunAsync("verify-ledger", LowPriority.Last, () => Run(tenantId, cancellationToken), cancellationToken);
+    public async Task<VerificationReport> RunAsync(string? tenantId, CancellationToken cancellationToken)
+    {
+        var (results, notes) = await LowPriority.RunAsync("verify-ledger", LowPriority.Last, () => Run(tenantId, cancellationToken), cancellationToken);
+        // Not on that thread: it rests, and others may want to write.
+        await store.WriteAsync(transaction => Keep(transaction, results, tenantId), cancellationToken);
+        return new VerificationReport([.. results.Select(r => r.Name)], [.. results.SelectMany(r => r.Findings)]) { Notes = notes };
+    }
 
-    private VerificationReport Run(string? tenantId, CancellationToken cancellationToken)
+    private int Keep(DbTransaction transaction, List<(string Name, List<Finding> Findings)> results, string? tenantId)
+    {
+        foreach (var (name, found) in results)
+        {
+            transaction.Execute(
+                "INSERT INTO invariant_checks (at, tenant_id, check_name, findings, examples) VALUES (@at, @tenant, @name, @findings, @examples)",
+                ("@at", UsageRow.Micros(time.GetUtcNow())), ("@tenant", tenantId ?? ""), ("@name", name), ("@findings", found.Count), ("@examples", string.Join('\n', found.Take(5).Select(f => f.Row))));
+        }
+
+        // A month of results is enough to see when something broke.
+        return transaction.Execute("DELETE FROM invariant_checks WHERE at < @old", ("@old", UsageRow.Micros(time.GetUtcNow().AddDays(-31))));
+    }
+
+    private (List<(string Name, List<Finding> Findings)> Results, List<Finding> Notes) Run(string? tenantId, CancellationToken cancellationToken)
     {
         using var connection = store.Open();
         var results = new List<(string Name, List<Finding> Findings)>();
@@ -28,18 +47,7 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
         results.Add(("audit_chain_intact", Read(transaction => AuditChain(transaction, tenantId))));
         foreach (var (name, sql) in Lists)
             notes.AddRange(Read(transaction => Rows(transaction, name, sql, tenantId)));
-        foreach (var (name, found) in results)
-        {
-            using var command = connection.Command(
-                null, "INSERT INTO invariant_checks (at, tenant_id, check_name, findings, examples) VALUES (@at, @tenant, @name, @findings, @examples)",
-                ("@at", UsageRow.Micros(time.GetUtcNow())), ("@tenant", tenantId ?? ""), ("@name", name), ("@findings", found.Count), ("@examples", string.Join('\n', found.Take(5).Select(f => f.Row))));
-            command.ExecuteNonQuery();
-        }
-
-        // A month of results is enough to see when something broke.
-        using (var old = connection.Command(null, "DELETE FROM invariant_checks WHERE at < @old", ("@old", UsageRow.Micros(time.GetUtcNow().AddDays(-31)))))
-            old.ExecuteNonQuery();
-        return new VerificationReport([.. results.Select(r => r.Name)], [.. results.SelectMany(r => r.Findings)]) { Notes = notes };
+        return (results, notes);
 
         List<Finding> Read(Func<DbTransaction, List<Finding>> check)
         {

@@ -2,6 +2,8 @@ using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.Extensions.Options;
+using SQLitePCL;
+using Tokonomics.Infrastructure.Hosting;
 
 namespace Tokonomics.Infrastructure.Sqlite;
 
@@ -9,10 +11,19 @@ namespace Tokonomics.Infrastructure.Sqlite;
 /// <remarks>
 /// WAL: readers never wait for the writer. synchronous=FULL for every connection: in WAL mode NORMAL may lose the last commits on a power cut;
 /// a revoked key would be valid again, and of events that were acknowledged nothing else is left. FULL costs one fsync for each commit, which the
-/// ledger pays once for up to a thousand events. secure_delete: a deleted secret's bytes are overwritten, not left on a free page.
+/// ledger pays once for up to a thousand events. journal_size_limit: after a long reading, while which the log could only grow, its file shrinks again. secure_delete: a deleted secret's bytes are overwritten, not left on a free page.
 /// </remarks>
 public sealed class SqliteDatabase : ISqlStore, IDisposable
 {
+    // Bytes. In common use the log stays smaller: a checkpoint is due after each thousand pages.
+    private const int KeptLog = 64 << 20;
+
+    // Of SQLite's machine; about a millisecond's.
+    private const int StepsBetweenRests = 10_000;
+
+    // Kept for as long as SQLite may call it. The connection goes back to the pool with it: on a thread that others wait for it does nothing.
+    private static readonly delegate_progress Rest = _ => LowPriority.Rest() ? 0 : 1;
+
     private readonly string _pragmas;
 
     // Writers of this process take turns here, rather than ask again and again whether the file is free.
@@ -25,7 +36,7 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
         OwnFiles.MakeFolder(options.Value.DataDirectory);
         FilePath = Path.Combine(Path.GetFullPath(options.Value.DataDirectory), "tokonomics.db");
         ConnectionString = new SqliteConnectionStringBuilder { DataSource = FilePath, DefaultTimeout = (int)Math.Ceiling(options.Value.BusyTimeout.TotalSeconds) }.ToString();
-        _pragmas = $"PRAGMA busy_timeout={(int)options.Value.BusyTimeout.TotalMilliseconds}; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON;";
+        _pragmas = $"PRAGMA busy_timeout={(int)options.Value.BusyTimeout.TotalMilliseconds}; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA secure_delete=ON; PRAGMA journal_size_limit={KeptLog};";
     }
 
     public string FilePath { get; }
@@ -45,6 +56,8 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
         {
             connection.Open();
             SetUp(connection);
+            if (LowPriority.IsLast)
+                raw.sqlite3_progress_handler(connection.Handle, StepsBetweenRests, Rest, null);
             return connection;
         }
         catch

@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using Tokonomics.Infrastructure;
 
 namespace Tokonomics.Tests.Sqlite;
 
@@ -25,5 +26,31 @@ public sealed class FileTests
         store.Count("PRAGMA synchronous").ShouldBe(2); // FULL
         store.Count("PRAGMA foreign_keys").ShouldBe(1);
         store.Count("PRAGMA secure_delete").ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task The_log_that_grew_while_somebody_read_shrinks_afterwards()
+    {
+        await using var store = new TempStore(withDirectory: false);
+        await WriteAsync("CREATE TABLE large (bytes BLOB)");
+        var log = new FileInfo(store.Database.FilePath + "-wal");
+        using (var reader = store.Database.Open())
+        using (var reading = store.Database.BeginReading(reader))
+        {
+            using var command = reading.Command("SELECT count(*) FROM large");
+            command.ExecuteScalar();
+            for (var i = 0; i < 90; i++)
+                await WriteAsync("INSERT INTO large VALUES (zeroblob(1000000))");
+            log.Refresh();
+            log.Length.ShouldBeGreaterThan(90_000_000);
+        }
+
+        // One checkpoints, one begins the log anew.
+        await WriteAsync("INSERT INTO large VALUES (zeroblob(1000000))");
+        await WriteAsync("INSERT INTO large VALUES (zeroblob(1))");
+        log.Refresh();
+        log.Length.ShouldBeLessThanOrEqualTo(64 << 20);
+
+        Task WriteAsync(string sql) => store.Database.WriteAsync(transaction => transaction.Execute(sql), TestContext.Current.CancellationToken);
     }
 }
