@@ -190,7 +190,7 @@ public static class HostSetup
         builder.Services.AddOptions<HostOptions>().Configure<IOptions<DrainOptions>, IOptions<RecorderOptions>>((host, drain, recorder) =>
             host.ShutdownTimeout = drain.Value.Notice + drain.Value.Timeout + recorder.Value.ShutdownTimeout + TimeSpan.FromSeconds(15));
         builder.Services.AddSingleton<ListenSockets>();
-        builder.Services.AddOptions<SocketTransportOptions>().Configure<ListenSockets>((sockets, kept) => sockets.CreateBoundListenSocket = kept.Create);
+        builder.Services.AddOptions<SocketTransportOptions>().Configure<ListenSockets>((sockets, kept) => (sockets.CreateBoundListenSocket, sockets.Backlog) = (kept.Create, ListenSockets.Backlog));
         builder.Services.AddSingleton<ConnectionRoom>();
         builder.WebHost.ConfigureKestrel((_, kestrel) => kestrel.ConfigureEndpointDefaults(listen =>
         {

@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 namespace Tokonomics.Infrastructure.Hosting;
 
 /// <summary>
-/// The sockets that the server listens on, so that they can be closed without breaking a connection. Closing a listening socket resets the
+/// The sockets that the server listens on: what their connections get from them, and that they can be closed without breaking a connection. Closing a listening socket resets the
 /// connections that the kernel has made on it and the server has not accepted yet; the client has sent its request by then, and a balancer
 /// can't tell whether it was carried out. So new connections are turned away first, what is waiting is accepted, and only then it is closed.
 /// </summary>
@@ -19,11 +19,22 @@ public sealed class ListenSockets
 
     private readonly ConcurrentBag<Socket> _sockets = [];
 
+    /// <summary>How many connections the kernel makes before the server has accepted them; its own limit (<c>net.core.somaxconn</c>) holds besides. One more must try again after a second.</summary>
+    public const int Backlog = 4096;
+
+    // Bytes, of which the kernel takes twice. By itself it would let each reader that is too slow have 4 MB of an answer, at once and out of the reach of our own limit: memory, and work that calls wait for.
+    // At a round trip of 100 ms it is enough for more than a megabyte a second.
+    private const int SendBuffer = 128 * 1024;
+
     internal Socket Create(EndPoint endpoint)
     {
         var socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
         if (socket.ProtocolType == ProtocolType.Tcp)
+        {
+            socket.SendBufferSize = SendBuffer; // whatever is accepted from it has the same
             _sockets.Add(socket);
+        }
+
         return socket;
     }
 

@@ -5,7 +5,7 @@ namespace Tokonomics.Infrastructure.Hosting;
 
 /// <summary>
 /// The rests of a thread that nobody waits for, while others want the processor. A low priority alone leaves it all that is idle, and near its limit a machine needs the idle time: calls that come together wait the less the more of it there is.
-/// So, once it had to wait for the processor for more than a quarter of what it ran, it takes a tenth of one; on a machine with time to spare it never rests.
+/// So, once it had to wait for the processor for more than a quarter of what it ran, it takes a tenth of one, its waits counted as rests; on a machine with time to spare it never rests.
 /// </summary>
 /// <param name="times">What the thread ran and what it waited for the processor until now, in nanoseconds; null where nobody knows.</param>
 /// <param name="sleep">Sleeps.</param>
@@ -29,8 +29,8 @@ internal sealed class Rests(Func<(long Ran, long Waited)?> times, Action<TimeSpa
             return;
         _last = now;
         var (ran, waited) = (now.Ran - last.Ran, now.Waited - last.Waited);
-        if (waited > ran / 4)
-            sleep(TimeSpan.FromTicks(Math.Min(ran * ForEachRun / 100, Longest.Ticks)));
+        if (waited > ran / 4 && ran * ForEachRun > waited)
+            sleep(TimeSpan.FromTicks(Math.Min((ran * ForEachRun - waited) / 100, Longest.Ticks)));
     }
 
     /// <summary>Of the thread that calls, as Linux counts it for each; where it doesn't, the thread never rests.</summary>
