@@ -50,25 +50,13 @@ attack slow-read 500 tokonomics long
 attack reset 20 tokonomics-tls plain
 
 say "Overload: $((most * 2)) calls a second, twice the maximum"
-overload() { # target phase connections rate
-  loaded "$1" plain rate --connections "$3" --rate "$4" --seconds "$phase" "${@:5}" >"$work/overload"
-  record "\"part\":\"overload\",\"target\":\"$1\",\"phase\":\"$2\",\"rate\":$4" "$(tail -n 1 "$work/overload")"
-}
-overloaded() { # target
-  overload "$1" before 32 $((most * 3 / 10))
-  overload "$1" during 8000 $((most * 2)) # as many callers who wait for an answer
-  overload "$1" after 32 $((most * 3 / 10)) --every 1
-  head -n -1 "$work/overload" | while read -r line; do record "\"part\":\"recovery\",\"target\":\"$1\"" "$line"; done
-  kill -0 "${pid[$1]}" || fail "$1 ended under overload"
-  quiet "${pid[$1]}" >/dev/null
-}
-overloaded tokonomics
+overload() { loaded tokonomics plain rate --connections "$2" --rate "$3" --seconds "$phase" "${@:4}" >"$work/overload"; record "\"part\":\"overload\",\"phase\":\"$1\",\"rate\":$3" "$(tail -n 1 "$work/overload")"; }
+overload before 32 $((most * 3 / 10))
+overload during 8000 $((most * 2)) # as many callers who wait for an answer
+overload after 32 $((most * 3 / 10)) --every 1
+head -n -1 "$work/overload" | while read -r line; do record '"part":"recovery"' "$line"; done
+kill -0 "${pid[tokonomics]}" || fail "the product ended under overload"
+quiet "${pid[tokonomics]}" >/dev/null
 product_verify tokonomics
-# However much is due, 8,000 callers who wait for an answer let no queue grow without end: the same once more where less of it is allowed.
-export Proxy__ShedAfter=00:00:00.0200000
-product_make sheds
-loaded sheds plain rate --connections 32 --seconds 4 >/dev/null
-overloaded sheds
-product_verify sheds
 product_verify tokonomics-tls
 node bench/parts/attack.mjs "$results" "$report" "$phase" "$rate" "$most" "$descriptors"

@@ -75,7 +75,7 @@ url_of() { # target kind
     nginx) echo "http://127.0.0.1:${port[nginx]}/$way/v1/chat/completions";;
     nginx-tls) echo "https://127.0.0.1:${port[nginx-tls]}/$way/v1/chat/completions";;
     portkey) echo "http://127.0.0.1:${port[portkey]}/v1/chat/completions";;
-    tokonomics|pg|fresh|sheds) echo "http://127.0.0.1:${port[$1]}/proxy/$provider/v1/chat/completions";;
+    tokonomics|pg|fresh) echo "http://127.0.0.1:${port[$1]}/proxy/$provider/v1/chat/completions";;
     tokonomics-tls) echo "https://127.0.0.1:${port[$1]}/proxy/$provider/v1/chat/completions";;
     route|group|repeat) echo "http://127.0.0.1:${port[tokonomics]}/v1/chat/completions";;
   esac

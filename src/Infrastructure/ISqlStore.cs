@@ -17,6 +17,9 @@ public interface ISqlStore
     /// <summary>Begins a transaction whose statements all see the same rows, whatever is committed meanwhile.</summary>
     DbTransaction BeginReading(DbConnection connection);
 
+    /// <summary>After a long reading: does what could not be done while it saw the rows of its beginning, so that no writer has to. Blocks, and nobody waits for it.</summary>
+    void TidyUp(DbConnection connection);
+
     /// <summary>
     /// Runs a short piece of work in a transaction of its own and commits it. May run it again where the store says that this helps (a deadlock, a
     /// lost connection): it must be repeatable also where the first commit went through and its answer was lost.

@@ -52,8 +52,11 @@ public sealed class LedgerVerification(ISqlStore store, TimeProvider time) : ILe
         List<Finding> Read(Func<DbTransaction, List<Finding>> check)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            using var transaction = store.BeginReading(connection);
-            return check(transaction);
+            List<Finding> found;
+            using (var transaction = store.BeginReading(connection))
+                found = check(transaction);
+            store.TidyUp(connection);
+            return found;
         }
     }
 

@@ -57,6 +57,11 @@ public sealed class PostgresDatabase : ISqlStore, IDisposable
 
     public DbTransaction BeginReading(DbConnection connection) => connection.BeginTransaction(IsolationLevel.RepeatableRead);
 
+    /// <summary>Autovacuum does it.</summary>
+    public void TidyUp(DbConnection connection)
+    {
+    }
+
     public async Task<T> WriteAsync<T>(Func<DbTransaction, T> work, CancellationToken cancellationToken)
     {
         // Whoever finds no connection free waits here, not in the pool: that would block a thread for each, and calls that need no store would wait for threads.

@@ -18,6 +18,8 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
     // Bytes. In common use the log stays smaller: a checkpoint is due after each thousand pages.
     private const int KeptLog = 64 << 20;
 
+    private static readonly TimeSpan ForOneCommit = TimeSpan.FromMilliseconds(500);
+
     // Of SQLite's machine; about a millisecond's.
     private const int StepsBetweenRests = 10_000;
 
@@ -68,6 +70,25 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
     }
 
     public DbTransaction BeginReading(DbConnection connection) => ((SqliteConnection)connection).BeginTransaction(deferred: true);
+
+    /// <summary>
+    /// While somebody reads, the log grows and little of it gets into the file. The writer who commits next would do it all, hundreds of megabytes after minutes of reading; PASSIVE: whoever writes meanwhile goes on. Then what
+    /// is left is little, and the writer needs a moment in which nobody reads to begin the log anew.
+    /// </summary>
+    public void TidyUp(DbConnection connection)
+    {
+        const int large = 10_000, little = 2_000; // pages
+        for (var again = 0; again < 5; again++)
+        {
+            var (log, done) = connection.Command(null, "PRAGMA wal_checkpoint(PASSIVE)").Rows(row => (row.GetInt64(1), row.GetInt64(2)))[0];
+            if (log < large)
+                return;
+            if (log - done < little)
+                break;
+        }
+
+        Thread.Sleep(ForOneCommit);
+    }
 
     /// <summary>IMMEDIATE: nobody writes between what is read in it and what is written from that. What it answered is on the disk.</summary>
     public async Task<T> WriteAsync<T>(Func<DbTransaction, T> work, CancellationToken cancellationToken)

@@ -4,12 +4,12 @@ using Microsoft.Extensions.Options;
 namespace Tokonomics.Web.Proxy.Ingress;
 
 /// <summary>
-/// Tells when more comes than this process can serve. Every 50 ms something is put into the queue in which all calls wait for a thread; where for a whole
-/// second nothing got through it in <see cref="ProxyOptions.ShedAfter"/>, calls would only wait, longer and longer: new ones are refused until one gets through. A moment
+/// Tells when more comes than this process can serve. Every 50 ms a byte is sent the way of all calls; where for a whole
+/// second none got through in <see cref="ProxyOptions.ShedAfter"/>, calls would only wait, longer and longer: new ones are refused until one gets through. A moment
 /// in which all stood still (a collection of garbage, a neighbour on the machine) is none of that.
 /// </summary>
 /// <remarks>The least wait of an interval rather than the mean, as in CoDel (RFC 8289): a queue that empties now and then is no overload.</remarks>
-internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService, IThreadPoolWorkItem, IDisposable
+internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService, IDisposable
 {
     private static readonly TimeSpan Every = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
@@ -17,6 +17,7 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
     private readonly TimeSpan _limit = options.Value.ShedAfter;
     private readonly ManualResetEventSlim _stopped = new();
     private Thread? _thread;
+    private CallPath? _path;
     private long _queuedAt; // of the probe that waits; 0 where none does
     private long _quickAt = Stopwatch.GetTimestamp(); // when one last got through soon enough
 
@@ -28,6 +29,7 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
     public Task StartAsync(CancellationToken cancellationToken)
     {
         Interlocked.Exchange(ref _quickAt, Stopwatch.GetTimestamp()); // what starts before it may have taken long
+        _path = new CallPath(() => Through(Stopwatch.GetTimestamp()));
         // A thread of its own: it must not wait in the queue that it measures.
         _thread = new Thread(Watch) { IsBackground = true, Name = "Crowding" };
         _thread.Start();
@@ -38,7 +40,7 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
     {
         while (!_stopped.Wait(Every))
             if (Look(Stopwatch.GetTimestamp()))
-                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+                _path!.Send();
     }
 
     /// <summary>One look at the queue.</summary>
@@ -49,8 +51,6 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
         _tooMany = Stopwatch.GetElapsedTime(Interlocked.Read(ref _quickAt), now) > Interval + _limit;
         return Interlocked.CompareExchange(ref _queuedAt, now, 0) == 0;
     }
-
-    void IThreadPoolWorkItem.Execute() => Through(Stopwatch.GetTimestamp());
 
     /// <summary>The probe's turn has come.</summary>
     internal void Through(long now)
@@ -63,6 +63,7 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
     {
         _stopped.Set();
         _thread?.Join();
+        _path?.Dispose();
         _tooMany = false;
         return Task.CompletedTask;
     }

@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Tokonomics.Testing;
 using Tokonomics.Web.Proxy.Ingress;
+using static Tokonomics.Testing.Eventually;
 
 namespace Tokonomics.Web.Proxy.Tests.Ingress;
 
@@ -93,6 +94,32 @@ public sealed class CrowdingTests
         crowding.Look(Stopwatch.GetTimestamp());
         (await CallAsync(product)).StatusCode.ShouldBe(HttpStatusCode.OK);
         (await product.EventsAsync()).Count.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task A_byte_goes_the_way_of_calls_and_comes_through_once()
+    {
+        var arrived = new SemaphoreSlim(0);
+        using (var path = new CallPath(() => arrived.Release()))
+        {
+            for (var i = 0; i < 100; i++)
+            {
+                path.Send();
+                (await arrived.WaitAsync(TimeSpan.FromSeconds(30))).ShouldBeTrue();
+            }
+        }
+
+        arrived.CurrentCount.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Where_calls_get_through_nothing_is_refused_for_long()
+    {
+        using var crowding = New();
+        await crowding.StartAsync(CancellationToken.None);
+        crowding.Look(Stopwatch.GetTimestamp() + (100 * Stopwatch.Frequency));
+        await UntilAsync(() => !crowding.TooMany);
+        await crowding.StopAsync(CancellationToken.None);
     }
 
     private static async Task<HttpResponseMessage> CallAsync(TestProduct product)
