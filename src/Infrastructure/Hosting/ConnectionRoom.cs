@@ -19,7 +19,10 @@ internal sealed class ConnectionRoom(IOptions<KestrelServerOptions> kestrel, Tim
 {
     public const string MeterName = "Tokonomics.Connections";
 
-    // Whoever has just come may have something to say.
+    // Whoever has just come may have something to say: a client's first bytes come right behind its connection. Who takes connections as fast as they are closed may have no room full of those that are too young.
+    private static readonly TimeSpan FirstSilence = TimeSpan.FromMilliseconds(250);
+
+    // Of one that has had an answer, and may have its next request on the way.
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan Every = TimeSpan.FromMilliseconds(250);
@@ -140,7 +143,7 @@ internal sealed class ConnectionRoom(IOptions<KestrelServerOptions> kestrel, Tim
 
         public LinkedListNode<Place> Node { get; }
 
-        public bool Waits(long now, TimeProvider time) => _asks && Volatile.Read(ref _requests) == 0 && time.GetElapsedTime(Volatile.Read(ref _at), now) > Silence;
+        public bool Waits(long now, TimeProvider time) => _asks && Volatile.Read(ref _requests) == 0 && time.GetElapsedTime(Volatile.Read(ref _at), now) > (_spoke ? Silence : FirstSilence);
 
         public void Close() => _connection.Abort(new ConnectionAbortedException("silent while others had no room"));
 

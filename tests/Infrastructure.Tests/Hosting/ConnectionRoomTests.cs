@@ -46,6 +46,27 @@ public sealed class ConnectionRoomTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Who_never_spoke_goes_sooner_than_who_did()
+    {
+        await StartAsync(most: 64); // room is made beyond 60
+        var spoken = await ConnectManyAsync(30);
+        foreach (var socket in spoken)
+            (await CallAsync(socket, "/")).ShouldBe("HTTP/1.1 200 OK");
+        var silent = await ConnectManyAsync(30);
+        await UntilAsync(() => Volatile.Read(ref _open) == 60);
+        _clock.Pass(TimeSpan.FromMilliseconds(500));
+        for (var i = 0; i < 30; i++)
+        {
+            (await CallAsync(await ConnectAsync(), "/")).ShouldBe("HTTP/1.1 200 OK");
+            (await EndsAsync(silent[i])).ShouldBeTrue();
+            await UntilAsync(() => Volatile.Read(ref _open) <= 60);
+        }
+
+        foreach (var socket in spoken)
+            (await CallAsync(socket, "/")).ShouldBe("HTTP/1.1 200 OK");
+    }
+
+    [Fact]
     public async Task A_call_that_waits_for_its_answer_keeps_its_connection()
     {
         await StartAsync(most: 64); // room is made beyond 60
