@@ -18,7 +18,7 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
     // Bytes. In common use the log stays smaller: a checkpoint is due after each thousand pages.
     private const int KeptLog = 64 << 20;
 
-    private static readonly TimeSpan ForOneCommit = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan ForTwoCommits = TimeSpan.FromMilliseconds(250);
 
     // Of SQLite's machine; about a millisecond's.
     private const int StepsBetweenRests = 10_000;
@@ -72,22 +72,22 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
     public DbTransaction BeginReading(DbConnection connection) => ((SqliteConnection)connection).BeginTransaction(deferred: true);
 
     /// <summary>
-    /// While somebody reads, the log grows and little of it gets into the file. The writer who commits next would do it all, hundreds of megabytes after minutes of reading; PASSIVE: whoever writes meanwhile goes on. Then what
-    /// is left is little, and the writer needs a moment in which nobody reads to begin the log anew.
+    /// While somebody reads, the log grows and little of it gets into the file. The writer who commits next would do it all, hundreds of megabytes after minutes of reading. PASSIVE: whoever writes meanwhile goes on; once all
+    /// of the log is in the file and nobody reads, the next writer begins it anew.
     /// </summary>
     public void TidyUp(DbConnection connection)
     {
-        const int large = 10_000, little = 2_000; // pages
-        for (var again = 0; again < 5; again++)
+        const int large = 10_000; // pages
+        var before = 0L;
+        for (var tries = 0; tries < 40; tries++)
         {
-            var (log, done) = connection.Command(null, "PRAGMA wal_checkpoint(PASSIVE)").Rows(row => (row.GetInt64(1), row.GetInt64(2)))[0];
-            if (log < large)
+            var (another, log) = connection.Command(null, "PRAGMA wal_checkpoint(PASSIVE)").Rows(row => (row.GetInt64(0) != 0, row.GetInt64(1)))[0];
+            // Another may be at it; and where nobody has written since, nobody begins anew.
+            if (!another && (log < large || log == before))
                 return;
-            if (log - done < little)
-                break;
+            before = log;
+            Thread.Sleep(ForTwoCommits);
         }
-
-        Thread.Sleep(ForOneCommit);
     }
 
     /// <summary>IMMEDIATE: nobody writes between what is read in it and what is written from that. What it answered is on the disk.</summary>
