@@ -56,7 +56,15 @@ public sealed class UpgradeTests
         await ada.Page.GotoAsync(upgrade);
         (await ada.Page.InnerTextAsync("main")).ShouldContain("100 of 100 calls of this month are used");
         await ada.Page.ClickAsync("main button:has-text('Upgrade to Pro')");
-        await ada.Page.WaitForURLAsync($"{stripe.Url}c/pay/**");
+        try
+        {
+            await ada.Page.WaitForURLAsync($"{stripe.Url}c/pay/**");
+        }
+        catch (TimeoutException e)
+        {
+            throw new InvalidOperationException($"The browser stands at {ada.Page.Url}: {await ada.Page.InnerTextAsync("body")} {string.Join(' ', ada.Complaints)}", e);
+        }
+
         await ada.Page.ClickAsync("button:has-text('Pay')");
         await ada.Page.GetByRole(AriaRole.Heading, new() { Name = "You are on Pro" }).WaitForAsync();
 
