@@ -77,7 +77,9 @@ public sealed class SqliteDatabase : ISqlStore, IDisposable
     /// </summary>
     public void TidyUp(DbConnection connection)
     {
-        const int large = 10_000; // pages
+        const int large = 10_000, page = 4096;
+        if (new FileInfo(FilePath + "-wal") is not { Exists: true, Length: > (long)large * page })
+            return;
         var before = 0L;
         for (var tries = 0; tries < 40; tries++)
         {

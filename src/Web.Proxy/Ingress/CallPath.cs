@@ -13,7 +13,7 @@ internal sealed class CallPath : IDisposable
     private readonly SocketAsyncEventArgs _arrival = new();
     private readonly Action _arrived;
 
-    /// <param name="arrived">Called on a thread of the pool for each byte that has come through.</param>
+    /// <param name="arrived">Called on a thread of the pool for each byte that has come through, and when none can come any more.</param>
     /// <exception cref="SocketException">The system gives no connection to itself.</exception>
     public CallPath(Action arrived)
     {
@@ -49,6 +49,8 @@ internal sealed class CallPath : IDisposable
     }
 
     /// <summary>Sends a byte; to be called again when it has arrived.</summary>
+    /// <exception cref="SocketException">The connection is broken.</exception>
+    /// <exception cref="ObjectDisposedException">It is closed.</exception>
     public void Send() => _from.Send([1]);
 
     private void Receive()
@@ -68,10 +70,8 @@ internal sealed class CallPath : IDisposable
     // False when it is over.
     private bool Came()
     {
-        if (_arrival.SocketError != SocketError.Success || _arrival.BytesTransferred == 0)
-            return false;
         _arrived();
-        return true;
+        return _arrival.SocketError == SocketError.Success && _arrival.BytesTransferred != 0;
     }
 
     public void Dispose()

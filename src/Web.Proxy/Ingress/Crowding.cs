@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using Microsoft.Extensions.Options;
 
 namespace Tokonomics.Web.Proxy.Ingress;
@@ -17,11 +18,13 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
     private readonly TimeSpan _limit = options.Value.ShedAfter;
     private readonly ManualResetEventSlim _stopped = new();
     private Thread? _thread;
-    private CallPath? _path;
     private long _queuedAt; // of the probe that waits; 0 where none does
     private long _quickAt = Stopwatch.GetTimestamp(); // when one last got through soon enough
 
     private volatile bool _tooMany;
+
+    /// <summary>Null until the first probe, and where the system gives none.</summary>
+    internal CallPath? Path { get; private set; }
 
     /// <summary>New calls are to be refused.</summary>
     public bool TooMany => _tooMany;
@@ -29,7 +32,6 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
     public Task StartAsync(CancellationToken cancellationToken)
     {
         Interlocked.Exchange(ref _quickAt, Stopwatch.GetTimestamp()); // what starts before it may have taken long
-        _path = new CallPath(() => Through(Stopwatch.GetTimestamp()));
         // A thread of its own: it must not wait in the queue that it measures.
         _thread = new Thread(Watch) { IsBackground = true, Name = "Crowding" };
         _thread.Start();
@@ -40,7 +42,22 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
     {
         while (!_stopped.Wait(Every))
             if (Look(Stopwatch.GetTimestamp()))
-                _path!.Send();
+                Probe();
+    }
+
+    private void Probe()
+    {
+        try
+        {
+            (Path ??= new CallPath(() => Through(Stopwatch.GetTimestamp()))).Send();
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // A broken connection, or no descriptor for one: the next probe makes another. What nobody can measure refuses nobody.
+            Path?.Dispose();
+            Path = null;
+            Through(Interlocked.Read(ref _queuedAt));
+        }
     }
 
     /// <summary>One look at the queue.</summary>
@@ -63,7 +80,7 @@ internal sealed class Crowding(IOptions<ProxyOptions> options) : IHostedService,
     {
         _stopped.Set();
         _thread?.Join();
-        _path?.Dispose();
+        Path?.Dispose();
         _tooMany = false;
         return Task.CompletedTask;
     }

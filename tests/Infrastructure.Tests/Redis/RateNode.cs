@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using StackExchange.Redis;
 using Tokonomics.Application.Keys;

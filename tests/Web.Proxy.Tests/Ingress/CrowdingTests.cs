@@ -107,9 +107,23 @@ public sealed class CrowdingTests
                 path.Send();
                 (await arrived.WaitAsync(TimeSpan.FromSeconds(30))).ShouldBeTrue();
             }
-        }
 
-        arrived.CurrentCount.ShouldBe(0);
+            arrived.CurrentCount.ShouldBe(0);
+        }
+    }
+
+    [Fact]
+    public async Task A_probe_whose_connection_breaks_refuses_nobody_and_is_made_anew()
+    {
+        using var crowding = New();
+        await crowding.StartAsync(CancellationToken.None);
+        await UntilAsync(() => crowding.Path is not null);
+        var first = crowding.Path!;
+        first.Dispose();
+        await UntilAsync(() => crowding.Path is { } path && path != first);
+        crowding.Look(Stopwatch.GetTimestamp() + (100 * Stopwatch.Frequency));
+        await UntilAsync(() => !crowding.TooMany);
+        await crowding.StopAsync(CancellationToken.None);
     }
 
     [Fact]
